@@ -1,0 +1,15 @@
+# songreel: from a screenplay to a film. `snakemake --cores 2` renders what config.yaml asks for.
+
+configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/keyframes.smk"
+include: "workflow/rules/clips.smk"
+include: "workflow/rules/film.smk"
+
+
+rule all:
+    input:
+        paths.film(song),
+    default_target: True

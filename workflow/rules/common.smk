@@ -1,0 +1,66 @@
+# The plan is made while Snakemake reads this file, and by the main process only: a job on a cluster reads it again
+# when the screenplay may already have been edited, so jobs find everything in the plan files and by name.
+
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
+
+from songreel import plan as planning
+from songreel.config import resolve
+from songreel.errors import UserError
+from songreel.files import read_json
+from songreel.paths import Paths, song_folder
+from songreel.progress import FILM
+
+
+wildcard_constraints:
+    segment="[0-9a-f]{16}",
+    clip="[0-9a-f]{16}",
+    tune="[0-9a-f]{16}",
+    keyframes="[0-9]+",
+    song="[A-Za-z0-9_][A-Za-z0-9_.-]*",
+
+
+def stop(error):
+    """End with one sentence instead of a traceback."""
+    sys.exit(f"songreel: {error}")
+
+
+try:
+    settings = resolve(config)
+    paths = Paths()
+    song = song_folder(settings.screenplay)
+    plan = planning.make(settings, paths) if workflow.is_main_process else None
+    if plan:
+        planning.write(plan, paths)
+except UserError as error:
+    stop(error)
+except OSError as error:
+    stop(f"{error.filename}: {error.strerror}; see to that and run the same command again.")
+
+# Jobs must run this Python and this checkout's package, also when neither is on the user's search paths.
+os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
+os.environ["PYTHONPATH"] = os.pathsep.join((sys.path[0], os.environ.get("PYTHONPATH", ""))).rstrip(os.pathsep)
+os.environ[FILM] = song
+
+
+def clip_latents(wildcards):
+    """The latents a clip is drawn from, already there or to be rendered."""
+    clip = read_json(paths.clip_plan(wildcards.clip))
+    needs = plan.needs if plan else {}
+    return [ancient(str(path)) for path in planning.latents_of(clip, needs, paths)]
+
+
+def film_clips(wildcards):
+    """A film's clips in order."""
+    clips = read_json(paths.timeline(wildcards.song))["clips"]
+    return [ancient(str(paths.clip(entry["clip"]))) for entry in clips]
+
+
+def film_tune(wildcards):
+    """The audio, when a rule makes it."""
+    audio = read_json(paths.timeline(wildcards.song))["audio"]
+    made_here = audio and Path(audio["path"]).parent == paths.tune("").parent
+    return [ancient(audio["path"])] if made_here else []

@@ -1,0 +1,28 @@
+rule tune:
+    input:
+        plan.tune or [] if plan else [],
+    output:
+        paths.tune("{tune}"),
+    log:
+        "results/logs/tunes/{tune}.log",
+    conda:
+        "../../envs/songreel.yaml"
+    shell:
+        "python -m songreel tune {input:q} {output:q} --log {log:q}"
+
+
+rule film:
+    input:
+        timeline=paths.timeline("{song}"),
+        clips=film_clips,
+        tune=film_tune,
+    output:
+        paths.film("{song}"),
+    params:
+        ffmpeg=settings.ffmpeg,
+    log:
+        "results/logs/films/{song}.log",
+    conda:
+        "../../envs/songreel.yaml"
+    shell:
+        "python -m songreel film {input.timeline:q} {input.clips:q} --ffmpeg {params.ffmpeg:q} --log {log:q}"

@@ -1,0 +1,135 @@
+"""The command line. Each rule of the workflow is one of these commands, and can be run by hand."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from songreel import __version__
+from songreel.errors import UserError
+from songreel.files import read_json
+from songreel.paths import Paths
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. What a user can mend is told in one sentence; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except UserError as error:
+        return _tell(str(error), options.log)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        return _tell(_sentence(error), options.log)
+    except KeyboardInterrupt:
+        return _tell("stopped; every finished keyframe is kept and the next run goes on from it.", options.log) + 129
+    return 0
+
+
+def _keyframes(options: argparse.Namespace) -> None:
+    # Imported here, like torch everywhere: each command loads what it needs and nothing else.
+    import torch
+
+    from songreel import render
+    from songreel.progress import Progress
+
+    torch.set_num_threads(options.threads)
+    recipe = read_json(options.plan)
+    paths = _paths(options.plan)
+    iterations = recipe["strategy"]["iterations"]
+    progress = Progress(recipe["text"], options.keyframes, iterations, paths, options.log)
+    render.segment(recipe, options.plan.stem, options.keyframes, paths, progress)
+
+
+def _clip(options: argparse.Namespace) -> None:
+    import torch
+
+    from songreel import device, draw, film, latents, render, vqgan, weights
+
+    torch.set_num_threads(options.threads)
+    clip = read_json(options.plan)
+    paths = _paths(options.plan)
+    tokens = [latents.load(path).tokens for path in options.latents]
+    recipe = read_json(paths.segment_plan(clip["shown"]["segment"]))
+    where = device.choose()
+    maker = vqgan.load(
+        render.weights_of(recipe["model"], weights.vqgan), where, device.precision(where)
+    )
+    batches = draw.frames(maker, clip, tokens[0], tokens[1] if clip["before"] else None)
+    program = film.executable(options.ffmpeg)
+    film.encode(batches, clip, recipe["size"], draw.drawn_rate(clip), paths.clip(options.plan.stem), program)
+
+
+def _film(options: argparse.Namespace) -> None:
+    from songreel import film
+
+    timeline = read_json(options.timeline)
+    film.join(timeline, options.clips, options.timeline.with_name("film.mp4"), film.executable(options.ffmpeg))
+
+
+def _tune(options: argparse.Namespace) -> None:
+    from songreel import tune
+
+    tune.write(tune.read(options.tune), options.output)
+
+
+def _paths(plan: Path) -> Paths:
+    """The results folder that a plan file lies in: results/plan/<kind>/<id>.json."""
+    return Paths(plan.parents[2])
+
+
+def _sentence(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{where}the disk is full; free some space and run the same command again, finished keyframes are kept."
+    reason = os.strerror(error.errno or 0)
+    return f"{where}{reason[0].lower()}{reason[1:]}; see to that and run the same command again, finished keyframes are kept."
+
+
+def _tell(message: str, log: Path | None) -> int:
+    from songreel.progress import say
+
+    try:
+        say(message, log)
+    except OSError:  # the log's disk may be the one that is full
+        say(message, None)
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="songreel", description="Turns a song's lyrics into a music video.")
+    parser.add_argument("--version", action="version", version=f"songreel {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    keyframes = commands.add_parser("keyframes", help="optimise a segment's keyframes")
+    keyframes.add_argument("plan", type=Path, help="results/plan/segments/<segment>.json")
+    keyframes.add_argument("keyframes", type=int, help="how many keyframes the segment shall have")
+    keyframes.set_defaults(run=_keyframes)
+
+    clip = commands.add_parser("clip", help="draw and encode one line's frames")
+    clip.add_argument("plan", type=Path, help="results/plan/clips/<clip>.json")
+    clip.add_argument("latents", type=Path, nargs="+", help="the latents of the line and of the one before it")
+    clip.set_defaults(run=_clip)
+
+    film = commands.add_parser("film", help="join the clips with audio, lyrics and chapters")
+    film.add_argument("timeline", type=Path, help="results/<song>/timeline.json")
+    film.add_argument("clips", type=Path, nargs="+", help="the clips in order")
+    film.set_defaults(run=_film)
+
+    tune = commands.add_parser("tune", help="synthesise a tune as a WAV file")
+    tune.add_argument("tune", type=Path, help="the notes, as screenplays/twinkle.tune")
+    tune.add_argument("output", type=Path, help="the WAV file to write")
+    tune.set_defaults(run=_tune)
+
+    for command in (keyframes, clip, film, tune):
+        command.add_argument("--log", type=Path, help="also write progress and errors to this file")
+    for command in (keyframes, clip):
+        command.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
+    for command in (clip, film):
+        command.add_argument("--ffmpeg", default="", help="an ffmpeg other than imageio-ffmpeg's")
+    return parser

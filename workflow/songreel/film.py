@@ -1,0 +1,157 @@
+"""Everything that ffmpeg does: frames into a clip, clips and audio into a film."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import ffmpeg
+import imageio_ffmpeg
+import numpy as np
+from numpy.typing import NDArray
+
+from songreel.errors import UserError
+from songreel.files import replacing
+
+Document = dict[str, Any]
+
+ENCODER_THREADS = 2  # fixed: x264's output depends on it
+# RGB would otherwise be converted by the rules of standard-definition television and look paler in a browser.
+COLOURS = {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709", "color_range": "tv"}
+BITEXACT = {"fflags": "+bitexact", "flags": "+bitexact"}  # no version or time of day in the file
+
+
+def executable(setting: str) -> str:
+    """The ffmpeg that the config key `ffmpeg` names, or the one that imageio-ffmpeg ships."""
+    return setting or str(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+def encode(
+    batches: Iterable[NDArray[np.uint8]], clip: Document, size: tuple[int, int], drawn_rate: Fraction, target: Path, program: str
+) -> None:
+    """Pipe frames uint8 [b, height, width, 3] into a clip of exactly its number of frames.
+
+    A batch is written while the next one is made. Raises UserError with ffmpeg's own words when it fails.
+    """
+    width, height = size
+    rate = clip["frames_per_second"]
+    stream = ffmpeg.input("pipe:", format="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", r=str(drawn_rate))
+    if clip["interpolation"] == "motion":
+        # Scene-change detection would freeze a frame wherever many tokens change at once.
+        stream = stream.filter("minterpolate", fps=rate, mi_mode="mci", scd="none")
+    stream = stream.filter("scale", out_color_matrix="bt709", out_range="tv")
+    options = {"c:v": clip["encoder"], "crf": clip["crf"], "pix_fmt": "yuv420p", "r": rate, "threads": ENCODER_THREADS}
+    with replacing(target) as temporary:
+        output = stream.output(
+            str(temporary),
+            format="mp4",
+            video_track_timescale=rate * 1000,
+            **{"frames:v": clip["shown"]["frames"]},
+            **options,
+            **COLOURS,
+            **BITEXACT,
+        )
+        _pipe(batches, output.compile(cmd=program, overwrite_output=True), target)
+
+
+def _pipe(batches: Iterable[NDArray[np.uint8]], command: Sequence[str], target: Path) -> None:
+    with (
+        tempfile.TemporaryFile() as words,
+        subprocess.Popen(_quiet(command), stdin=subprocess.PIPE, stderr=words) as process,
+        ThreadPoolExecutor(1) as writer,
+    ):
+        assert process.stdin is not None
+        try:
+            writing = writer.submit(lambda: None)  # type: ignore[var-annotated]
+            for batch in batches:
+                writing.result()
+                writing = writer.submit(process.stdin.write, batch.tobytes())
+            writing.result()
+            process.stdin.close()
+        except BrokenPipeError:
+            pass  # ffmpeg has stopped: motion interpolation had all it needed, or its words tell what went wrong
+        except BaseException:
+            process.kill()
+            raise
+        _check(process.wait(), words, target)
+
+
+def join(timeline: Document, clips: Sequence[Path], target: Path, program: str) -> None:
+    """Join clips without encoding them again; add audio, lyrics, chapters and title.
+
+    The audio is padded with silence or cut so that it ends with the last frame. Raises UserError with ffmpeg's own
+    words when it fails.
+    """
+    rate = timeline["frames_per_second"]
+    seconds = sum(clip["frames"] for clip in timeline["clips"]) / rate
+    with replacing(target) as temporary, tempfile.TemporaryDirectory() as folder:
+        listing, lyrics, facts = (Path(folder) / name for name in ("clips.txt", "lyrics.vtt", "facts.txt"))
+        listing.write_text("".join(f"file '{_quoted(clip)}'\n" for clip in clips), encoding="utf-8")
+        lyrics.write_text(subtitles(timeline), encoding="utf-8")
+        facts.write_text(metadata(timeline), encoding="utf-8")
+        command = [program, "-y", "-f", "concat", "-safe", "0", "-i", str(listing), "-i", str(lyrics)]
+        command += ["-f", "ffmetadata", "-i", str(facts)]
+        if timeline["audio"]:
+            command += ["-i", f"file:{timeline['audio']['path']}", "-map", "0:v", "-map", "3:a:0"]
+            command += ["-c:a", "aac", "-b:a", "192k", "-af", f"apad,atrim=end={seconds:.6f}"]
+        else:
+            command += ["-map", "0:v"]
+        command += ["-map", "1:s", "-c:v", "copy", "-c:s", "mov_text", "-map_metadata", "2", "-map_chapters", "2"]
+        command += ["-movflags", "+faststart", "-fflags", "+bitexact", "-f", "mp4", str(temporary)]
+        with tempfile.TemporaryFile() as words:
+            _check(subprocess.run(_quiet(command), stderr=words, check=False).returncode, words, target)
+
+
+def subtitles(timeline: Document) -> str:
+    """The lyrics as WebVTT, at the screenplay's times. In it, unlike in SRT, any text can be escaped."""
+    cues = (
+        f"{_clock(line['start_seconds'])} --> {_clock(line['end_seconds'])}\n{escape(_one_line(line['text']), quote=False)}\n"
+        for line in timeline["lines"]
+    )
+    return "\n".join(["WEBVTT\n", *cues])
+
+
+def metadata(timeline: Document) -> str:
+    """Title, artist and a chapter a line, in ffmpeg's metadata format."""
+    head = [";FFMETADATA1", f"title={_escaped(timeline['title'])}", f"artist={_escaped(timeline['artist'])}"]
+    for line in timeline["lines"]:
+        start, end = (round(line[key] * 1000) for key in ("start_seconds", "end_seconds"))
+        head += ["[CHAPTER]", "TIMEBASE=1/1000", f"START={start}", f"END={end}", f"title={_escaped(line['text'])}"]
+    return "\n".join(head) + "\n"
+
+
+def _clock(seconds: float) -> str:
+    milliseconds = round(seconds * 1000)
+    minutes, rest = divmod(milliseconds, 60_000)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}.{rest % 1000:03}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"\\{letter}" if letter in "=;#\\" else letter for letter in _one_line(text))
+
+
+def _quoted(path: Path) -> str:
+    return str(path.resolve()).replace("'", "'\\''")
+
+
+def _quiet(command: Sequence[str]) -> list[str]:
+    return [command[0], "-hide_banner", "-nostdin", "-v", "error", *command[1:]]
+
+
+def _check(status: int, words: Any, target: Path) -> None:
+    if status:
+        words.seek(0)
+        lines = words.read().decode("utf-8", "replace").strip().splitlines() or ["no message"]
+        raise UserError(
+            f"{target}: ffmpeg could not make it ({lines[-1].strip()}); see to that and run the same command again."
+        )

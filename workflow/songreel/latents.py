@@ -1,0 +1,78 @@
+"""A segment on disk: its keyframes, and the one latent from which the chain goes on.
+
+A zarr v3 group in one zip file:
+    tokens  uint16 [k, h, w]    what is drawn
+    loss    float32 [k]         mean over each keyframe's iterations
+    latent  float32 [c, h, w]   the state after keyframe k - 1
+    attributes                  the segment's recipe and the version of songreel, to understand the file years later
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.core.buffer import default_buffer_prototype
+from zarr.storage import MemoryStore, ZipStore
+
+from songreel import __version__
+from songreel.files import replacing
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What a latents file holds."""
+
+    tokens: NDArray[np.uint16]  # [k, h, w]
+    loss: NDArray[np.float32]  # [k]
+    latent: NDArray[np.float32]  # [c, h, w]
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def extended(self, tokens: NDArray[Any], loss: float, latent: NDArray[np.float32]) -> Segment:
+        """The same chain, one keyframe longer: tokens [h, w], latent [c, h, w]."""
+        return Segment(
+            np.concatenate((self.tokens, tokens[None].astype(np.uint16))),
+            np.append(self.loss, np.float32(loss)),
+            latent,
+        )
+
+
+def empty(canvas: NDArray[np.float32]) -> Segment:
+    """A chain before its first keyframe, from its start [c, h, w]."""
+    grid = canvas.shape[1:]
+    return Segment(np.zeros((0, *grid), np.uint16), np.zeros(0, np.float32), canvas)
+
+
+def save(path: Path, segment: Segment, recipe: dict[str, Any]) -> None:
+    """Write a segment, whole or not at all. The same content gives the same bytes."""
+    store = MemoryStore()
+    group = zarr.create_group(store, attributes={"recipe": recipe, "songreel": __version__})
+    for name in ("tokens", "loss", "latent"):
+        group.create_array(name, data=getattr(segment, name))
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for key, data in asyncio.run(_entries(store)):
+            archive.writestr(zipfile.ZipInfo(key), data)  # ZipInfo's date is always the same one
+
+
+def load(path: Path) -> Segment:
+    """Read a segment. Raises what zipfile and zarr raise on a damaged file."""
+    with ZipStore(path, mode="r") as store:
+        group = zarr.open_group(store, mode="r")
+        return Segment(*(np.asarray(group[name]) for name in ("tokens", "loss", "latent")))
+
+
+async def _entries(store: MemoryStore) -> list[tuple[str, bytes]]:
+    entries = []
+    for key in sorted([key async for key in store.list()]):
+        buffer = await store.get(key, default_buffer_prototype())
+        assert buffer is not None
+        entries.append((key, buffer.to_bytes()))
+    return entries

@@ -1,0 +1,67 @@
+"""Every file that songreel writes, named in one place."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The files below a results folder. Whatever is named by an id holds exactly what the id was made from."""
+
+    root: Path = Path("results")
+
+    def segment_plan(self, segment: str) -> Path:
+        return self.root / f"plan/segments/{segment}.json"
+
+    def clip_plan(self, clip: str) -> Path:
+        return self.root / f"plan/clips/{clip}.json"
+
+    def audio_facts(self, sha256: str) -> Path:
+        return self.root / f"plan/audio/{sha256}.json"
+
+    def latents(self, segment: str, keyframes: int | str) -> Path:
+        return self.root / f"latents/{segment}-{keyframes}.zarr.zip"
+
+    def clip(self, clip: str) -> Path:
+        return self.root / f"clips/{clip}.mp4"
+
+    def tune(self, tune: str) -> Path:
+        return self.root / f"tunes/{tune}.wav"
+
+    def timeline(self, song: str) -> Path:
+        return self.root / song / "timeline.json"
+
+    def film(self, song: str) -> Path:
+        return self.root / song / "film.mp4"
+
+    def work(self, segment: str) -> Path:
+        """Where one job keeps what it has so far of a segment; no rule declares it, so no rule deletes it."""
+        return self.root / ".work" / segment
+
+    def rendered(self, segment: str) -> dict[int, Path]:
+        """The latents files of a segment that exist, by their number of keyframes, shortest first."""
+        files = self.latents(segment, "*")
+        found = {_keyframes(path): path for path in files.parent.glob(files.name)}
+        return {keyframes: found[keyframes] for keyframes in sorted(found) if keyframes}
+
+
+def _keyframes(path: Path) -> int:
+    match = re.search(r"-(\d+)\.zarr\.zip$", path.name)
+    return int(match[1]) if match else 0
+
+
+def song_folder(screenplay: Path) -> str:
+    """A folder name for a screenplay: its stem where that is plain, else a plain form of it and a hash.
+
+    The name passes through Snakemake's wildcards and a shell, where `{}` or a newline would mean something.
+    """
+    plain = re.sub(r"[^\w.-]+", "_", screenplay.stem, flags=re.ASCII).strip("._-")
+    reserved = {"plan", "latents", "clips", "tunes", "logs"}
+    if plain == screenplay.stem and plain not in reserved:
+        return plain
+    digest = hashlib.sha256(screenplay.stem.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    return f"{plain or 'song'}-{digest}"

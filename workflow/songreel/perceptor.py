@@ -1,0 +1,92 @@
+"""The judge: CLIP, which places pictures and words in one space.
+
+Radford et al.: Learning Transferable Visual Models From Natural Language Supervision, 2021.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+import yaml
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from songreel.vqgan import load_strictly
+from songreel.weights import Weights
+
+# The pixel statistics that every published CLIP was trained with (openai/CLIP, clip/clip.py).
+MEAN = (0.48145466, 0.4578275, 0.40821073)
+STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+class Perceptor:
+    """A CLIP whose text tower runs in float32 and whose picture tower runs in the device's precision."""
+
+    def __init__(self, clip: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
+        self.clip = clip.float().eval().requires_grad_(False).to(device)
+        self.clip.visual.to(dtype=dtype, memory_format=torch.channels_last)
+        self.dtype = dtype
+        self.side: int = self.clip.visual.input_resolution  # pixels
+        self.mean = torch.tensor(MEAN, device=device).view(1, 3, 1, 1)
+        self.std = torch.tensor(STD, device=device).view(1, 3, 1, 1)
+
+    @torch.no_grad()
+    def embed_texts(self, texts: Sequence[str]) -> Tensor:
+        """Unit vectors float32 [len(texts), d]. A text longer than the context is cut at its end."""
+        context = self.clip.positional_embedding.shape[0]
+        tokens = _tokenize(texts, context).to(self.mean.device)
+        embedded = self.clip.token_embedding(tokens) + self.clip.positional_embedding  # [n, context, width]
+        hidden = self.clip.transformer(embedded.permute(1, 0, 2)).permute(1, 0, 2)
+        at_end = self.clip.ln_final(hidden)[torch.arange(len(texts)), tokens.argmax(-1)]
+        return F.normalize(at_end @ self.clip.text_projection, dim=-1)
+
+    def embed_images(self, images: Tensor) -> Tensor:
+        """Unit vectors float32 [n, d] of pictures [n, 3, side, side] in 0..1."""
+        pixels = ((images - self.mean) / self.std).to(self.dtype)
+        features = self.clip.visual(pixels.contiguous(memory_format=torch.channels_last))
+        return F.normalize(features.float(), dim=-1)
+
+
+def load(weights: Weights, device: torch.device, dtype: torch.dtype) -> Perceptor:
+    """The perceptor ready to judge. Raises UserError when the tensors do not fit the architecture."""
+    params = yaml.safe_load(weights.architecture.read_text(encoding="utf-8"))["model"]["params"]
+    clip = _clip("model").build_model(load_file(weights.tensors)).float()
+    _set_heads(clip.transformer, params["transformer_heads"])
+    load_strictly(clip, weights)
+    return Perceptor(clip, device, dtype)
+
+
+def _set_heads(transformer: nn.Module, heads: int) -> None:
+    """`build_model` infers every size but this one, which it takes to be width / 64."""
+    blocks: Any = transformer.resblocks
+    for block in blocks:
+        block.attn.num_heads = heads
+        block.attn.head_dim = block.attn.embed_dim // heads
+
+
+def _tokenize(texts: Sequence[str], context: int) -> Tensor:
+    tokenizer = _clip("simple_tokenizer").SimpleTokenizer()
+    start, end = tokenizer.encoder["<|startoftext|>"], tokenizer.encoder["<|endoftext|>"]
+    tokens = torch.zeros(len(texts), context, dtype=torch.long)
+    for row, text in zip(tokens, texts, strict=True):
+        codes = [start, *tokenizer.encode(text)[: context - 2], end]
+        row[: len(codes)] = torch.tensor(codes)
+    return tokens
+
+
+def _clip(module: str) -> ModuleType:
+    """A module of clip-anytorch without its `__init__`, which spends seconds on importing torchvision."""
+    if "clip" not in sys.modules:
+        spec = importlib.util.find_spec("clip")
+        assert spec is not None
+        package = ModuleType("clip")
+        package.__path__ = list(spec.submodule_search_locations or ())
+        sys.modules["clip"] = package
+    return importlib.import_module(f"clip.{module}")

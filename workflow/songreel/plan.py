@@ -1,0 +1,213 @@
+"""From a screenplay to ids: what to optimise, what to draw, what to join.
+
+A segment is named by a hash of its recipe and knows no time; a clip is named by its segment, the one before it and how
+it is drawn. So whatever an edit leaves as it was has the name it had, and is found on disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from songreel import audio, screenplay, timeline, weights
+from songreel.config import Config
+from songreel.errors import UserError
+from songreel.files import write_json_if_changed
+from songreel.paths import Paths, song_folder
+from songreel.timeline import Shot
+
+# Bumped when the numerics change on purpose: RECIPE renders every segment anew, DRAWING every clip, JOINING every film.
+RECIPE = 1
+DRAWING = 1
+JOINING = 1
+
+STEP = 5  # a segment's length is a multiple of so many keyframes, so that small retimings find it long enough
+MOTION_MARGIN = 2  # keyframes past the end that ffmpeg's motion interpolation needs to see
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a film needs, by name. The documents are what the plan files say."""
+
+    song: str
+    segments: Mapping[str, Document]
+    clips: Mapping[str, Document]
+    timeline: Document
+    needs: Mapping[str, int]  # keyframes, by segment
+    tune: Path | None  # what the audio is made from, when a rule makes it
+
+
+def make(config: Config, paths: Paths) -> Plan:
+    """Plan a film. Reads the screenplay, the audio and the weights' hashes; raises UserError for what is wrong there."""
+    lines = screenplay.read(config.screenplay)
+    sound = audio.find(config.audio, config.screenplay, config.ffmpeg, paths)
+    end = timeline.end_seconds(lines, config.tail, sound.seconds if sound else None)
+    shots = timeline.shots(lines, config.frames_per_second, end)
+    if not shots:
+        raise UserError(
+            f"{config.screenplay}: the film would have no frames; expected a second line, audio, or a config key"
+            f" 'tail' above 0."
+        )
+    recipes = list(_recipes(shots, config))
+    segments = [identity(recipe) for recipe in recipes]
+    clips = _clips(shots, segments, config)
+    return Plan(
+        song=song_folder(config.screenplay),
+        segments=dict(zip(segments, recipes, strict=True)),
+        clips={identity(clip): clip for clip in clips},
+        timeline=_timeline(shots, segments, clips, sound, config),
+        needs=_needs(clips, config),
+        tune=sound.tune if sound else None,
+    )
+
+
+def write(plan: Plan, paths: Paths) -> None:
+    """Write the plan files that are not there yet or say something else."""
+    for segment, recipe in plan.segments.items():
+        write_json_if_changed(paths.segment_plan(segment), recipe)
+    for clip, drawing in plan.clips.items():
+        write_json_if_changed(paths.clip_plan(clip), drawing)
+    write_json_if_changed(paths.timeline(plan.song), plan.timeline)
+
+
+def latents_of(clip: Document, needs: Mapping[str, int], paths: Paths) -> list[Path]:
+    """The latents that a clip is drawn from: its own segment's, and those of the one before it, if any.
+
+    A file that is already long enough serves; else it is the one to render, long enough for the whole film. A job on
+    another machine knows no `needs`, but by then the files are there.
+    """
+    return [_latents_file(part["segment"], need, needs, paths) for part, need in _sources(clip)]
+
+
+def _latents_file(segment: str, need: int, needs: Mapping[str, int], paths: Paths) -> Path:
+    for keyframes, path in paths.rendered(segment).items():
+        if keyframes >= need:
+            return path
+    return paths.latents(segment, max(need, needs.get(segment, 0)))
+
+
+def _sources(clip: Document) -> Iterator[tuple[Document, int]]:
+    """The parts that a clip is drawn from, each with the keyframes needed of it."""
+    yield clip["shown"], keyframes_for(clip["shown"]["frames"], clip)
+    if before := clip["before"]:
+        yield before, keyframes_for(before["frames"] + clip["blend_frames"], clip)
+
+
+def identity(document: Document) -> str:
+    """The id of a document: the first 16 hex digits of the sha256 of its canonical JSON."""
+    text = json.dumps(document, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def keyframes_for(frames: int, clip: Document) -> int:
+    """Keyframes needed to draw `frames` frames from a segment's beginning, rounded up to a multiple of STEP."""
+    rate = Fraction(str(clip["keyframes_per_second"])) / clip["frames_per_second"]
+    margin = MOTION_MARGIN if clip["interpolation"] == "motion" else 0
+    need = ceil((frames - 1) * rate) + 1 + margin
+    return ceil(Fraction(need, STEP)) * STEP
+
+
+def _recipes(shots: Sequence[Shot], config: Config) -> Iterator[Document]:
+    """What to optimise for each shot."""
+    model = weights.vqgan(config.model)
+    perceptors = [weights.perceptor(name) for name in config.perceptors]
+    _check_size(config, model)
+    sung: Counter[str] = Counter()
+    for shot in shots:
+        text = shot.line.text
+        yield {
+            "recipe": RECIPE,
+            "text": f"{text}, {config.style}" if config.style else text,
+            "seed": config.seed,
+            "take": sung[text] if config.repeats == "vary" else 0,
+            "model": {"name": model.name, "sha256": model.sha256},
+            "perceptors": [{"name": clip.name, "sha256": clip.sha256} for clip in perceptors],
+            "size": [config.width, config.height],
+            "strategy": {
+                "iterations": config.iterations,
+                "lead_in": config.lead_in,
+                "cutouts": config.cutouts,
+                "learning_rate": config.learning_rate,
+            },
+        }
+        sung[text] += 1
+
+
+def _check_size(config: Config, model: weights.Weights) -> None:
+    factor = weights.factor(model)
+    if config.width % factor or config.height % factor:
+        fitting = "x".join(str(max(factor, round(side / factor) * factor)) for side in (config.width, config.height))
+        raise UserError(
+            f"config key 'size': found {config.width}x{config.height}, expected multiples of {factor} pixels for the"
+            f" model {model.name!r}; the nearest is {fitting}."
+        )
+
+
+def _clips(shots: Sequence[Shot], segments: Sequence[str], config: Config) -> list[Document]:
+    """What to draw for each shot."""
+    look = {
+        "recipe": DRAWING,
+        "frames_per_second": config.frames_per_second,
+        "keyframes_per_second": config.keyframes_per_second,
+        "interpolation": config.interpolation,
+        "encoder": config.encoder,
+        "crf": config.crf,
+    }
+    parts = [{"segment": segment, "frames": shot.frames} for segment, shot in zip(segments, shots, strict=True)]
+    befores = [None, *parts] if config.transition else [None] * len(parts)
+    transition = round(config.transition * config.frames_per_second)  # frames
+    return [
+        {
+            **look,
+            "shown": shown,
+            "before": before,
+            "blend_frames": min(transition, shown["frames"]) if before else 0,
+        }
+        for before, shown in zip(befores, parts, strict=False)
+    ]
+
+
+def _needs(clips: Sequence[Document], config: Config) -> dict[str, int]:
+    """Keyframes by segment: a line is rendered `transition` seconds past its end, for the blend into what follows."""
+    transition = round(config.transition * config.frames_per_second)  # frames
+    needs: dict[str, int] = {}
+    for clip in clips:
+        segment, frames = clip["shown"]["segment"], clip["shown"]["frames"]
+        needs[segment] = max(keyframes_for(frames + transition, clip), needs.get(segment, 0))
+    return needs
+
+
+def _timeline(
+    shots: Sequence[Shot],
+    segments: Sequence[str],
+    clips: Sequence[Document],
+    sound: audio.Audio | None,
+    config: Config,
+) -> Document:
+    """What to join."""
+    return {
+        "recipe": JOINING,
+        "title": config.title or config.screenplay.stem,
+        "artist": config.artist,
+        "frames_per_second": config.frames_per_second,
+        "audio": {"path": str(sound.path), "sha256": sound.sha256} if sound else None,
+        "clips": [{"clip": identity(clip), "frames": clip["shown"]["frames"]} for clip in clips],
+        "lines": [
+            {
+                "text": shot.line.text,
+                "start_seconds": shot.line.start_seconds,
+                "end_seconds": shot.end_seconds,
+                "segment": segment,
+            }
+            for shot, segment in zip(shots, segments, strict=True)
+        ],
+    }

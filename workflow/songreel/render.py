@@ -1,0 +1,98 @@
+"""One job's work on one segment: see how far its chain has come, go on from there, keep every keyframe."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from songreel import device, latents, perceptor, sampler, vqgan, weights
+from songreel.errors import UserError
+from songreel.latents import Segment
+from songreel.paths import Paths
+
+Document = dict[str, Any]
+Callback = Callable[[Segment], None]
+
+
+def segment(recipe: Document, name: str, keyframes: int, paths: Paths, callback: Callback) -> None:
+    """Render a segment to `keyframes` keyframes and write its latents file.
+
+    Goes on from the longest file of the same segment or from what an interrupted job kept in the work folder.
+    The callback is called with the segment at the start and after every keyframe.
+    """
+    work = paths.work(name)
+    with _owned(work):
+        kept = work / "kept.zarr.zip"
+        so_far = _longest([*paths.rendered(name).values(), kept])
+        for grown in _grow(recipe, so_far, keyframes, callback):
+            latents.save(kept, grown, recipe)
+            so_far = grown
+        assert so_far is not None
+        latents.save(paths.latents(name, keyframes), so_far, recipe)
+        shutil.rmtree(work)
+
+
+def _longest(files: list[Path]) -> Segment | None:
+    segments = [latents.load(path) for path in files if path.exists()]
+    return max(segments, key=len, default=None)
+
+
+def _grow(recipe: Document, so_far: Segment | None, keyframes: int, callback: Callback) -> Iterator[Segment]:
+    """The segment after each keyframe that it still lacks."""
+    if so_far is not None and len(so_far) >= keyframes:
+        return
+    where = device.choose()
+    precision = device.precision(where)
+    picture_maker = vqgan.load(weights_of(recipe["model"], weights.vqgan), where, precision)
+    pulls = [_pull(entry, recipe["text"], where, precision) for entry in recipe["perceptors"]]
+    if so_far is None:
+        start = sampler.canvas(picture_maker, *recipe["size"], seed=recipe["seed"])
+        so_far = latents.empty(start.cpu().numpy())
+    callback(so_far)
+    state = torch.from_numpy(so_far.latent).to(where)
+    strategy = sampler.Strategy(**recipe["strategy"])
+    chain = sampler.chain(
+        picture_maker, pulls, strategy, state, recipe["seed"], recipe["take"], first=len(so_far)
+    )
+    while len(so_far) < keyframes:
+        link = next(chain)
+        so_far = so_far.extended(link.tokens.cpu().numpy(), link.loss, link.latent.cpu().numpy())
+        callback(so_far)
+        yield so_far
+
+
+def weights_of(entry: Document, find: Callable[[str], weights.Weights]) -> weights.Weights:
+    """The weights that a plan names. Raises UserError when they are not the ones that it was made with."""
+    found = find(entry["name"])
+    if found.sha256 != entry["sha256"]:
+        raise UserError(
+            f"{found.tensors}: the plan was made with weights {entry['sha256'][:12]}…, found"
+            f" {found.sha256[:12]}…; run snakemake again to plan with these."
+        )
+    return found
+
+
+def _pull(entry: Document, text: str, where: torch.device, precision: torch.dtype) -> sampler.Pull:
+    judge = perceptor.load(weights_of(entry, weights.perceptor), where, precision)
+    return sampler.Pull(judge, judge.embed_texts([text]))
+
+
+@contextmanager
+def _owned(work: Path) -> Iterator[None]:
+    """Hold a work folder: a second job on the same segment waits until the first has ended, however it ended."""
+    work.mkdir(parents=True, exist_ok=True)
+    lock = work.with_suffix(".lock")
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        work.mkdir(parents=True, exist_ok=True)  # the job before us may have removed it when it ended well
+        yield
+    finally:
+        os.close(descriptor)

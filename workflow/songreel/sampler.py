@@ -1,0 +1,129 @@
+"""The optimisation loop: decode, cut, embed, compare, step. Pure: no files, no workflow.
+
+VQGAN+CLIP as published by Katherine Crowson and @advadnoun in 2021: a latent is moved by gradient descent until CLIP finds
+that the picture decoded from it looks like the words. A keyframe is the latent's tokens after a fixed number of
+steps; the next keyframe goes on from the latent, with a new optimiser and a random stream of its own, so
+the latent alone is the state of the chain.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from songreel.cutouts import cut
+from songreel.loss import clamp_inwards, spherical_distance, straight_through
+from songreel.perceptor import Perceptor
+from songreel.vqgan import VQGAN
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """How a keyframe is optimised."""
+
+    iterations: int  # for each keyframe
+    lead_in: int  # iterations before those of the first keyframe
+    cutouts: int
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Pull:
+    """A perceptor, the unit vectors [n, d] to steer towards, and how strongly."""
+
+    perceptor: Perceptor
+    target: Tensor
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Keyframe:
+    """One link of a chain: what is drawn (the tokens) and what the next one starts from (the latent)."""
+
+    tokens: Tensor  # int64 [h, w]
+    loss: float  # mean over the keyframe's iterations
+    latent: Tensor  # float32 [c, h, w]
+
+
+def canvas(vqgan: VQGAN, width: int, height: int, seed: int) -> Tensor:
+    """The latent float32 [c, h, w] that every chain of a film starts from: multi-scale noise, encoded.
+
+    Drawn on the CPU, so that every device starts from the same picture.
+    """
+    generator = Generator().manual_seed(_stream(seed, "canvas"))
+    picture = torch.zeros(1, 3, height, width)
+    for cells in (2, 4, 8, 16):
+        noise = torch.randn(1, 3, cells, cells, generator=generator) * (0.16 / cells**0.5)
+        picture += F.interpolate(noise, size=(height, width), mode="bicubic")
+    with torch.no_grad():
+        latent = vqgan.encode((picture + 0.5).clamp(0, 1).to(vqgan.codebook.device))
+        return vqgan.embed(vqgan.nearest(latent))[0]
+
+
+def chain(
+    vqgan: VQGAN,
+    pulls: Sequence[Pull],
+    strategy: Strategy,
+    latent: Tensor,
+    seed: int,
+    take: int,
+    first: int,
+) -> Iterator[Keyframe]:
+    """Keyframes `first`, `first + 1`, … without end; `latent` [c, h, w] is the state after keyframe `first - 1`.
+
+    Nothing here depends on where the chain will stop or was resumed: k keyframes are a prefix of k + 1.
+    """
+    number = first
+    while True:
+        generator = Generator(latent.device).manual_seed(_stream(seed, f"{take}/{number}"))
+        steps = strategy.iterations + (strategy.lead_in if number == 0 else 0)
+        keyframe = _optimise(vqgan, pulls, strategy, latent, steps, generator)
+        yield keyframe
+        latent, number = keyframe.latent, number + 1
+
+
+def _optimise(
+    vqgan: VQGAN,
+    pulls: Sequence[Pull],
+    strategy: Strategy,
+    start: Tensor,
+    steps: int,
+    generator: Generator,
+) -> Keyframe:
+    low, high = vqgan.codebook.amin(0).view(1, -1, 1, 1), vqgan.codebook.amax(0).view(1, -1, 1, 1)
+    latent = start[None].clone().requires_grad_()  # [1, c, h, w]
+    optimiser = torch.optim.Adam([latent], lr=strategy.learning_rate)
+    total = torch.zeros((), device=latent.device)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        loss = _distance(vqgan, pulls, latent, strategy.cutouts, generator)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        with torch.no_grad():
+            latent.clamp_(low, high)
+            total += loss
+    state = latent.detach()
+    return Keyframe(vqgan.nearest(state)[0], float(total / steps), state[0])
+
+
+def _distance(
+    vqgan: VQGAN, pulls: Sequence[Pull], latent: Tensor, cutouts: int, generator: Generator
+) -> Tensor:
+    """How far the decoded picture is from the words, float32 []."""
+    quantised = vqgan.embed(vqgan.nearest(latent.detach()))
+    image = clamp_inwards(vqgan.decode(straight_through(latent, quantised)), 0, 1)
+    loss = torch.zeros((), device=latent.device)
+    for pull in pulls:
+        seen = pull.perceptor.embed_images(cut(image, cutouts, pull.perceptor.side, generator))  # [n, d]
+        loss = loss + pull.weight * spherical_distance(seen[:, None], pull.target).mean()
+    return loss
+
+
+def _stream(seed: int, name: str) -> int:
+    """A 63-bit seed for one random stream, the same on every machine and in every release of Python."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:8]) >> 1

@@ -1,0 +1,48 @@
+"""Seconds to frames: where each line stands on the film's clock.
+
+All frames come from absolute song time, rounded once, so nothing accumulates: the last frame of an hour is
+as exact as the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from songreel.screenplay import Line
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A line as the film shows it: from the frame its first word is sung to the next line's first frame."""
+
+    line: Line
+    end_seconds: float
+    first_frame: int
+    frames: int
+
+
+def end_seconds(lines: Sequence[Line], tail: float, audio_seconds: float | None) -> float:
+    """When the film ends: with the audio, or `tail` seconds after the last line's start.
+
+    The tail also holds when the audio ends before the last line starts. A tail of 0 makes the last line an
+    end marker: the film ends at its start, whatever the audio does.
+    """
+    last = lines[-1].start_seconds
+    if tail > 0 and audio_seconds is not None and audio_seconds > last:
+        return audio_seconds
+    return last + tail
+
+
+def shots(lines: Sequence[Line], frames_per_second: int, end: float) -> tuple[Shot, ...]:
+    """The lines' shots, back to back from frame 0 to the film's end, without lines too short for a frame.
+
+    A film begins at time 0: when the first line starts later, its picture is there from 0.
+    """
+    ends = [line.start_seconds for line in lines[1:]] + [end]
+    first_frames = [0] + [round(seconds * frames_per_second) for seconds in ends]
+    shots = (
+        Shot(line, seconds, first, following - first)
+        for line, seconds, first, following in zip(lines, ends, first_frames, first_frames[1:], strict=False)
+    )
+    return tuple(shot for shot in shots if shot.frames > 0)

@@ -1,0 +1,92 @@
+"""The picture maker: taming-transformers' VQGAN, from tokens to pictures and back.
+
+Esser, Rombach, Ommer: Taming Transformers for High-Resolution Image Synthesis, CVPR 2021.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import taming.modules.diffusionmodules.model as taming_model
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from taming.modules.diffusionmodules.model import Decoder, Encoder
+from taming.modules.vqvae.quantize import VectorQuantizer
+from torch import Tensor, nn
+
+from songreel import device
+from songreel.errors import UserError
+from songreel.weights import Weights, architecture
+
+# taming writes swish as x * sigmoid(x): the fused function is the same and keeps one activation less.
+taming_model.nonlinearity = F.silu
+
+
+class VQGAN(nn.Module):
+    """Encoder, codebook and decoder, with taming's names so that its checkpoints load strictly.
+
+    `taming.models.vqgan.VQModel` itself does not import with today's Lightning and downloads LPIPS weights
+    when it is built; its parts do neither.
+    """
+
+    def __init__(self, ddconfig: dict[str, Any], n_embed: int, embed_dim: int) -> None:
+        super().__init__()
+        self.encoder = Encoder(**ddconfig)
+        self.decoder = Decoder(**ddconfig)
+        self.quantize = VectorQuantizer(n_embed, embed_dim, beta=0.25)
+        self.quant_conv = nn.Conv2d(ddconfig["z_channels"], embed_dim, 1)
+        self.post_quant_conv = nn.Conv2d(embed_dim, ddconfig["z_channels"], 1)
+        self.factor = 2 ** (len(ddconfig["ch_mult"]) - 1)
+
+    @property
+    def codebook(self) -> Tensor:
+        """The code vectors, float32 [n, c]."""
+        weight: Tensor = self.quantize.embedding.weight
+        return weight
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Float latents [b, c, h, w] of pictures [b, 3, h*factor, w*factor] in 0..1."""
+        latents: Tensor = self.quant_conv(self.encoder(images * 2 - 1))
+        return latents
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Pictures float32 [b, 3, h*factor, w*factor], about 0..1 but not clamped, of latents [b, c, h, w]."""
+        hidden = self.post_quant_conv(latents.to(self.post_quant_conv.weight.dtype))
+        pictures: Tensor = self.decoder(hidden.contiguous(memory_format=device.memory_format(hidden.device)))
+        return pictures.float() * 0.5 + 0.5
+
+    def nearest(self, latents: Tensor) -> Tensor:
+        """The tokens int64 [b, h, w] whose codes lie nearest to latents [b, c, h, w]."""
+        vectors = latents.permute(0, 2, 3, 1)  # [b, h, w, c]
+        distances = self.codebook.square().sum(1) - 2 * vectors @ self.codebook.T  # [b, h, w, n], less |z|^2
+        return distances.argmin(-1)
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """The quantised latents float32 [b, c, h, w] of tokens int [b, h, w]."""
+        return F.embedding(tokens.long(), self.codebook).permute(0, 3, 1, 2)
+
+
+def load(weights: Weights, where: torch.device, dtype: torch.dtype) -> VQGAN:
+    """The VQGAN ready to steer: decoder in `dtype`, encoder and codebook in float32, no weight gradients.
+
+    Raises UserError when the tensors do not fit the architecture.
+    """
+    vqgan = VQGAN(**architecture(weights))
+    load_strictly(vqgan, weights)
+    vqgan.eval().requires_grad_(False).to(where)
+    vqgan.decoder.to(dtype=dtype, memory_format=device.memory_format(where))
+    vqgan.post_quant_conv.to(dtype=dtype)
+    return vqgan
+
+
+def load_strictly(module: nn.Module, weights: Weights) -> None:
+    """Fill a module from safetensors. Raises UserError that names a missing, surplus or misshapen tensor."""
+    try:
+        module.load_state_dict(load_file(weights.tensors), strict=True)
+    except RuntimeError as error:
+        reason = str(error).replace("\n\t", " ").splitlines()[0]
+        raise UserError(
+            f"{weights.tensors}: the tensors do not fit {weights.architecture.name} ({reason});"
+            f" fetch both files from the same place."
+        ) from None
