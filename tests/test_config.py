@@ -1,0 +1,309 @@
+"""What config.yaml and `--config` promise: every key checked, every mistake one sentence."""
+
+import datetime
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from snakemake.cli import parse_config  # type: ignore[import-untyped]
+from snakemake.common import dict_to_key_value_args  # type: ignore[import-untyped]
+
+from songreel.config import Config, resolve, schema
+from songreel.errors import UserError
+
+CONFIG_YAML = (Path(__file__).parents[1] / "config.yaml").read_text(encoding="utf-8")
+PROPERTIES = schema()["properties"]
+PRESETS = schema()["presets"]
+
+
+def message(raw: dict[Any, Any]) -> str:
+    with pytest.raises(UserError) as caught:
+        resolve(raw)
+    return str(caught.value)
+
+
+def value_of(config: Config, key: str) -> Any:
+    return f"{config.width}x{config.height}" if key == "size" else getattr(config, key)
+
+
+# config.yaml and the schema
+
+
+def test_config_yaml_validates_and_resolves_to_the_defaults() -> None:
+    shown = yaml.safe_load(CONFIG_YAML)
+    Draft202012Validator(schema()).validate(shown)
+    assert resolve(shown) == resolve({})
+
+
+def test_config_yaml_shows_every_key_once_and_in_the_order_of_the_schema() -> None:
+    assert re.findall(r"^(?:# )?([a-z_]+):", CONFIG_YAML, re.MULTILINE) == list(PROPERTIES)
+
+
+def test_config_yaml_shows_the_defaults_and_in_comments_those_of_the_preset() -> None:
+    default = {key: rule["default"] for key, rule in PROPERTIES.items() if "default" in rule}
+    assert yaml.safe_load(CONFIG_YAML) == default
+    commented = "\n".join(re.findall(r"^# ([a-z_]+: .*)$", CONFIG_YAML, re.MULTILINE))
+    assert yaml.safe_load(commented) == PRESETS[default["preset"]]
+
+
+def test_the_schema_is_sound_and_describes_every_key() -> None:
+    Draft202012Validator.check_schema(schema())
+    assert all(rule["description"].endswith(".") for rule in PROPERTIES.values())
+    assert {field.name for field in fields(Config)} - {"width", "height"} == set(PROPERTIES) - {"size"}
+
+
+def test_every_key_has_its_default_in_one_place() -> None:
+    without_default = {key for key, rule in PROPERTIES.items() if "default" not in rule}
+    assert list(PRESETS) == PROPERTIES["preset"]["enum"]
+    for preset in PRESETS.values():
+        assert set(preset) == without_default
+        Draft202012Validator(schema()).validate(preset)
+
+
+def test_importing_config_loads_no_heavy_library() -> None:
+    check = (
+        "import sys, songreel.config; sys.exit(bool({'torch', 'jsonschema', 'snakemake'} & set(sys.modules)))"
+    )
+    subprocess.run([sys.executable, "-c", check], check=True)
+
+
+# presets
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_sets_its_keys(preset: str) -> None:
+    config = resolve({"preset": preset})
+    assert config.preset == preset
+    assert {key: value_of(config, key) for key in PRESETS[preset]} == PRESETS[preset]
+
+
+def test_reference_is_the_published_method() -> None:
+    config = resolve({"preset": "reference"})
+    assert (config.keyframes_per_second, config.iterations, config.frames_per_second) == (15, 100, 60)
+    assert (config.width, config.height, config.interpolation) == (256, 256, "latent")
+
+
+@pytest.mark.parametrize("key", PRESETS["draft"])
+def test_a_key_that_is_given_wins_over_the_preset_and_changes_no_other(key: str) -> None:
+    other = {**PRESETS["classic"], "learning_rate": 0.2}[key]
+    config = resolve({"preset": "draft", key: other})
+    assert {name: value_of(config, name) for name in PRESETS["draft"]} == {**PRESETS["draft"], key: other}
+
+
+# good values
+
+
+@pytest.mark.parametrize(
+    ("key", "written", "expected"),
+    [
+        ("title", 2024, "2024"),
+        ("artist", 50, "50"),
+        ("title", 3.14, "3.14"),
+        ("title", datetime.date(1999, 12, 31), "1999-12-31"),
+        ("style", "  an oil painting\n", "an oil painting"),
+        ("style", "日本画", "日本画"),
+        ("screenplay", "my songs/one.csv", Path("my songs/one.csv")),
+        ("audio", "None", "none"),
+        ("audio", "song.mp3", "song.mp3"),
+        ("perceptors", "starter", ("starter",)),
+        ("perceptors", "one, two", ("one", "two")),
+        ("perceptors", ["one", 2], ("one", "2")),
+        ("size", "384x256", "384x256"),
+        ("size", " 384 X 256 ", "384x256"),
+        ("size", "384×256", "384x256"),  # noqa: RUF001
+        ("iterations", 12.0, 12),
+        ("iterations", "50", 50),
+        ("learning_rate", "1e-3", 0.001),
+        ("keyframes_per_second", 7.5, 7.5),
+        ("transition", 0, 0),
+        ("tail", 0, 0),
+        ("crf", 51, 51),
+        ("encoder", "libx265", "libx265"),
+        ("ffmpeg", "/usr/bin/ffmpeg", "/usr/bin/ffmpeg"),
+    ],
+)
+def test_a_value_is_taken_as_it_was_meant(key: str, written: object, expected: object) -> None:
+    assert value_of(resolve({key: written}), key) == expected
+
+
+@pytest.mark.parametrize("key", PROPERTIES)
+@pytest.mark.parametrize("nothing", [None, "", "  ", "null", []])
+def test_an_empty_value_is_the_default(key: str, nothing: object) -> None:
+    assert resolve({key: nothing}) == resolve({})
+
+
+def test_equal_numbers_resolve_to_one_type() -> None:
+    whole, decimal = resolve({"tail": 3, "iterations": 7}), resolve({"tail": 3.0, "iterations": 7.0})
+    assert repr(whole) == repr(decimal)
+
+
+# bad values
+
+
+@pytest.mark.parametrize(
+    ("key", "written", "expected"),
+    [
+        ("size", 256, "WIDTHxHEIGHT"),
+        ("size", "256x", "WIDTHxHEIGHT"),
+        ("size", "0x0", "WIDTHxHEIGHT"),
+        ("size", "256.5x256", "WIDTHxHEIGHT"),
+        ("size", "-1x256", "WIDTHxHEIGHT"),
+        ("size", "100000x1", "1 to 9999"),
+        ("size", [256, 256], "WIDTHxHEIGHT"),
+        ("iterations", 0, "a whole number from 1 to 100000"),
+        ("iterations", 12.5, "a whole number"),
+        ("iterations", True, "a whole number"),
+        ("iterations", "many", "a whole number"),
+        pytest.param("iterations", 10**5000, "a whole number", id="iterations-huge"),
+        ("seed", -1, "from 0 to"),
+        ("seed", [1], "a whole number"),
+        ("crf", 52, "from 0 to 51"),
+        ("frames_per_second", 23.976, "a whole number from 1 to 240"),
+        ("keyframes_per_second", 0, "a number from 0.01"),
+        ("learning_rate", 0, "a number above 0 and up to 10"),
+        ("tail", float("nan"), "a number"),
+        ("tail", ".inf", "a number"),
+        ("transition", float("inf"), "a number"),
+        ("transition", -1, "from 0 to 60"),
+        ("title", True, "one line of text"),
+        ("title", {"Suite": "Judy Blue Eyes"}, "one line of text"),
+        ("title", "two\nlines", "one line of text"),
+        ("title", "half \ud83d", "one line of text"),
+        ("title", float("inf"), "one line of text"),
+        ("style", False, "one line of text"),
+        pytest.param("artist", 10**5000, "one line of text", id="artist-huge"),
+        ("audio", False, "auto, none or the path"),
+        ("ffmpeg", "a\0b", "the path of an ffmpeg"),
+        ("perceptors", {"a": 1}, "a list of names"),
+        ("perceptors", [""], "a list of names"),
+        ("perceptors", [None], "a list of names"),
+        ("perceptors", ["one", "one"], "without repeats"),
+        ("interpolation", False, "one of latent, motion"),
+        ("encoder", "mpeg4", "one of libx264, libx265"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_one_sentence_with_an_example(
+    key: str, written: object, expected: str
+) -> None:
+    told = message({key: written})
+    assert told.startswith(f"config key '{key}' is ") and expected in told
+    assert told.endswith(" in config.yaml.") or "instead" in told
+    assert len(told.splitlines()) == 1 and len(told) < 250
+
+
+@pytest.mark.parametrize("key", PROPERTIES)
+def test_the_example_in_an_error_is_a_good_value(key: str) -> None:
+    example = re.search(r"write for example '(.*)' in config.yaml", message({key: {"no": "good"}}))
+    assert example is not None
+    resolve(yaml.safe_load(example[1]))
+
+
+@pytest.mark.parametrize(
+    ("key", "written", "nearest"),
+    [
+        ("preset", "refrence", "reference"),
+        ("preset", "Draft", "draft"),
+        ("interpolation", "latents", "latent"),
+        ("repeats", "reused", "reuse"),
+        ("encoder", "x264", "libx264"),
+    ],
+)
+def test_a_mistyped_choice_is_told_the_nearest_one(key: str, written: str, nearest: str) -> None:
+    told = message({key: written})
+    assert repr(written) in told and told.endswith(f": write '{nearest}' instead.")
+
+
+@pytest.mark.parametrize(
+    ("key", "nearest"),
+    [
+        ("iteration", "iterations"),
+        ("sceenplay", "screenplay"),
+        ("perceptor", "perceptors"),
+        ("leadin", "lead_in"),
+        ("lead-in", "lead_in"),
+        ("Size", "size"),
+        ("fps", "frames_per_second"),
+        ("kps", "keyframes_per_second"),
+        ("lr", "learning_rate"),
+    ],
+)
+def test_an_unknown_key_is_told_the_nearest_one(key: str, nearest: str) -> None:
+    told = message({key: 1})
+    assert repr(key) in told and told.endswith(f": write '{nearest}' instead.")
+
+
+@pytest.mark.parametrize("key", ["zzz", "", 7, None, "a\nb"])
+def test_a_key_like_no_other_is_told_to_go(key: object) -> None:
+    told = message({key: 1})
+    assert told.endswith(": remove it.") and len(told.splitlines()) == 1
+
+
+def test_an_unknown_key_is_refused_even_when_empty() -> None:
+    assert "'iteratons' is unknown" in message({"iteratons": None})
+
+
+# Snakemake
+
+
+COMMAND_LINE = [
+    "preset=reference",
+    "size=384x256",
+    "iterations=50",
+    "title=2024",
+    "style=no",
+    "audio=",
+    "tail=",
+]
+
+
+def test_any_key_can_be_set_on_the_command_line() -> None:
+    config = resolve(parse_config([*COMMAND_LINE, "perceptors=[one, two]", "learning_rate=1e-2"]))
+    assert (config.width, config.height, config.iterations, config.frames_per_second) == (384, 256, 50, 60)
+    assert (config.title, config.style, config.audio, config.tail) == ("2024", "no", "auto", 4)
+    assert (config.perceptors, config.learning_rate) == (("one", "two"), 0.01)
+
+
+def test_a_job_resolves_what_its_workflow_handed_on() -> None:
+    command_line = parse_config([*COMMAND_LINE, "audio=song.mp3", "perceptors=[one, two]", "seed=3"])
+    handed_on = parse_config(dict_to_key_value_args(command_line, repr_obj=True))
+    assert resolve(handed_on) == resolve(command_line)
+
+
+# anything at all
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters(), max_size=12)
+    | st.dates()
+    | st.datetimes()
+    | st.binary(max_size=4)
+    | st.sampled_from([10**400, "256x256", "latent", "1e400", "٣", "1_0"])
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(SCALARS, inner, max_size=2),
+    max_leaves=5,
+)
+KEYS = st.sampled_from(list(PROPERTIES))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(KEYS, VALUES, max_size=4) | st.dictionaries(KEYS | SCALARS, VALUES, max_size=2))
+def test_anything_yaml_can_say_is_a_config_or_one_sentence(raw: dict[Any, Any]) -> None:
+    try:
+        assert isinstance(resolve(raw), Config)
+    except UserError as error:
+        told = str(error)
+        assert told.startswith("config key ") and told.endswith(".") and len(told.splitlines()) == 1
+        told.encode()
