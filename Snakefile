@@ -1,5 +1,6 @@
 # songreel: from a screenplay to a film. `snakemake --cores 2` renders what config.yaml asks for.
 
+
 configfile: "config.yaml"
 
 
@@ -10,6 +11,6 @@ include: "workflow/rules/film.smk"
 
 
 rule all:
+    default_target: True
     input:
         paths.film(song),
-    default_target: True

@@ -4,15 +4,15 @@ rule clip:
         latents=clip_latents,
     output:
         paths.clip("{clip}"),
-    params:
-        ffmpeg=settings.ffmpeg,
     log:
         "results/logs/clips/{clip}.log",
+    conda:
+        "../../envs/songreel.yaml"
     threads: 1
     resources:
         gpu=1,
-    conda:
-        "../../envs/songreel.yaml"
+    params:
+        ffmpeg=settings.ffmpeg,
     shell:
-        "python -m songreel clip {input.plan:q} {input.latents:q} --ffmpeg {params.ffmpeg:q}"
+        "python -m songreel clip {input.plan:q} {input.latents:q} --ffmpeg={params.ffmpeg:q}"
         " --threads {threads} --log {log:q}"

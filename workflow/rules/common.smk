@@ -1,7 +1,6 @@
 # The plan is made while Snakemake reads this file, and by the main process only: a job on a cluster reads it again
 # when the screenplay may already have been edited, so jobs find everything in the plan files and by name.
 
-import os
 import sys
 from pathlib import Path
 
@@ -9,10 +8,10 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 from songreel import plan as planning
 from songreel.config import resolve
+from songreel.environment import hand_on
 from songreel.errors import UserError
 from songreel.files import read_json
 from songreel.paths import Paths, song_folder
-from songreel.progress import FILM
 
 
 wildcard_constraints:
@@ -38,12 +37,11 @@ try:
 except UserError as error:
     stop(error)
 except OSError as error:
-    stop(f"{error.filename}: {error.strerror}; see to that and run the same command again.")
+    stop(
+        f"{error.filename}: {error.strerror}; see to that and run the same command again."
+    )
 
-# Jobs must run this Python and this checkout's package, also when neither is on the user's search paths.
-os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
-os.environ["PYTHONPATH"] = os.pathsep.join((sys.path[0], os.environ.get("PYTHONPATH", ""))).rstrip(os.pathsep)
-os.environ[FILM] = song
+hand_on(song)
 
 
 def clip_latents(wildcards):

@@ -18,11 +18,11 @@ rule film:
         tune=film_tune,
     output:
         paths.film("{song}"),
-    params:
-        ffmpeg=settings.ffmpeg,
     log:
         "results/logs/films/{song}.log",
     conda:
         "../../envs/songreel.yaml"
+    params:
+        ffmpeg=settings.ffmpeg,
     shell:
-        "python -m songreel film {input.timeline:q} {input.clips:q} --ffmpeg {params.ffmpeg:q} --log {log:q}"
+        "python -m songreel film {input.timeline:q} {input.clips:q} --ffmpeg={params.ffmpeg:q} --log {log:q}"

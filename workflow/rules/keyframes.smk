@@ -5,10 +5,10 @@ rule keyframes:
         paths.latents("{segment}", "{keyframes}"),
     log:
         "results/logs/keyframes/{segment}-{keyframes}.log",
+    conda:
+        "../../envs/songreel.yaml"
     threads: 1
     resources:
         gpu=1,
-    conda:
-        "../../envs/songreel.yaml"
     shell:
         "python -m songreel keyframes {input:q} {wildcards.keyframes} --threads {threads} --log {log:q}"

@@ -13,7 +13,20 @@ from songreel.errors import UserError
 from songreel.files import read_json, write_json_if_changed
 from songreel.paths import Paths
 
-SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".wma", ".aiff", ".mka", ".mp4", ".webm")
+SUFFIXES = (
+    ".wav",
+    ".flac",
+    ".mp3",
+    ".m4a",
+    ".aac",
+    ".ogg",
+    ".opus",
+    ".wma",
+    ".aiff",
+    ".mka",
+    ".mp4",
+    ".webm",
+)
 PROBE_RATE = 48000  # samples a second, to count the seconds by
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import errno
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,7 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _tell(_sentence(error), options.log)
     except KeyboardInterrupt:
-        return _tell("stopped; every finished keyframe is kept and the next run goes on from it.", options.log) + 129
+        return (
+            _tell("stopped; every finished keyframe is kept and the next run goes on from it.", options.log)
+            + 129
+        )
     return 0
 
 
@@ -41,8 +43,7 @@ def _keyframes(options: argparse.Namespace) -> None:
     torch.set_num_threads(options.threads)
     recipe = read_json(options.plan)
     paths = _paths(options.plan)
-    iterations = recipe["strategy"]["iterations"]
-    progress = Progress(recipe["text"], options.keyframes, iterations, paths, options.log)
+    progress = Progress(recipe, options.keyframes, paths, options.log)
     render.segment(recipe, options.plan.stem, options.keyframes, paths, progress)
 
 
@@ -57,9 +58,7 @@ def _clip(options: argparse.Namespace) -> None:
     tokens = [latents.load(path).tokens for path in options.latents]
     recipe = read_json(paths.segment_plan(clip["shown"]["segment"]))
     where = device.choose()
-    maker = vqgan.load(
-        render.weights_of(recipe["model"], weights.vqgan), where, device.precision(where)
-    )
+    maker = vqgan.load(render.weights_of(recipe["model"], weights.vqgan), where, device.precision(where))
     batches = draw.frames(maker, clip, tokens[0], tokens[1] if clip["before"] else None)
     program = film.executable(options.ffmpeg)
     film.encode(batches, clip, recipe["size"], draw.drawn_rate(clip), paths.clip(options.plan.stem), program)
@@ -69,7 +68,9 @@ def _film(options: argparse.Namespace) -> None:
     from songreel import film
 
     timeline = read_json(options.timeline)
-    film.join(timeline, options.clips, options.timeline.with_name("film.mp4"), film.executable(options.ffmpeg))
+    film.join(
+        timeline, options.clips, options.timeline.with_name("film.mp4"), film.executable(options.ffmpeg)
+    )
 
 
 def _tune(options: argparse.Namespace) -> None:
@@ -113,7 +114,9 @@ def _parser() -> argparse.ArgumentParser:
 
     clip = commands.add_parser("clip", help="draw and encode one line's frames")
     clip.add_argument("plan", type=Path, help="results/plan/clips/<clip>.json")
-    clip.add_argument("latents", type=Path, nargs="+", help="the latents of the line and of the one before it")
+    clip.add_argument(
+        "latents", type=Path, nargs="+", help="the latents of the line and of the one before it"
+    )
     clip.set_defaults(run=_clip)
 
     film = commands.add_parser("film", help="join the clips with audio, lyrics and chapters")

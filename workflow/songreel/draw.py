@@ -45,10 +45,11 @@ def drawn_rate(clip: dict[str, Any]) -> Fraction:
 
 def drawn_frames(clip: dict[str, Any]) -> int:
     """How many frames are drawn. Motion interpolation must see a little past the clip's end."""
-    frames: int = clip["shown"]["frames"]
+    frames = int(clip["shown"]["frames"])
     if clip["interpolation"] == "latent":
         return frames
-    return ceil((frames - 1) * drawn_rate(clip) / clip["frames_per_second"]) + 1 + MOTION_MARGIN
+    rate = drawn_rate(clip) / int(clip["frames_per_second"])
+    return ceil((frames - 1) * rate) + 1 + MOTION_MARGIN
 
 
 def _latents(

@@ -33,7 +33,12 @@ def executable(setting: str) -> str:
 
 
 def encode(
-    batches: Iterable[NDArray[np.uint8]], clip: Document, size: tuple[int, int], drawn_rate: Fraction, target: Path, program: str
+    batches: Iterable[NDArray[np.uint8]],
+    clip: Document,
+    size: tuple[int, int],
+    drawn_rate: Fraction,
+    target: Path,
+    program: str,
 ) -> None:
     """Pipe frames uint8 [b, height, width, 3] into a clip of exactly its number of frames.
 
@@ -41,12 +46,22 @@ def encode(
     """
     width, height = size
     rate = clip["frames_per_second"]
-    stream = ffmpeg.input("pipe:", format="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", r=str(drawn_rate))
+    stream = ffmpeg.input(
+        "pipe:", format="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", r=str(drawn_rate)
+    )
     if clip["interpolation"] == "motion":
         # Scene-change detection would freeze a frame wherever many tokens change at once.
         stream = stream.filter("minterpolate", fps=rate, mi_mode="mci", scd="none")
     stream = stream.filter("scale", out_color_matrix="bt709", out_range="tv")
-    options = {"c:v": clip["encoder"], "crf": clip["crf"], "pix_fmt": "yuv420p", "r": rate, "threads": ENCODER_THREADS}
+    options = {
+        "c:v": clip["encoder"],
+        "crf": clip["crf"],
+        "pix_fmt": "yuv420p",
+        "r": rate,
+        "threads": ENCODER_THREADS,
+    }
+    if clip["encoder"] == "libx265":
+        options["tag:v"] = "hvc1"  # the name under which Apple's players look for it
     with replacing(target) as temporary:
         output = stream.output(
             str(temporary),
@@ -102,7 +117,18 @@ def join(timeline: Document, clips: Sequence[Path], target: Path, program: str) 
             command += ["-c:a", "aac", "-b:a", "192k", "-af", f"apad,atrim=end={seconds:.6f}"]
         else:
             command += ["-map", "0:v"]
-        command += ["-map", "1:s", "-c:v", "copy", "-c:s", "mov_text", "-map_metadata", "2", "-map_chapters", "2"]
+        command += [
+            "-map",
+            "1:s",
+            "-c:v",
+            "copy",
+            "-c:s",
+            "mov_text",
+            "-map_metadata",
+            "2",
+            "-map_chapters",
+            "2",
+        ]
         command += ["-movflags", "+faststart", "-fflags", "+bitexact", "-f", "mp4", str(temporary)]
         with tempfile.TemporaryFile() as words:
             _check(subprocess.run(_quiet(command), stderr=words, check=False).returncode, words, target)
@@ -122,7 +148,13 @@ def metadata(timeline: Document) -> str:
     head = [";FFMETADATA1", f"title={_escaped(timeline['title'])}", f"artist={_escaped(timeline['artist'])}"]
     for line in timeline["lines"]:
         start, end = (round(line[key] * 1000) for key in ("start_seconds", "end_seconds"))
-        head += ["[CHAPTER]", "TIMEBASE=1/1000", f"START={start}", f"END={end}", f"title={_escaped(line['text'])}"]
+        head += [
+            "[CHAPTER]",
+            "TIMEBASE=1/1000",
+            f"START={start}",
+            f"END={end}",
+            f"title={_escaped(line['text'])}",
+        ]
     return "\n".join(head) + "\n"
 
 

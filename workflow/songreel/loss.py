@@ -10,7 +10,8 @@ from torch import Tensor
 
 def spherical_distance(x: Tensor, y: Tensor) -> Tensor:
     """Half the squared great-circle distance between unit vectors [..., d], as [...] (Crowson, 2021)."""
-    return (x - y).norm(dim=-1).div(2).arcsin().square().mul(2)
+    chord = torch.linalg.vector_norm(x - y, dim=-1)
+    return chord.div(2).arcsin().square().mul(2)
 
 
 def straight_through(latents: Tensor, quantised: Tensor) -> Tensor:
@@ -34,5 +35,5 @@ class _ClampInwards(torch.autograd.Function):
 
 def clamp_inwards(x: Tensor, low: float, high: float) -> Tensor:
     """Clamp, with a gradient that can pull values back inside but never push them further out."""
-    clamped: Tensor = _ClampInwards.apply(x, low, high)  # type: ignore[no-untyped-call]
+    clamped: Tensor = _ClampInwards.apply(x, low, high)
     return clamped

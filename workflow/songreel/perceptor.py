@@ -29,7 +29,7 @@ STD = (0.26862954, 0.26130258, 0.27577711)
 class Perceptor:
     """A CLIP whose text tower runs in float32 and whose picture tower runs in the device's precision."""
 
-    def __init__(self, clip: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(self, clip: Any, device: torch.device, dtype: torch.dtype) -> None:
         self.clip = clip.float().eval().requires_grad_(False).to(device)
         self.clip.visual.to(dtype=dtype, memory_format=torch.channels_last)
         self.dtype = dtype

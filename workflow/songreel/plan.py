@@ -145,7 +145,9 @@ def _recipes(shots: Sequence[Shot], config: Config) -> Iterator[Document]:
 def _check_size(config: Config, model: weights.Weights) -> None:
     factor = weights.factor(model)
     if config.width % factor or config.height % factor:
-        fitting = "x".join(str(max(factor, round(side / factor) * factor)) for side in (config.width, config.height))
+        fitting = "x".join(
+            str(max(factor, round(side / factor) * factor)) for side in (config.width, config.height)
+        )
         raise UserError(
             f"config key 'size': found {config.width}x{config.height}, expected multiples of {factor} pixels for the"
             f" model {model.name!r}; the nearest is {fitting}."
@@ -162,7 +164,9 @@ def _clips(shots: Sequence[Shot], segments: Sequence[str], config: Config) -> li
         "encoder": config.encoder,
         "crf": config.crf,
     }
-    parts = [{"segment": segment, "frames": shot.frames} for segment, shot in zip(segments, shots, strict=True)]
+    parts = [
+        {"segment": segment, "frames": shot.frames} for segment, shot in zip(segments, shots, strict=True)
+    ]
     befores = [None, *parts] if config.transition else [None] * len(parts)
     transition = round(config.transition * config.frames_per_second)  # frames
     return [

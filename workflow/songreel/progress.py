@@ -6,45 +6,58 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
+from songreel.environment import FILM
 from songreel.files import read_json
 from songreel.latents import Segment
 from songreel.paths import Paths
 
+Document = dict[str, Any]
+
 EVERY = 5.0  # seconds between two reports of one job
-FILM = "SONGREEL_FILM"  # environment variable: the song whose lines are counted
 
 
 class Progress:
     """Reports one segment's keyframes, speed and time left, and how many of the film's lines are done."""
 
-    def __init__(self, text: str, keyframes: int, iterations: int, paths: Paths, log: Path | None) -> None:
-        self.text, self.keyframes, self.iterations = text, keyframes, iterations
-        self.paths, self.log = paths, log
-        self.first: tuple[int, float] | None = None
-        self.told = float("-inf")
+    def __init__(self, recipe: Document, keyframes: int, paths: Paths, log: Path | None) -> None:
+        self.recipe, self.keyframes, self.paths, self.log = recipe, keyframes, paths, log
+        self.kept = 0  # keyframes
+        self.iterations = 0  # in this job
+        self.to_do = 0  # iterations of this job, in all
+        self.started = self.told = time.monotonic()
 
-    def __call__(self, segment: Segment) -> None:
-        """Called at the start and after every keyframe."""
-        now = time.monotonic()
-        done = len(segment)
-        if self.first is None:
-            self.first = (done, now)
-        if now - self.told >= EVERY or done == self.keyframes:
-            self.told = now
-            say(f"{self._line(done, now)}{self._film(done)}", self.log)
+    def iteration(self) -> None:
+        """One iteration is done."""
+        self.iterations += 1
+        if time.monotonic() - self.told >= EVERY:
+            self._tell()
 
-    def _line(self, done: int, now: float) -> str:
-        assert self.first is not None
-        rendered, seconds = done - self.first[0], now - self.first[1]
-        state = f"{shorten(self.text)}: keyframe {done} of {self.keyframes}"
-        if not rendered:
+    def keyframe(self, segment: Segment) -> None:
+        """The segment as it is at the start, and after every keyframe."""
+        if not self.to_do:
+            strategy = self.recipe["strategy"]
+            lead_in = 0 if len(segment) else strategy["lead_in"]
+            self.to_do = (self.keyframes - len(segment)) * strategy["iterations"] + lead_in
+            self.started = time.monotonic()
+        self.kept = len(segment)
+        if self.kept == self.keyframes or not self.iterations:
+            self._tell()
+
+    def _tell(self) -> None:
+        self.told = time.monotonic()
+        say(f"{self._line()}{self._film()}", self.log)
+
+    def _line(self) -> str:
+        state = f"{shorten(self.recipe['text'])}: keyframe {self.kept} of {self.keyframes}"
+        if not self.iterations:
             return state
-        speed = rendered * self.iterations / seconds
-        left = (self.keyframes - done) * seconds / rendered
+        speed = self.iterations / (self.told - self.started)
+        left = (self.to_do - self.iterations) / speed
         return f"{state}, {speed:.1f} iterations/s, {clock(left)} left"
 
-    def _film(self, done: int) -> str:
+    def _film(self) -> str:
         """Lines done of the film's lines, when the workflow has said which film it is."""
         song = os.environ.get(FILM)
         if not song or not self.paths.timeline(song).exists():

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -18,20 +18,28 @@ from songreel.latents import Segment
 from songreel.paths import Paths
 
 Document = dict[str, Any]
-Callback = Callable[[Segment], None]
 
 
-def segment(recipe: Document, name: str, keyframes: int, paths: Paths, callback: Callback) -> None:
+class Watcher(Protocol):
+    """Who is told how the work goes on."""
+
+    def iteration(self) -> None:
+        """One iteration is done."""
+
+    def keyframe(self, segment: Segment) -> None:
+        """The segment as it is at the start, and after every keyframe."""
+
+
+def segment(recipe: Document, name: str, keyframes: int, paths: Paths, watcher: Watcher) -> None:
     """Render a segment to `keyframes` keyframes and write its latents file.
 
     Goes on from the longest file of the same segment or from what an interrupted job kept in the work folder.
-    The callback is called with the segment at the start and after every keyframe.
     """
     work = paths.work(name)
     with _owned(work):
         kept = work / "kept.zarr.zip"
         so_far = _longest([*paths.rendered(name).values(), kept])
-        for grown in _grow(recipe, so_far, keyframes, callback):
+        for grown in _grow(recipe, so_far, keyframes, watcher):
             latents.save(kept, grown, recipe)
             so_far = grown
         assert so_far is not None
@@ -44,7 +52,7 @@ def _longest(files: list[Path]) -> Segment | None:
     return max(segments, key=len, default=None)
 
 
-def _grow(recipe: Document, so_far: Segment | None, keyframes: int, callback: Callback) -> Iterator[Segment]:
+def _grow(recipe: Document, so_far: Segment | None, keyframes: int, watcher: Watcher) -> Iterator[Segment]:
     """The segment after each keyframe that it still lacks."""
     if so_far is not None and len(so_far) >= keyframes:
         return
@@ -53,18 +61,25 @@ def _grow(recipe: Document, so_far: Segment | None, keyframes: int, callback: Ca
     picture_maker = vqgan.load(weights_of(recipe["model"], weights.vqgan), where, precision)
     pulls = [_pull(entry, recipe["text"], where, precision) for entry in recipe["perceptors"]]
     if so_far is None:
-        start = sampler.canvas(picture_maker, *recipe["size"], seed=recipe["seed"])
+        start = sampler.canvas(picture_maker, recipe["size"], recipe["seed"])
         so_far = latents.empty(start.cpu().numpy())
-    callback(so_far)
+    watcher.keyframe(so_far)
     state = torch.from_numpy(so_far.latent).to(where)
     strategy = sampler.Strategy(**recipe["strategy"])
     chain = sampler.chain(
-        picture_maker, pulls, strategy, state, recipe["seed"], recipe["take"], first=len(so_far)
+        picture_maker,
+        pulls,
+        strategy,
+        state,
+        recipe["seed"],
+        recipe["take"],
+        first=len(so_far),
+        callback=watcher.iteration,
     )
     while len(so_far) < keyframes:
         link = next(chain)
         so_far = so_far.extended(link.tokens.cpu().numpy(), link.loss, link.latent.cpu().numpy())
-        callback(so_far)
+        watcher.keyframe(so_far)
         yield so_far
 
 

@@ -9,7 +9,7 @@ the latent alone is the state of the chain.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -50,12 +50,15 @@ class Keyframe:
     latent: Tensor  # float32 [c, h, w]
 
 
-def canvas(vqgan: VQGAN, width: int, height: int, seed: int) -> Tensor:
+def canvas(vqgan: VQGAN, size: tuple[int, int], seed: int) -> Tensor:
     """The latent float32 [c, h, w] that every chain of a film starts from: multi-scale noise, encoded.
+
+    `size` is the picture's width and height in pixels.
 
     Drawn on the CPU, so that every device starts from the same picture.
     """
     generator = Generator().manual_seed(_stream(seed, "canvas"))
+    width, height = size
     picture = torch.zeros(1, 3, height, width)
     for cells in (2, 4, 8, 16):
         noise = torch.randn(1, 3, cells, cells, generator=generator) * (0.16 / cells**0.5)
@@ -73,16 +76,18 @@ def chain(
     seed: int,
     take: int,
     first: int,
+    callback: Callable[[], None] = lambda: None,
 ) -> Iterator[Keyframe]:
-    """Keyframes `first`, `first + 1`, … without end; `latent` [c, h, w] is the state after keyframe `first - 1`.
+    """Keyframes `first`, `first + 1`, … without end, from the latent [c, h, w] after keyframe `first - 1`.
 
-    Nothing here depends on where the chain will stop or was resumed: k keyframes are a prefix of k + 1.
+    Nothing here depends on where the chain will stop or was resumed: k keyframes are a prefix of k + 1. The
+    callback is called after every iteration.
     """
     number = first
     while True:
         generator = Generator(latent.device).manual_seed(_stream(seed, f"{take}/{number}"))
         steps = strategy.iterations + (strategy.lead_in if number == 0 else 0)
-        keyframe = _optimise(vqgan, pulls, strategy, latent, steps, generator)
+        keyframe = _optimise(vqgan, pulls, strategy, latent, steps, generator, callback)
         yield keyframe
         latent, number = keyframe.latent, number + 1
 
@@ -94,6 +99,7 @@ def _optimise(
     start: Tensor,
     steps: int,
     generator: Generator,
+    callback: Callable[[], None],
 ) -> Keyframe:
     low, high = vqgan.codebook.amin(0).view(1, -1, 1, 1), vqgan.codebook.amax(0).view(1, -1, 1, 1)
     latent = start[None].clone().requires_grad_()  # [1, c, h, w]
@@ -107,6 +113,7 @@ def _optimise(
         with torch.no_grad():
             latent.clamp_(low, high)
             total += loss
+        callback()
     state = latent.detach()
     return Keyframe(vqgan.nearest(state)[0], float(total / steps), state[0])
 

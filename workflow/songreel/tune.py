@@ -23,7 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from songreel.errors import UserError
+from songreel.files import replacing
 
+RECIPE = 1  # bumped when the sound changes on purpose
 SAMPLE_RATE = 44100  # samples per second
 RING_OUT_SECONDS = 2  # after the last beat, for the last notes to die away
 FADE_SECONDS = 1.2  # at the very end, inside the ring-out
@@ -185,18 +187,13 @@ def write(tune: Tune, path: Path) -> None:
     """Write the tune as a 16-bit PCM WAV file; `path` is complete or untouched.
 
     Raises:
-        OSError: the folder does not exist, is not writable or is full.
+        OSError: the folder is not writable or is full.
     """
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        with wave.open(str(unfinished), "wb") as file:
-            file.setnchannels(2)
-            file.setsampwidth(2)
-            file.setframerate(SAMPLE_RATE)
-            file.writeframes(np.rint(synthesise(tune) * 32767).astype("<i2").tobytes())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replacing(path) as temporary, wave.open(str(temporary), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(SAMPLE_RATE)
+        file.writeframes(np.rint(synthesise(tune) * 32767).astype("<i2").tobytes())
 
 
 def _rows(path: Path) -> list[_Row]:

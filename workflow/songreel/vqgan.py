@@ -5,6 +5,7 @@ Esser, Rombach, Ommer: Taming Transformers for High-Resolution Image Synthesis, 
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import taming.modules.diffusionmodules.model as taming_model
@@ -32,8 +33,9 @@ class VQGAN(nn.Module):
 
     def __init__(self, ddconfig: dict[str, Any], n_embed: int, embed_dim: int) -> None:
         super().__init__()
-        self.encoder = Encoder(**ddconfig)
-        self.decoder = Decoder(**ddconfig)
+        with contextlib.redirect_stdout(None):  # taming prints the latent's shape
+            self.encoder = Encoder(**ddconfig)
+            self.decoder = Decoder(**ddconfig)
         self.quantize = VectorQuantizer(n_embed, embed_dim, beta=0.25)
         self.quant_conv = nn.Conv2d(ddconfig["z_channels"], embed_dim, 1)
         self.post_quant_conv = nn.Conv2d(embed_dim, ddconfig["z_channels"], 1)
