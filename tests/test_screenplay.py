@@ -115,6 +115,7 @@ def test_a_text_is_read_as_written(record: str, text: str, start: float, folder:
         ("1:02", 62),
         ("01:02", 62),
         ("1:02.3", 62.3),
+        ("1:08.04", 68.04),  # the sum of floats is a neighbour
         ("75:59.999", 4559.999),
         ("1:00:00", 3600),
         ("1:02:03", 3723),

@@ -256,7 +256,7 @@ def _seconds(time: str) -> float | None:
     clock = _CLOCK.fullmatch(time)
     if not clock:
         return None
-    # Decimal, so that 1:02.3 and 62.3 are the same float and not neighbours.
+    # Decimal, so that a clock time and its seconds are the same float and not neighbours.
     hours, minutes, seconds = (Decimal(part or 0) for part in clock.groups())
     if seconds >= 60 or (clock[1] and minutes >= 60):
         return None
