@@ -13,8 +13,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from snakemake.cli import parse_config  # type: ignore[import-untyped]
-from snakemake.common import dict_to_key_value_args  # type: ignore[import-untyped]
+from snakemake.cli import parse_config
+from snakemake.common import dict_to_key_value_args
 
 from songreel.config import Config, resolve, schema
 from songreel.errors import UserError

@@ -52,8 +52,8 @@ def find(setting: str, screenplay: Path, ffmpeg_path: str, paths: Paths) -> Audi
         return None
     if not source.is_file():
         raise UserError(
-            f"config key 'audio': {str(source)!r} is not a file; expected an audio file, 'auto' for the one beside"
-            f" the screenplay or 'none' for a silent film."
+            f"config key 'audio': {str(source)!r} is not a file; expected an audio file, 'auto' for the one"
+            f" beside the screenplay or 'none' for a silent film."
         )
     return _from_tune(source, paths) if source.suffix == ".tune" else _from_file(source, ffmpeg_path, paths)
 
@@ -83,7 +83,8 @@ def _from_file(source: Path, ffmpeg_path: str, paths: Paths) -> Audio:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise UserError(
-            f"config key 'audio': {str(source)!r} cannot be read ({error.strerror}); expected a readable audio file."
+            f"config key 'audio': {str(source)!r} cannot be read ({error.strerror});"
+            f" expected a readable audio file."
         ) from None
     facts = paths.audio_facts(digest)
     if not facts.exists():
@@ -99,7 +100,7 @@ def _seconds(source: Path, ffmpeg_path: str) -> float:
         samples = sum(len(block) for block in iter(lambda: process.stdout.read(1 << 20), b"")) // 2
     if not samples:
         raise UserError(
-            f"config key 'audio': {str(source)!r} holds no audio that ffmpeg can read; expected a song as WAV, FLAC,"
-            f" MP3, AAC, Ogg or the like: check the file, or set 'none' for a silent film."
+            f"config key 'audio': {str(source)!r} holds no audio that ffmpeg can read; expected a song as"
+            f" WAV, FLAC, MP3, AAC, Ogg or the like: check the file, or set 'none' for a silent film."
         )
     return samples / PROBE_RATE

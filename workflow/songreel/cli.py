@@ -13,6 +13,8 @@ from songreel.errors import UserError
 from songreel.files import read_json
 from songreel.paths import Paths
 
+KEPT = "finished keyframes are kept"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. What a user can mend is told in one sentence; returns the exit status."""
@@ -26,10 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _tell(_sentence(error), options.log)
     except KeyboardInterrupt:
-        return (
-            _tell("stopped; every finished keyframe is kept and the next run goes on from it.", options.log)
-            + 129
-        )
+        return _tell(f"stopped; {KEPT} and the next run goes on from them.", options.log) + 129
     return 0
 
 
@@ -87,9 +86,8 @@ def _paths(plan: Path) -> Paths:
 def _sentence(error: OSError) -> str:
     where = f"{error.filename}: " if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{where}the disk is full; free some space and run the same command again, finished keyframes are kept."
-    reason = os.strerror(error.errno or 0)
-    return f"{where}{reason[0].lower()}{reason[1:]}; see to that and run the same command again, finished keyframes are kept."
+        return f"{where}the disk is full; free some space and run the same command again, {KEPT}."
+    return f"{where}{os.strerror(error.errno or 0)}; see to that and run the same command again, {KEPT}."
 
 
 def _tell(message: str, log: Path | None) -> int:

@@ -77,7 +77,7 @@ def _latents(
 def _blend(tail: Tensor, head: Tensor, shares: Tensor) -> Tensor:
     """Linear interpolation [b, c, h, w] that keeps each channel's spread over the picture.
 
-    Halfway between unrelated latents the plain mean has a smaller spread than either, and decodes to a greyer picture.
+    Halfway between unrelated latents the plain mean is less spread out than either and decodes to grey mud.
     """
     blended = torch.lerp(tail, head, shares)
     spread = torch.lerp(_spread(tail), _spread(head), shares)

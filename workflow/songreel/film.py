@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 from html import escape
 from pathlib import Path
@@ -83,14 +83,16 @@ def _pipe(batches: Iterable[NDArray[np.uint8]], command: Sequence[str], target: 
     ):
         assert process.stdin is not None
         try:
-            writing = writer.submit(lambda: None)  # type: ignore[var-annotated]
+            writing: Future[Any] | None = None
             for batch in batches:
-                writing.result()
+                if writing:
+                    writing.result()
                 writing = writer.submit(process.stdin.write, batch.tobytes())
-            writing.result()
+            if writing:
+                writing.result()
             process.stdin.close()
         except BrokenPipeError:
-            pass  # ffmpeg has stopped: motion interpolation had all it needed, or its words tell what went wrong
+            pass  # motion interpolation has all it needs, or ffmpeg's words tell what went wrong
         except BaseException:
             process.kill()
             raise
@@ -100,8 +102,8 @@ def _pipe(batches: Iterable[NDArray[np.uint8]], command: Sequence[str], target: 
 def join(timeline: Document, clips: Sequence[Path], target: Path, program: str) -> None:
     """Join clips without encoding them again; add audio, lyrics, chapters and title.
 
-    The audio is padded with silence or cut so that it ends with the last frame. Raises UserError with ffmpeg's own
-    words when it fails.
+    The audio is padded with silence or cut so that it ends with the last frame. Raises UserError with
+    ffmpeg's own words when it fails.
     """
     rate = timeline["frames_per_second"]
     seconds = sum(clip["frames"] for clip in timeline["clips"]) / rate
@@ -136,11 +138,11 @@ def join(timeline: Document, clips: Sequence[Path], target: Path, program: str) 
 
 def subtitles(timeline: Document) -> str:
     """The lyrics as WebVTT, at the screenplay's times. In it, unlike in SRT, any text can be escaped."""
-    cues = (
-        f"{_clock(line['start_seconds'])} --> {_clock(line['end_seconds'])}\n{escape(_one_line(line['text']), quote=False)}\n"
-        for line in timeline["lines"]
-    )
-    return "\n".join(["WEBVTT\n", *cues])
+    cues = ["WEBVTT"]
+    for line in timeline["lines"]:
+        start, end = (_clock(line[key]) for key in ("start_seconds", "end_seconds"))
+        cues.append(f"{start} --> {end}\n{escape(_one_line(line['text']), quote=False)}")
+    return "\n\n".join(cues) + "\n"
 
 
 def metadata(timeline: Document) -> str:
@@ -185,5 +187,6 @@ def _check(status: int, words: Any, target: Path) -> None:
         words.seek(0)
         lines = words.read().decode("utf-8", "replace").strip().splitlines() or ["no message"]
         raise UserError(
-            f"{target}: ffmpeg could not make it ({lines[-1].strip()}); see to that and run the same command again."
+            f"{target}: ffmpeg could not make it ({lines[-1].strip()});"
+            f" see to that and run the same command again."
         )

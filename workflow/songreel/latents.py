@@ -4,7 +4,7 @@ A zarr v3 group in one zip file:
     tokens  uint16 [k, h, w]    what is drawn
     loss    float32 [k]         mean over each keyframe's iterations
     latent  float32 [c, h, w]   the state after keyframe k - 1
-    attributes                  the segment's recipe and the version of songreel, to understand the file years later
+    attributes                  recipe and songreel's version, to understand the file years later
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from torch import Tensor
 
 def spherical_distance(x: Tensor, y: Tensor) -> Tensor:
     """Half the squared great-circle distance between unit vectors [..., d], as [...] (Crowson, 2021)."""
-    chord = torch.linalg.vector_norm(x - y, dim=-1)
+    chord: Tensor = torch.linalg.vector_norm(x - y, dim=-1)
     return chord.div(2).arcsin().square().mul(2)
 
 

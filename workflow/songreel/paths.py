@@ -10,7 +10,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Paths:
-    """The files below a results folder. Whatever is named by an id holds exactly what the id was made from."""
+    """The files below a results folder. What is named by an id holds what the id was made from."""
 
     root: Path = Path("results")
 

@@ -1,7 +1,7 @@
 """From a screenplay to ids: what to optimise, what to draw, what to join.
 
-A segment is named by a hash of its recipe and knows no time; a clip is named by its segment, the one before it and how
-it is drawn. So whatever an edit leaves as it was has the name it had, and is found on disk.
+A segment is named by a hash of its recipe and knows no time; a clip is named by its segment, the one before
+it and how it is drawn. So whatever an edit leaves as it was has the name it had, and is found on disk.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from songreel.files import write_json_if_changed
 from songreel.paths import Paths, song_folder
 from songreel.timeline import Shot
 
-# Bumped when the numerics change on purpose: RECIPE renders every segment anew, DRAWING every clip, JOINING every film.
+# Bumped when the numerics change on purpose: RECIPE renders segments anew, DRAWING clips, JOINING films.
 RECIPE = 1
 DRAWING = 1
 JOINING = 1
@@ -47,15 +47,18 @@ class Plan:
 
 
 def make(config: Config, paths: Paths) -> Plan:
-    """Plan a film. Reads the screenplay, the audio and the weights' hashes; raises UserError for what is wrong there."""
+    """Plan a film from the screenplay, the audio and the weights' hashes.
+
+    Raises UserError for what is wrong with any of them.
+    """
     lines = screenplay.read(config.screenplay)
     sound = audio.find(config.audio, config.screenplay, config.ffmpeg, paths)
     end = timeline.end_seconds(lines, config.tail, sound.seconds if sound else None)
     shots = timeline.shots(lines, config.frames_per_second, end)
     if not shots:
         raise UserError(
-            f"{config.screenplay}: the film would have no frames; expected a second line, audio, or a config key"
-            f" 'tail' above 0."
+            f"{config.screenplay}: the film would have no frames; expected a second line, audio, or a config"
+            f" key 'tail' above 0."
         )
     recipes = list(_recipes(shots, config))
     segments = [identity(recipe) for recipe in recipes]
@@ -82,8 +85,8 @@ def write(plan: Plan, paths: Paths) -> None:
 def latents_of(clip: Document, needs: Mapping[str, int], paths: Paths) -> list[Path]:
     """The latents that a clip is drawn from: its own segment's, and those of the one before it, if any.
 
-    A file that is already long enough serves; else it is the one to render, long enough for the whole film. A job on
-    another machine knows no `needs`, but by then the files are there.
+    A file that is already long enough serves; else it is the one to render, long enough for the whole film.
+    A job on another machine knows no `needs`, but by then the files are there.
     """
     return [_latents_file(part["segment"], need, needs, paths) for part, need in _sources(clip)]
 
@@ -109,7 +112,7 @@ def identity(document: Document) -> str:
 
 
 def keyframes_for(frames: int, clip: Document) -> int:
-    """Keyframes needed to draw `frames` frames from a segment's beginning, rounded up to a multiple of STEP."""
+    """Keyframes needed to draw a segment's first `frames` frames, rounded up to a multiple of STEP."""
     rate = Fraction(str(clip["keyframes_per_second"])) / clip["frames_per_second"]
     margin = MOTION_MARGIN if clip["interpolation"] == "motion" else 0
     need = ceil((frames - 1) * rate) + 1 + margin
@@ -145,12 +148,11 @@ def _recipes(shots: Sequence[Shot], config: Config) -> Iterator[Document]:
 def _check_size(config: Config, model: weights.Weights) -> None:
     factor = weights.factor(model)
     if config.width % factor or config.height % factor:
-        fitting = "x".join(
-            str(max(factor, round(side / factor) * factor)) for side in (config.width, config.height)
-        )
+        sides = (max(1, round(side / factor)) * factor for side in (config.width, config.height))
+        fitting = "x".join(map(str, sides))
         raise UserError(
-            f"config key 'size': found {config.width}x{config.height}, expected multiples of {factor} pixels for the"
-            f" model {model.name!r}; the nearest is {fitting}."
+            f"config key 'size': found {config.width}x{config.height}, expected multiples of {factor} pixels"
+            f" for the model {model.name!r}; the nearest is {fitting}."
         )
 
 
@@ -174,14 +176,14 @@ def _clips(shots: Sequence[Shot], segments: Sequence[str], config: Config) -> li
             **look,
             "shown": shown,
             "before": before,
-            "blend_frames": min(transition, shown["frames"]) if before else 0,
+            "blend_frames": min(transition, shot.frames) if before else 0,
         }
-        for before, shown in zip(befores, parts, strict=False)
+        for before, shown, shot in zip(befores, parts, shots, strict=False)
     ]
 
 
 def _needs(clips: Sequence[Document], config: Config) -> dict[str, int]:
-    """Keyframes by segment: a line is rendered `transition` seconds past its end, for the blend into what follows."""
+    """Keyframes by segment: each line is rendered past its end, by the transition into the next."""
     transition = round(config.transition * config.frames_per_second)  # frames
     needs: dict[str, int] = {}
     for clip in clips:

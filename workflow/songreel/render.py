@@ -101,7 +101,7 @@ def _pull(entry: Document, text: str, where: torch.device, precision: torch.dtyp
 
 @contextmanager
 def _owned(work: Path) -> Iterator[None]:
-    """Hold a work folder: a second job on the same segment waits until the first has ended, however it ended."""
+    """Hold a work folder: a second job on the same segment waits until the first has ended, in any way."""
     work.mkdir(parents=True, exist_ok=True)
     lock = work.with_suffix(".lock")
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT)

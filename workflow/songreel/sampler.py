@@ -1,9 +1,9 @@
 """The optimisation loop: decode, cut, embed, compare, step. Pure: no files, no workflow.
 
-VQGAN+CLIP as published by Katherine Crowson and @advadnoun in 2021: a latent is moved by gradient descent until CLIP finds
-that the picture decoded from it looks like the words. A keyframe is the latent's tokens after a fixed number of
-steps; the next keyframe goes on from the latent, with a new optimiser and a random stream of its own, so
-the latent alone is the state of the chain.
+VQGAN+CLIP as published by Katherine Crowson and @advadnoun in 2021: a latent is moved by gradient descent
+until CLIP finds that the picture decoded from it looks like the words. A keyframe is the latent's tokens
+after a fixed number of steps; the next one goes on from the latent, with a new optimiser and a random stream
+of its own, so the latent alone is the state of the chain.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class VQGAN(nn.Module):
         return latents
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Pictures float32 [b, 3, h*factor, w*factor], about 0..1 but not clamped, of latents [b, c, h, w]."""
+        """Pictures float32 [b, 3, h*factor, w*factor], about 0..1, not clamped, of latents [b, c, h, w]."""
         hidden = self.post_quant_conv(latents.to(self.post_quant_conv.weight.dtype))
         pictures: Tensor = self.decoder(hidden.contiguous(memory_format=device.memory_format(hidden.device)))
         return pictures.float() * 0.5 + 0.5

@@ -63,8 +63,8 @@ def architecture(weights: Weights) -> dict[str, Any]:
 
 def factor(weights: Weights) -> int:
     """How many pixels wide and high the square is that a VQGAN draws for one token."""
-    levels: int = len(architecture(weights)["ddconfig"]["ch_mult"])
-    return 2 ** (levels - 1)
+    levels = len(architecture(weights)["ddconfig"]["ch_mult"])
+    return 1 << (levels - 1)
 
 
 def _checked(key: str, name: str, table: Mapping[str, Weights]) -> Weights:
