@@ -21,6 +21,9 @@ from songreel.loss import clamp_inwards, spherical_distance, straight_through
 from songreel.perceptor import Perceptor
 from songreel.vqgan import VQGAN
 
+# Of the noise that a film starts from. With more, all lines keep its blots; with less, blends turn grey.
+CANVAS_CONTRAST = 0.1
+
 
 @dataclass(frozen=True)
 class Strategy:
@@ -61,7 +64,7 @@ def canvas(vqgan: VQGAN, size: tuple[int, int], seed: int) -> Tensor:
     width, height = size
     picture = torch.zeros(1, 3, height, width)
     for cells in (2, 4, 8, 16):
-        noise = torch.randn(1, 3, cells, cells, generator=generator) * (0.16 / cells**0.5)
+        noise = torch.randn(1, 3, cells, cells, generator=generator) * (CANVAS_CONTRAST / cells**0.5)
         picture += F.interpolate(noise, size=(height, width), mode="bicubic")
     with torch.no_grad():
         latent = vqgan.encode((picture + 0.5).clamp(0, 1).to(vqgan.codebook.device))
