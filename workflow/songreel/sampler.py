@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
+from torch.optim.adam import adam as adam_step
 
 from songreel.cutouts import cut
 from songreel.loss import clamp_inwards, spherical_distance, straight_through
@@ -106,19 +107,48 @@ def _optimise(
 ) -> Keyframe:
     low, high = vqgan.codebook.amin(0).view(1, -1, 1, 1), vqgan.codebook.amax(0).view(1, -1, 1, 1)
     latent = start[None].clone().requires_grad_()  # [1, c, h, w]
-    optimiser = torch.optim.Adam([latent], lr=strategy.learning_rate)
+    adam = _Adam(latent, strategy.learning_rate)
     total = torch.zeros((), device=latent.device)
     for _ in range(steps):
-        optimiser.zero_grad()
         loss = _distance(vqgan, pulls, latent, strategy.cutouts, generator)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        (gradient,) = torch.autograd.grad(loss, latent)
         with torch.no_grad():
+            adam.step(gradient)
             latent.clamp_(low, high)
             total += loss
         callback()
     state = latent.detach()
     return Keyframe(vqgan.nearest(state)[0], float(total / steps), state[0])
+
+
+class _Adam:
+    """Adam for one tensor (Kingma and Ba, 2015), by PyTorch's own functional form.
+
+    The class `torch.optim.Adam` imports PyTorch's compiler, which takes a job longer than its first keyframe.
+    """
+
+    def __init__(self, latent: Tensor, learning_rate: float) -> None:
+        self.latent, self.learning_rate = latent, learning_rate
+        self.mean, self.variance = torch.zeros_like(latent), torch.zeros_like(latent)
+        self.steps = torch.zeros(())
+
+    def step(self, gradient: Tensor) -> None:
+        adam_step(
+            [self.latent],
+            [gradient],
+            [self.mean],
+            [self.variance],
+            [],
+            [self.steps],
+            foreach=False,
+            amsgrad=False,
+            beta1=0.9,
+            beta2=0.999,
+            lr=self.learning_rate,
+            weight_decay=0.0,
+            eps=1e-8,
+            maximize=False,
+        )
 
 
 def _distance(
