@@ -108,8 +108,8 @@ def roundness(pictures: Tensor) -> Tensor:
     places = torch.stack((y, x), -1).expand(len(mass), -1, -1, -1)  # [n, h, w, 2]
     from_centre = places - torch.einsum("nhw,nhwi->ni", mass, places)[:, None, None]
     spread = torch.einsum("nhw,nhwi,nhwj->nij", mass, from_centre, from_centre)
-    shortest, longest = torch.linalg.eigvalsh(spread).sqrt().unbind(1)
-    return shortest / longest
+    variances: Tensor = torch.linalg.eigvalsh(spread)  # [n, 2], rising
+    return (variances[:, 0] / variances[:, 1]).sqrt()
 
 
 @pytest.mark.parametrize("size", [(32, 32), (48, 96), (200, 64), (64, 64)])
