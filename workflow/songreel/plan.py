@@ -16,7 +16,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from songreel import audio, screenplay, timeline, weights
+from songreel import audio, film, screenplay, timeline, weights
 from songreel.config import Config
 from songreel.errors import UserError
 from songreel.files import write_json_if_changed
@@ -52,7 +52,7 @@ def make(config: Config, paths: Paths) -> Plan:
     Raises UserError for what is wrong with any of them.
     """
     lines = screenplay.read(config.screenplay)
-    sound = audio.find(config.audio, config.screenplay, config.ffmpeg, paths)
+    sound = audio.find(config.audio, config.screenplay, film.executable(config.ffmpeg), paths)
     end = timeline.end_seconds(lines, config.tail, sound.seconds if sound else None)
     shots = timeline.shots(lines, config.frames_per_second, end)
     if not shots:
