@@ -19,7 +19,7 @@ from typing import Any
 from songreel import audio, film, screenplay, timeline, weights
 from songreel.config import Config
 from songreel.errors import UserError
-from songreel.files import write_json_if_changed
+from songreel.files import write_if_changed, write_json_if_changed
 from songreel.paths import Paths, song_folder
 from songreel.timeline import Shot
 
@@ -79,6 +79,9 @@ def write(plan: Plan, paths: Paths) -> None:
         write_json_if_changed(paths.segment_plan(segment), recipe)
     for clip, drawing in plan.clips.items():
         write_json_if_changed(paths.clip_plan(clip), drawing)
+    if plan.tune:
+        tune = Path(plan.timeline["audio"]["path"]).stem
+        write_if_changed(paths.tune_plan(tune), plan.tune.read_bytes())
     write_json_if_changed(paths.timeline(plan.song), plan.timeline)
 
 
