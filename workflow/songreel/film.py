@@ -171,7 +171,8 @@ def _one_line(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return "".join(f"\\{letter}" if letter in "=;#\\" else letter for letter in _one_line(text))
+    escaped = "".join(f"\\{letter}" if letter in "=;#\\" else letter for letter in _one_line(text))
+    return f"{escaped} " if escaped.endswith("\\") else escaped  # at a line's end it would join the next line
 
 
 def _quoted(path: Path) -> str:
