@@ -1,6 +1,6 @@
 rule tune:
     input:
-        plan.tune or [] if plan else [],
+        ancient(paths.tune_plan("{tune}")),
     output:
         paths.tune("{tune}"),
     log:

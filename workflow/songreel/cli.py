@@ -7,6 +7,7 @@ import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from songreel import __version__
 from songreel.errors import UserError
@@ -67,9 +68,22 @@ def _film(options: argparse.Namespace) -> None:
     from songreel import film
 
     timeline = read_json(options.timeline)
+    _check_planned_together(timeline, options)
     film.join(
         timeline, options.clips, options.timeline.with_name("film.mp4"), film.executable(options.ffmpeg)
     )
+
+
+def _check_planned_together(timeline: dict[str, Any], options: argparse.Namespace) -> None:
+    """The timeline is the latest plan's, the clips may be an older one's that is still being rendered.
+
+    A film of both would be newer than either and pass for done.
+    """
+    if [clip.stem for clip in options.clips] != [entry["clip"] for entry in timeline["clips"]]:
+        raise UserError(
+            f"{options.timeline}: found a plan made while the film was being rendered, expected the one that"
+            f" it was rendered for; run the same command again."
+        )
 
 
 def _tune(options: argparse.Namespace) -> None:
