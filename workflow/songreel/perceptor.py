@@ -56,9 +56,7 @@ class Perceptor:
 def load(weights: Weights, device: torch.device, dtype: torch.dtype) -> Perceptor:
     """The perceptor ready to judge. Raises UserError when the tensors do not fit the architecture."""
     params = yaml.safe_load(weights.architecture.read_text(encoding="utf-8"))["model"]["params"]
-    clip = _clip("model").CLIP(
-        **params
-    )  # `build_model` infers all sizes but the heads, and rounds to float16
+    clip = _clip("model").CLIP(**params)  # clip's `build_model` cannot infer the starter's number of heads
     load_strictly(clip, weights)
     return Perceptor(clip, device, dtype)
 
