@@ -53,14 +53,14 @@ def encode(
     stream = ffmpeg.input(
         "pipe:", format="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", r=str(drawn_rate)
     )
+    # Before motion interpolation: after it, a second conversion would cost each colour some levels.
+    stream = stream.filter("scale", out_color_matrix="bt709", out_range="tv").filter("format", "yuv420p")
     if clip["interpolation"] == "motion":
         # Scene-change detection would freeze a frame wherever many tokens change at once.
         stream = stream.filter("minterpolate", fps=rate, mi_mode="mci", scd="none")
-    stream = stream.filter("scale", out_color_matrix="bt709", out_range="tv")
     options = {
         "c:v": clip["encoder"],
         "crf": clip["crf"],
-        "pix_fmt": "yuv420p",
         "r": rate,
         "threads": ENCODER_THREADS,
     }
