@@ -25,7 +25,9 @@ ENCODER_THREADS = 2  # fixed: x264's output depends on it
 # RGB would otherwise be converted by the rules of standard-definition television and look paler in a browser.
 COLOURS = {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709", "color_range": "tv"}
 BITEXACT = {"fflags": "+bitexact", "flags": "+bitexact"}  # no version or time of day in the file
-MARKUP = re.compile(r"<(?=.*>)|\{(?=[\\A-Za-z])|\\(?=.)|--(?=>)")  # where it would start in SubRip
+MARKUP = re.compile(
+    r"<(?=.*>)|\{(?=\\|[CcFfoPSsYy]:)|\\(?=[nNh{}])|--(?=>)"
+)  # where it would start in SubRip
 WORD_JOINER = "\u2060"
 
 

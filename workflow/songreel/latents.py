@@ -19,9 +19,10 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 from zarr.core.buffer import default_buffer_prototype
-from zarr.storage import MemoryStore, ZipStore
+from zarr.storage import MemoryStore
 
 from songreel import __version__
+from songreel.errors import UserError
 from songreel.files import replacing
 
 
@@ -63,10 +64,19 @@ def save(path: Path, segment: Segment, recipe: dict[str, Any]) -> None:
 
 
 def load(path: Path) -> Segment:
-    """Read a segment. Raises what zipfile and zarr raise on a damaged file."""
-    with ZipStore(path, mode="r") as store:
-        group = zarr.open_group(store, mode="r")
-        return Segment(*(np.asarray(group[name]) for name in ("tokens", "loss", "latent")))
+    """Read a segment. Raises UserError when the file is damaged."""
+    # Not zarr's ZipStore: it opens a file late, and when that fails its close() hides the reason.
+    from_bytes = default_buffer_prototype().buffer.from_bytes
+    try:
+        with zipfile.ZipFile(path) as archive:
+            store = MemoryStore({name: from_bytes(archive.read(name)) for name in archive.namelist()})
+    except zipfile.BadZipFile as error:
+        raise UserError(
+            f"{path}: the latents are damaged or cut short ({error}); delete the file and run the same"
+            f" command again to render it anew."
+        ) from None
+    group = zarr.open_group(store, mode="r")
+    return Segment(*(np.asarray(group[name]) for name in ("tokens", "loss", "latent")))
 
 
 async def _entries(store: MemoryStore) -> list[tuple[str, bytes]]:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
-from torch.optim.adam import adam as adam_step
 
 from songreel.cutouts import cut
 from songreel.loss import clamp_inwards, spherical_distance, straight_through
@@ -122,33 +121,24 @@ def _optimise(
 
 
 class _Adam:
-    """Adam for one tensor (Kingma and Ba, 2015), by PyTorch's own functional form.
+    """Adam for one tensor (Kingma and Ba, 2015).
 
-    The class `torch.optim.Adam` imports PyTorch's compiler, which takes a job longer than its first keyframe.
+    `torch.optim.Adam` imports PyTorch's compiler, which takes a job longer than its first keyframe, and keeps
+    its count of steps in a tensor that it reads back.
     """
 
     def __init__(self, latent: Tensor, learning_rate: float) -> None:
         self.latent, self.learning_rate = latent, learning_rate
-        self.mean, self.variance = torch.zeros_like(latent), torch.zeros_like(latent)
-        self.steps = torch.zeros(())
+        self.mean, self.square = torch.zeros_like(latent), torch.zeros_like(latent)
+        self.steps = 0
 
-    def step(self, gradient: Tensor) -> None:
-        adam_step(
-            [self.latent],
-            [gradient],
-            [self.mean],
-            [self.variance],
-            [],
-            [self.steps],
-            foreach=False,
-            amsgrad=False,
-            beta1=0.9,
-            beta2=0.999,
-            lr=self.learning_rate,
-            weight_decay=0.0,
-            eps=1e-8,
-            maximize=False,
-        )
+    def step(self, gradient: Tensor, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> None:
+        """Move the latent against its gradient."""
+        self.steps += 1
+        self.mean.lerp_(gradient, 1 - beta1)
+        self.square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+        spread = self.square.sqrt().div_((1 - beta2**self.steps) ** 0.5).add_(epsilon)
+        self.latent.addcdiv_(self.mean, spread, value=-self.learning_rate / (1 - beta1**self.steps))
 
 
 def _distance(
