@@ -205,6 +205,11 @@ def test_a_line_shorter_than_the_transition_blends_over_its_whole_length() -> No
     assert shares[0] < 0.2 and shares[-1] > 0.8
 
 
+def test_a_line_of_one_frame_is_halfway_between_its_neighbours() -> None:
+    tail, head = np.full((60, 1, 1), 0, np.uint16), np.full((60, 1, 1), 255, np.uint16)
+    assert abs(int(drawn(clip(1, **after(10, 1)), head, tail)[0, 0, 0, 0]) - 127.5) <= 1
+
+
 def test_a_film_without_transitions_cuts() -> None:
     tail, head = noise(60), noise(60, seed=1)
     assert np.array_equal(drawn(clip(9, **after(40, 0)), head, tail), drawn(clip(9), head))

@@ -141,6 +141,14 @@ def test_motion_interpolation_moves_between_the_keyframes(tmp_path: Path) -> Non
     np.testing.assert_allclose(levels(video)[5:30:10], [42.5, 47.5, 52.5], atol=2)
 
 
+def test_motion_interpolation_does_not_freeze_where_everything_changes(tmp_path: Path) -> None:
+    motion = {"interpolation": "motion", "keyframes_per_second": 3.0}
+    noise = np.random.default_rng(0).integers(0, 256, (6, SIZE[1], SIZE[0], 3), dtype=np.uint8)
+    seen = decoded(encoded(tmp_path / "clip.mp4", noise, count=31, **motion)).astype(float)
+    moves = np.abs(np.diff(seen, axis=0)).mean((1, 2, 3))
+    assert moves.min() > 0.05 * moves.mean()
+
+
 @pytest.mark.parametrize(
     "colour", [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0), (200, 120, 40)]
 )
@@ -149,13 +157,19 @@ def test_colours_survive(colour: tuple[int, int, int], interpolation: str, tmp_p
     frames = np.full((6, SIZE[1], SIZE[0], 3), colour, np.uint8)
     video = encoded(tmp_path / "clip.mp4", frames, crf=1, count=2, interpolation=interpolation)
     np.testing.assert_allclose(decoded(video).mean((0, 1, 2)), colour, atol=1.5)
-    assert "yuv420p(tv, bt709" in described(video)
+    assert "yuv420p(tv, bt709, progressive)" in described(video)  # matrix, primaries and transfer alike
 
 
 def test_the_same_frames_are_the_same_file(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (20, SIZE[1], SIZE[0], 3), dtype=np.uint8)
     one, other = (encoded(tmp_path / name, noise) for name in ("one.mp4", "other.mp4"))
     assert one.read_bytes() == other.read_bytes()
+
+
+def test_a_clip_tells_no_time_of_day_and_no_version_of_ffmpeg(tmp_path: Path) -> None:
+    data = encoded(tmp_path / "clip.mp4", greys(2)).read_bytes()
+    assert not re.search(rb"Lav[cf]\d", data)
+    assert "creation_time" not in described(tmp_path / "clip.mp4")
 
 
 def test_a_better_quality_is_closer_to_the_frames(tmp_path: Path) -> None:
@@ -269,6 +283,16 @@ def test_clips_and_audio_may_lie_in_folders_of_any_name(two_seconds: Path, tmp_p
     moved.write_bytes(two_seconds.read_bytes())
     film.join(timeline([60], song), [moved], folder / "film.mp4", FFMPEG)
     assert len(times(folder / "film.mp4")) == 60
+
+
+@pytest.mark.parametrize("name", ["pipe:0.wav", "-i.wav", "song:1.wav"])
+def test_audio_of_any_name_is_taken_for_a_file(
+    name: str, two_seconds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    wav(tmp_path / name, 1)
+    film.join(timeline([60], Path(name)), [two_seconds], Path("film.mp4"), FFMPEG)
+    assert "Audio: aac" in described(tmp_path / "film.mp4")
 
 
 def test_a_film_of_a_damaged_clip_is_one_sentence_and_leaves_no_file(tmp_path: Path) -> None:
