@@ -49,7 +49,7 @@ def _keyframes(options: argparse.Namespace) -> None:
 def _clip(options: argparse.Namespace) -> None:
     import torch
 
-    from songreel import device, draw, film, latents, render, vqgan, weights
+    from songreel import device, draw, film, latents, program, render, vqgan, weights
 
     torch.set_num_threads(options.threads)
     clip = read_json(options.plan)
@@ -59,17 +59,15 @@ def _clip(options: argparse.Namespace) -> None:
     where = device.choose()
     maker = vqgan.load(render.weights_of(recipe["model"], weights.vqgan), where, device.precision(where))
     batches = draw.frames(maker, clip, tokens[0], tokens[1] if clip["before"] else None)
-    program = film.executable(options.ffmpeg)
-    film.encode(batches, clip, recipe["size"], draw.drawn_rate(clip), paths.clip(options.plan.stem), program)
+    ffmpeg = program.executable(options.ffmpeg)
+    film.encode(batches, clip, recipe["size"], draw.drawn_rate(clip), paths.clip(options.plan.stem), ffmpeg)
 
 
 def _film(options: argparse.Namespace) -> None:
-    from songreel import film
+    from songreel import film, program
 
-    timeline = read_json(options.timeline)
-    film.join(
-        timeline, options.clips, options.timeline.with_name("film.mp4"), film.executable(options.ffmpeg)
-    )
+    target = options.timeline.with_name("film.mp4")
+    film.join(read_json(options.timeline), options.clips, target, program.executable(options.ffmpeg))
 
 
 def _tune(options: argparse.Namespace) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import ffmpeg
-import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,11 +24,6 @@ ENCODER_THREADS = 2  # fixed: x264's output depends on it
 # RGB would otherwise be converted by the rules of standard-definition television and look paler in a browser.
 COLOURS = {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709", "color_range": "tv"}
 BITEXACT = {"fflags": "+bitexact", "flags": "+bitexact"}  # no version or time of day in the file
-
-
-def executable(setting: str) -> str:
-    """The ffmpeg that the config key `ffmpeg` names, or the one that imageio-ffmpeg ships."""
-    return setting or str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
 def encode(

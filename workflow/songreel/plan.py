@@ -16,7 +16,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from songreel import audio, screenplay, timeline, weights
+from songreel import audio, program, screenplay, timeline, weights
 from songreel.config import Config
 from songreel.errors import UserError
 from songreel.files import write_json_if_changed
@@ -47,12 +47,13 @@ class Plan:
 
 
 def make(config: Config, paths: Paths) -> Plan:
-    """Plan a film from the screenplay, the audio and the weights' hashes.
+    """Plan a film from the screenplay, the audio and the weights' hashes, once ffmpeg is known to run.
 
     Raises UserError for what is wrong with any of them.
     """
     lines = screenplay.read(config.screenplay)
-    sound = audio.find(config.audio, config.screenplay, config.ffmpeg, paths)
+    ffmpeg = program.working(config.ffmpeg)
+    sound = audio.find(config.audio, config.screenplay, ffmpeg, paths)
     end = timeline.end_seconds(lines, config.tail, sound.seconds if sound else None)
     shots = timeline.shots(lines, config.frames_per_second, end)
     if not shots:
