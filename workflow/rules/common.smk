@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 from songreel import plan as planning
 from songreel.config import resolve
 from songreel.environment import hand_on
-from songreel.errors import UserError
+from songreel.errors import UserError, sentence
 from songreel.files import read_json
 from songreel.paths import Paths, song_folder
 
@@ -37,9 +37,7 @@ try:
 except UserError as error:
     stop(error)
 except OSError as error:
-    stop(
-        f"{error.filename}: {error.strerror}; see to that and run the same command again."
-    )
+    stop(sentence(error))
 
 hand_on(song)
 
