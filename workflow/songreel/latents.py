@@ -22,6 +22,7 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore, ZipStore
 
 from songreel import __version__
+from songreel.errors import UserError
 from songreel.files import replacing
 
 
@@ -63,10 +64,18 @@ def save(path: Path, segment: Segment, recipe: dict[str, Any]) -> None:
 
 
 def load(path: Path) -> Segment:
-    """Read a segment. Raises what zipfile and zarr raise on a damaged file."""
-    with ZipStore(path, mode="r") as store:
-        group = zarr.open_group(store, mode="r")
-        return Segment(*(np.asarray(group[name]) for name in ("tokens", "loss", "latent")))
+    """Read a segment. Raises UserError when the file is damaged, OSError when it cannot be opened."""
+    path.open("rb").close()
+    try:
+        with ZipStore(path, mode="r") as store:
+            group = zarr.open_group(store, mode="r")
+            return Segment(*(np.asarray(group[name]) for name in ("tokens", "loss", "latent")))
+    except Exception as error:  # zipfile, zarr and its codecs each have their own
+        reason = " ".join(str(error).split())[:80]
+        raise UserError(
+            f"{path}: found a damaged file ({reason}), expected latents; delete it and run the same"
+            f" command again."
+        ) from None
 
 
 async def _entries(store: MemoryStore) -> list[tuple[str, bytes]]:
