@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ Document = dict[str, Any]
 ENCODER_THREADS = 2  # fixed: x264's output depends on it
 # RGB would otherwise be converted by the rules of standard-definition television and look paler in a browser.
 COLOURS = {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709", "color_range": "tv"}
+WORD_JOINER = "\u2060"  # not seen, and no line breaks at it
 BITEXACT = {"fflags": "+bitexact", "flags": "+bitexact"}  # no version or time of day in the file
 
 
@@ -102,7 +103,7 @@ def join(timeline: Document, clips: Sequence[Path], target: Path, program: str) 
     rate = timeline["frames_per_second"]
     seconds = sum(clip["frames"] for clip in timeline["clips"]) / rate
     with replacing(target) as temporary, tempfile.TemporaryDirectory() as folder:
-        listing, lyrics, facts = (Path(folder) / name for name in ("clips.txt", "lyrics.vtt", "facts.txt"))
+        listing, lyrics, facts = (Path(folder) / name for name in ("clips.txt", "lyrics.srt", "facts.txt"))
         listing.write_text("".join(f"file '{_quoted(clip)}'\n" for clip in clips), encoding="utf-8")
         lyrics.write_text(subtitles(timeline), encoding="utf-8")
         facts.write_text(metadata(timeline), encoding="utf-8")
@@ -131,12 +132,17 @@ def join(timeline: Document, clips: Sequence[Path], target: Path, program: str) 
 
 
 def subtitles(timeline: Document) -> str:
-    """The lyrics as WebVTT, at the screenplay's times. In it, unlike in SRT, any text can be escaped."""
-    cues = ["WEBVTT"]
-    for line in timeline["lines"]:
+    """The lyrics as SRT, at the screenplay's times.
+
+    What SRT takes for markup, or the ASS that ffmpeg makes of it on the way, is broken up by a word joiner,
+    which is not seen. In WebVTT `<` could be escaped, but then ffmpeg shows a backslash before each brace.
+    """
+    cues = []
+    for number, line in enumerate(timeline["lines"], start=1):
         start, end = (_clock(line[key]) for key in ("start_seconds", "end_seconds"))
-        cues.append(f"{start} --> {end}\n{escape(_one_line(line['text']), quote=False)}")
-    return "\n\n".join(cues) + "\n"
+        text = re.sub(r"[<{\\]|--(?=>)", f"\\g<0>{WORD_JOINER}", _one_line(line["text"]))
+        cues.append(f"{number}\n{start} --> {end}\n{text}\n")
+    return "\n".join(cues)
 
 
 def metadata(timeline: Document) -> str:
@@ -157,7 +163,7 @@ def metadata(timeline: Document) -> str:
 def _clock(seconds: float) -> str:
     milliseconds = round(seconds * 1000)
     minutes, rest = divmod(milliseconds, 60_000)
-    return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}.{rest % 1000:03}"
+    return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02},{rest % 1000:03}"
 
 
 def _one_line(text: str) -> str:
@@ -165,7 +171,10 @@ def _one_line(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return "".join(f"\\{letter}" if letter in "=;#\\" else letter for letter in _one_line(text))
+    escaped = re.sub(r"[=;#\\]", r"\\\g<0>", _one_line(text))
+    return (
+        f"{escaped} " if escaped.endswith("\\") else escaped
+    )  # at a row's end it would join the next row on
 
 
 def _quoted(path: Path) -> str:
