@@ -7,7 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 from songreel import plan as planning
-from songreel.config import resolve
+from songreel.config import check_file, resolve
 from songreel.environment import hand_on
 from songreel.errors import UserError, sentence
 from songreel.files import read_json
@@ -25,6 +25,15 @@ wildcard_constraints:
 def stop(error):
     """End with one sentence instead of a traceback."""
     sys.exit(f"songreel: {error}")
+
+
+try:
+    check_file(Path("config.yaml"))
+except UserError as error:
+    stop(error)
+
+
+configfile: "config.yaml"
 
 
 try:
