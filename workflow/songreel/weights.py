@@ -57,8 +57,14 @@ def perceptor(name: str) -> Weights:
 
 def architecture(weights: Weights) -> dict[str, Any]:
     """What a taming YAML says of a VQGAN: `ddconfig`, `n_embed` and `embed_dim`."""
-    params = yaml.safe_load(weights.architecture.read_text(encoding="utf-8"))["model"]["params"]
-    return {key: params[key] for key in ("ddconfig", "n_embed", "embed_dim")}
+    try:
+        params = yaml.safe_load(weights.architecture.read_text(encoding="utf-8"))["model"]["params"]
+        return {key: params[key] for key in ("ddconfig", "n_embed", "embed_dim")}
+    except (yaml.YAMLError, ValueError, LookupError, TypeError):
+        raise UserError(
+            f"{weights.architecture}: found a damaged file, expected the architecture of the model"
+            f" {weights.name!r}; restore it, for example with `git checkout -- models`."
+        ) from None
 
 
 def factor(weights: Weights) -> int:
