@@ -459,8 +459,8 @@ def test_damaged_latents_end_in_no_clip_and_deleting_them_mends_it(
     file.write_bytes(damage(file.read_bytes()))
     assert draw() == 1
     sentence = only_sentence(capsys.readouterr().err)
-    assert f"{file}: found a damaged file" in sentence
-    assert "delete it and run" in sentence
+    assert f"{file}: the latents are damaged" in sentence
+    assert "delete the file and run" in sentence
     assert not clip.exists()
     file.unlink()
     assert (render(), draw()) == (0, 0)

@@ -10,7 +10,7 @@ rule clip:
         "../../envs/songreel.yaml"
     threads: 1
     resources:
-        gpu=1,
+        gpu=gpus_per_job(),
     params:
         ffmpeg=lambda _: settings.ffmpeg,
     shell:

@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 from songreel import plan as planning
 from songreel.config import check_file, resolve
-from songreel.environment import hand_on
+from songreel.environment import gpus_per_job, hand_on
 from songreel.errors import UserError, sentence
 from songreel.files import read_json
 from songreel.paths import Paths, song_folder

@@ -1,17 +1,14 @@
-# The notes are no input: in a file's name Snakemake takes braces for wildcards. The output is named by them anyway.
-# Only the main process has the plan, so it runs this, which takes a second.
 rule tune:
+    input:
+        ancient(paths.tune_plan("{tune}")),
     output:
         paths.tune("{tune}"),
     log:
         "results/logs/tunes/{tune}.log",
-    localrule: True
     conda:
         "../../envs/songreel.yaml"
-    params:
-        notes=lambda _: plan.tune,
     shell:
-        "python -m songreel tune {params.notes:q} {output:q} --log {log:q}"
+        "python -m songreel tune {input:q} {output:q} --log {log:q}"
 
 
 rule film:

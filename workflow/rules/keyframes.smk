@@ -9,6 +9,6 @@ rule keyframes:
         "../../envs/songreel.yaml"
     threads: 1
     resources:
-        gpu=1,
+        gpu=gpus_per_job(),
     shell:
         "python -m songreel keyframes {input:q} {wildcards.keyframes} --threads {threads} --log {log:q}"

@@ -6,6 +6,7 @@ import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from songreel import __version__, stops
 from songreel.errors import UserError, sentence
@@ -48,7 +49,7 @@ def _keyframes(options: argparse.Namespace) -> None:
 def _clip(options: argparse.Namespace) -> None:
     import torch
 
-    from songreel import device, draw, film, latents, program, render, vqgan, weights
+    from songreel import device, draw, film, latents, render, vqgan, weights
 
     torch.set_num_threads(options.threads)
     clip = read_json(options.plan)
@@ -58,15 +59,30 @@ def _clip(options: argparse.Namespace) -> None:
     where = device.choose()
     maker = vqgan.load(render.weights_of(recipe["model"], weights.vqgan), where, device.precision(where))
     batches = draw.frames(maker, clip, tokens[0], tokens[1] if clip["before"] else None)
-    ffmpeg = program.executable(options.ffmpeg)
+    ffmpeg = film.executable(options.ffmpeg)
     film.encode(batches, clip, recipe["size"], draw.drawn_rate(clip), paths.clip(options.plan.stem), ffmpeg)
 
 
 def _film(options: argparse.Namespace) -> None:
-    from songreel import film, program
+    from songreel import film
 
-    target = options.timeline.with_name("film.mp4")
-    film.join(read_json(options.timeline), options.clips, target, program.executable(options.ffmpeg))
+    timeline = read_json(options.timeline)
+    _check_planned_together(timeline, options)
+    film.join(
+        timeline, options.clips, options.timeline.with_name("film.mp4"), film.executable(options.ffmpeg)
+    )
+
+
+def _check_planned_together(timeline: dict[str, Any], options: argparse.Namespace) -> None:
+    """The timeline is the latest plan's, the clips may be an older one's that is still being rendered.
+
+    A film of both would be newer than either and pass for done.
+    """
+    if [clip.stem for clip in options.clips] != [entry["clip"] for entry in timeline["clips"]]:
+        raise UserError(
+            f"{options.timeline}: found a plan made while the film was being rendered, expected the one that"
+            f" it was rendered for; run the same command again."
+        )
 
 
 def _tune(options: argparse.Namespace) -> None:

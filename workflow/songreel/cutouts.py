@@ -1,11 +1,12 @@
 """The many glances at a picture: random crops, warped and recoloured, all as one batch.
 
-CLIP sees small pictures and is fooled by single pixels; it judges many augmented crops instead. Everything
-here is batched arithmetic on the picture's device: no loop over cutouts, no value read back to the host.
+CLIP sees small pictures and is fooled by single pixels; it judges many augmented crops instead. All of it
+is batched arithmetic on the picture's device: no loop over cutouts, nothing copied to the host or from it.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
@@ -16,6 +17,7 @@ FULL_VIEWS = 0.35  # share of the cutouts that see the whole short side
 SMALLEST = 0.5  # smallest crop's side, as a share of the short side, unless CLIP's own input is smaller still
 DEGREES, PERSPECTIVE, JITTER, ERASED, NOISE = 15.0, 0.15, 0.1, 0.4, 0.08
 LUMA = (0.299, 0.587, 0.114)
+AROUND_GREY = ((0.0, -1.0, 1.0), (1.0, 0.0, -1.0), (-1.0, 1.0, 0.0))  # times sqrt(1/3): cross product with it
 
 
 def cut(image: Tensor, count: int, side: int, generator: Generator) -> Tensor:
@@ -93,7 +95,7 @@ def _jitter(draw: _Dice, cutouts: Tensor) -> Tensor:
     """Brightness, contrast, saturation and hue as one affine map of the colours."""
     n, device = draw.count, draw.device
     on = draw.chance(0.7, 1, 1)
-    grey = torch.tensor(LUMA, device=device).expand(3, 3)
+    grey = _constant(LUMA, device).expand(3, 3)
     identity = torch.eye(3, device=device)
     saturation = 1 + draw.uniform(-JITTER, JITTER, 1, 1) * on
     contrast = 1 + draw.uniform(-JITTER, JITTER, 1, 1) * on
@@ -105,10 +107,16 @@ def _jitter(draw: _Dice, cutouts: Tensor) -> Tensor:
 def _hue(draw: _Dice, on: Tensor) -> Tensor:
     """Rotations [n, 3, 3] of the colours about the grey axis (Rodrigues' formula)."""
     angle = draw.uniform(-JITTER, JITTER, 1, 1) * math.pi * on
-    cross = torch.tensor(((0.0, -1, 1), (1, 0, -1), (-1, 1, 0)), device=draw.device) / math.sqrt(3)
+    cross = _constant(AROUND_GREY, draw.device) / math.sqrt(3)
     outer = torch.full((3, 3), 1 / 3, device=draw.device)
     identity = torch.eye(3, device=draw.device)
     return angle.cos() * identity + angle.sin() * cross + (1 - angle.cos()) * outer
+
+
+@functools.cache
+def _constant(values: tuple[float, ...] | tuple[tuple[float, ...], ...], device: torch.device) -> Tensor:
+    """Copied to a device once: a copy in every step would make the host wait until the device is idle."""
+    return torch.tensor(values, device=device)
 
 
 def _erase(draw: _Dice, cutouts: Tensor) -> Tensor:

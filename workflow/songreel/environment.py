@@ -16,6 +16,11 @@ def hand_on(song: str) -> None:
     os.environ[FILM] = song
 
 
+def gpus_per_job() -> int:
+    """1 where there is a GPU to share, else 0. Looks for the driver's device, which is quicker than torch."""
+    return int(any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")))
+
+
 def _prepend(variable: str, folder: Path) -> None:
     inherited = os.environ.get(variable)
     os.environ[variable] = os.pathsep.join([str(folder), inherited] if inherited else [str(folder)])

@@ -36,7 +36,11 @@ def replacing(target: Path) -> Iterator[Path]:
 def write_json_if_changed(target: Path, value: Any) -> None:
     """Write canonical JSON, but leave a file that already says the same as it is, time stamp included."""
     text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    data = text.encode("utf-8")
+    write_if_changed(target, text.encode("utf-8"))
+
+
+def write_if_changed(target: Path, data: bytes) -> None:
+    """Write a file, but leave one that already holds the same as it is, time stamp included."""
     if target.exists() and target.read_bytes() == data:
         return
     with replacing(target) as temporary:

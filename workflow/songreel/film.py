@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import ffmpeg
+import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,8 +28,33 @@ Document = dict[str, Any]
 ENCODER_THREADS = 2  # fixed: x264's output depends on it
 # RGB would otherwise be converted by the rules of standard-definition television and look paler in a browser.
 COLOURS = {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709", "color_range": "tv"}
-WORD_JOINER = "\u2060"  # not seen, and no line breaks at it
 BITEXACT = {"fflags": "+bitexact", "flags": "+bitexact"}  # no version or time of day in the file
+MARKUP = re.compile(
+    r"<(?=.*>)|\{(?=\\|[CcFfoPSsYy]:)|\\(?=[nNh{}])|--(?=>)"
+)  # where it would start in SubRip
+WORD_JOINER = "\u2060"
+
+
+def executable(setting: str) -> str:
+    """The ffmpeg that the config key `ffmpeg` names, or the one that imageio-ffmpeg ships."""
+    return setting or str(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+def working(setting: str) -> str:
+    """The `executable`, tried out: one that cannot run is told before hours of work that end in it.
+
+    Raises UserError when it does not run.
+    """
+    try:
+        program = executable(setting)  # RuntimeError where none came along
+        subprocess.run([program, "-version"], stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UserError(
+            f"config key 'ffmpeg': found {setting!r}, which does not run ({reason.rstrip('.')}), expected the"
+            f" path of an ffmpeg; correct it, or leave it empty for the one that comes with songreel."
+        ) from None
+    return program
 
 
 def encode(
@@ -48,14 +74,14 @@ def encode(
     stream = ffmpeg.input(
         "pipe:", format="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", r=str(drawn_rate)
     )
+    # Before motion interpolation: after it, a second conversion would cost each colour some levels.
+    stream = stream.filter("scale", out_color_matrix="bt709", out_range="tv").filter("format", "yuv420p")
     if clip["interpolation"] == "motion":
         # Scene-change detection would freeze a frame wherever many tokens change at once.
         stream = stream.filter("minterpolate", fps=rate, mi_mode="mci", scd="none")
-    stream = stream.filter("scale", out_color_matrix="bt709", out_range="tv")
     options = {
         "c:v": clip["encoder"],
         "crf": clip["crf"],
-        "pix_fmt": "yuv420p",
         "r": rate,
         "threads": ENCODER_THREADS,
     }
@@ -163,16 +189,11 @@ def _check_whole(clip: Path) -> None:
 
 
 def subtitles(timeline: Document) -> str:
-    """The lyrics as SRT, at the screenplay's times.
-
-    What SRT takes for markup, or the ASS that ffmpeg makes of it on the way, is broken up by a word joiner,
-    which is not seen. In WebVTT `<` could be escaped, but then ffmpeg shows a backslash before each brace.
-    """
+    """The lyrics as SubRip, at the screenplay's times."""
     cues = []
-    for number, line in enumerate(timeline["lines"], start=1):
+    for number, line in enumerate(timeline["lines"], 1):
         start, end = (_clock(line[key]) for key in ("start_seconds", "end_seconds"))
-        text = re.sub(r"[<{\\]|--(?=>)", f"\\g<0>{WORD_JOINER}", _one_line(line["text"]))
-        cues.append(f"{number}\n{start} --> {end}\n{text}\n")
+        cues.append(f"{number}\n{start} --> {end}\n{_plain(_one_line(line['text']))}\n")
     return "\n".join(cues)
 
 
@@ -191,6 +212,14 @@ def metadata(timeline: Document) -> str:
     return "\n".join(head) + "\n"
 
 
+def _plain(text: str) -> str:
+    """A text of which nothing is taken for markup: an invisible word joiner breaks up what would be.
+
+    SubRip has no escapes. WebVTT has some, but not for the braces and backslashes of what ffmpeg makes of it.
+    """
+    return MARKUP.sub(lambda start: start[0] + WORD_JOINER, text)
+
+
 def _clock(seconds: float) -> str:
     milliseconds = round(seconds * 1000)
     minutes, rest = divmod(milliseconds, 60_000)
@@ -202,10 +231,8 @@ def _one_line(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    escaped = re.sub(r"[=;#\\]", r"\\\g<0>", _one_line(text))
-    return (
-        f"{escaped} " if escaped.endswith("\\") else escaped
-    )  # at a row's end it would join the next row on
+    escaped = "".join(f"\\{letter}" if letter in "=;#\\" else letter for letter in _one_line(text))
+    return f"{escaped} " if escaped.endswith("\\") else escaped  # at a line's end it would join the next line
 
 
 def _quoted(path: Path) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 from zarr.core.buffer import default_buffer_prototype
-from zarr.storage import MemoryStore, ZipStore
+from zarr.storage import MemoryStore
 
 from songreel import __version__
 from songreel.errors import UserError
@@ -66,15 +66,18 @@ def save(path: Path, segment: Segment, recipe: dict[str, Any]) -> None:
 def load(path: Path) -> Segment:
     """Read a segment. Raises UserError when the file is damaged, OSError when it cannot be opened."""
     path.open("rb").close()
+    # Not zarr's ZipStore: it opens a file late, and when that fails its close() hides the reason.
+    from_bytes = default_buffer_prototype().buffer.from_bytes
     try:
-        with ZipStore(path, mode="r") as store:
-            group = zarr.open_group(store, mode="r")
-            return Segment(*(np.asarray(group[name]) for name in ("tokens", "loss", "latent")))
+        with zipfile.ZipFile(path) as archive:
+            store = MemoryStore({name: from_bytes(archive.read(name)) for name in archive.namelist()})
+        group = zarr.open_group(store, mode="r")
+        return Segment(*(np.asarray(group[name]) for name in ("tokens", "loss", "latent")))
     except Exception as error:  # zipfile, zarr and its codecs each have their own
         reason = " ".join(str(error).split())[:80]
         raise UserError(
-            f"{path}: found a damaged file ({reason}), expected latents; delete it and run the same"
-            f" command again."
+            f"{path}: the latents are damaged or cut short ({reason}); delete the file and run the same"
+            f" command again to render it anew."
         ) from None
 
 

@@ -20,6 +20,9 @@ class Paths:
     def clip_plan(self, clip: str) -> Path:
         return self.root / f"plan/clips/{clip}.json"
 
+    def tune_plan(self, tune: str) -> Path:
+        return self.root / f"plan/tunes/{tune}.tune"
+
     def audio_facts(self, sha256: str) -> Path:
         return self.root / f"plan/audio/{sha256}.json"
 

@@ -16,10 +16,10 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from songreel import audio, program, screenplay, timeline, weights
+from songreel import audio, film, screenplay, timeline, weights
 from songreel.config import Config
 from songreel.errors import UserError
-from songreel.files import write_json_if_changed
+from songreel.files import write_if_changed, write_json_if_changed
 from songreel.paths import Paths, song_folder
 from songreel.timeline import Shot
 
@@ -52,8 +52,7 @@ def make(config: Config, paths: Paths) -> Plan:
     Raises UserError for what is wrong with any of them.
     """
     lines = screenplay.read(config.screenplay)
-    ffmpeg = program.working(config.ffmpeg)
-    sound = audio.find(config.audio, config.screenplay, ffmpeg, paths)
+    sound = audio.find(config.audio, config.screenplay, film.working(config.ffmpeg), paths)
     end = timeline.end_seconds(lines, config.tail, sound.seconds if sound else None)
     shots = timeline.shots(lines, config.frames_per_second, end)
     if not shots:
@@ -80,6 +79,9 @@ def write(plan: Plan, paths: Paths) -> None:
         write_json_if_changed(paths.segment_plan(segment), recipe)
     for clip, drawing in plan.clips.items():
         write_json_if_changed(paths.clip_plan(clip), drawing)
+    if plan.tune:
+        tune = Path(plan.timeline["audio"]["path"]).stem
+        write_if_changed(paths.tune_plan(tune), plan.tune.read_bytes())
     write_json_if_changed(paths.timeline(plan.song), plan.timeline)
 
 

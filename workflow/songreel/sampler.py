@@ -21,6 +21,9 @@ from songreel.loss import clamp_inwards, spherical_distance, straight_through
 from songreel.perceptor import Perceptor
 from songreel.vqgan import VQGAN
 
+# Of the noise that a film starts from. With more, all lines keep its blots; with less, blends turn grey.
+CANVAS_CONTRAST = 0.1
+
 
 @dataclass(frozen=True)
 class Strategy:
@@ -61,7 +64,7 @@ def canvas(vqgan: VQGAN, size: tuple[int, int], seed: int) -> Tensor:
     width, height = size
     picture = torch.zeros(1, 3, height, width)
     for cells in (2, 4, 8, 16):
-        noise = torch.randn(1, 3, cells, cells, generator=generator) * (0.16 / cells**0.5)
+        noise = torch.randn(1, 3, cells, cells, generator=generator) * (CANVAS_CONTRAST / cells**0.5)
         picture += F.interpolate(noise, size=(height, width), mode="bicubic")
     with torch.no_grad():
         latent = vqgan.encode((picture + 0.5).clamp(0, 1).to(vqgan.codebook.device))
@@ -103,19 +106,39 @@ def _optimise(
 ) -> Keyframe:
     low, high = vqgan.codebook.amin(0).view(1, -1, 1, 1), vqgan.codebook.amax(0).view(1, -1, 1, 1)
     latent = start[None].clone().requires_grad_()  # [1, c, h, w]
-    optimiser = torch.optim.Adam([latent], lr=strategy.learning_rate)
+    adam = _Adam(latent, strategy.learning_rate)
     total = torch.zeros((), device=latent.device)
     for _ in range(steps):
-        optimiser.zero_grad()
         loss = _distance(vqgan, pulls, latent, strategy.cutouts, generator)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        (gradient,) = torch.autograd.grad(loss, latent)
         with torch.no_grad():
+            adam.step(gradient)
             latent.clamp_(low, high)
             total += loss
         callback()
     state = latent.detach()
     return Keyframe(vqgan.nearest(state)[0], float(total / steps), state[0])
+
+
+class _Adam:
+    """Adam for one tensor (Kingma and Ba, 2015).
+
+    `torch.optim.Adam` imports PyTorch's compiler, which takes a job longer than its first keyframe, and keeps
+    its count of steps in a tensor that it reads back.
+    """
+
+    def __init__(self, latent: Tensor, learning_rate: float) -> None:
+        self.latent, self.learning_rate = latent, learning_rate
+        self.mean, self.square = torch.zeros_like(latent), torch.zeros_like(latent)
+        self.steps = 0
+
+    def step(self, gradient: Tensor, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> None:
+        """Move the latent against its gradient."""
+        self.steps += 1
+        self.mean.lerp_(gradient, 1 - beta1)
+        self.square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+        spread = self.square.sqrt().div_((1 - beta2**self.steps) ** 0.5).add_(epsilon)
+        self.latent.addcdiv_(self.mean, spread, value=-self.learning_rate / (1 - beta1**self.steps))
 
 
 def _distance(

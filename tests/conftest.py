@@ -1,0 +1,172 @@
+"""A songreel project in a folder of its own, rendered by the real Snakemake with the real starter model."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from songreel.files import read_json
+from songreel.paths import Paths, song_folder
+
+REPOSITORY = Path(__file__).parents[1]
+
+Settings = Mapping[str, Any]
+
+# As little work as draws every line differently: with fewer or smaller steps no token would ever change.
+TINY: Settings = {
+    "size": "32x32",
+    "iterations": 1,
+    "lead_in": 1,
+    "cutouts": 2,
+    "learning_rate": 1,
+    "keyframes_per_second": 1,
+    "frames_per_second": 8,
+    "transition": 0.5,
+    "tail": 2,
+    "audio": "none",
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One call of snakemake: its exit status, what it printed, and the jobs it ran, by rule."""
+
+    status: int
+    output: str
+    executed: Counter[str]
+
+    @property
+    def planned(self) -> Counter[str]:
+        """The jobs that were to be run, by rule."""
+        table = re.search(r"^Job stats:\n.*\n-.*\n((?:\w+ +\d+\n)+)", self.output, re.MULTILINE)
+        assert table or "Nothing to be done" in self.output, self.output
+        rows = (row.split() for row in table[1].splitlines()) if table else ()
+        return Counter({rule: int(count) for rule, count in rows if rule not in ("all", "total")})
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with a config.yaml and screenplays of its own, rendered by this checkout's workflow."""
+
+    folder: Path
+    song: str = "song"  # the screenplay's stem
+
+    def configure(self, **settings: Any) -> None:
+        """Set keys in config.yaml, those behind a # too."""
+        config = self.folder / "config.yaml"
+        text = config.read_text(encoding="utf-8")
+        for key, value in settings.items():
+            line = f"{key}: {json.dumps(value)}".replace("\\", r"\\")
+            text, count = re.subn(rf"^(# )?{key}:.*$", line, text, flags=re.MULTILINE)
+            assert count == 1, key
+        config.write_text(text, encoding="utf-8")
+
+    def write(self, lines: Sequence[tuple[str, float]]) -> None:
+        """Write the screenplay: texts with their starts in seconds."""
+        rows = ('"{}",{}\n'.format(text.replace('"', '""'), start) for text, start in lines)
+        self.screenplay.parent.mkdir(parents=True, exist_ok=True)
+        self.screenplay.write_text("".join(rows), encoding="utf-8")
+
+    def run(self, *arguments: str, config: Settings | None = None) -> Run:
+        """Run snakemake, with `config` on top of what config.yaml says."""
+        over = ("--config", *(f"{key}={value}" for key, value in config.items())) if config else ()
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile"),
+                *("--directory", self.folder, "--workflow-profile", REPOSITORY / "profiles/default"),
+                *("--cores", "2", *over, *arguments),
+            ],
+            env=_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            check=False,
+        )
+        finished = re.findall(r"^Finished jobid: \d+ \(Rule: (\w+)\)", done.stdout, re.MULTILINE)
+        return Run(done.returncode, done.stdout, Counter(rule for rule in finished if rule != "all"))
+
+    def rendered(self, config: Settings | None = None) -> Counter[str]:
+        """Render the film; the jobs that ran, by rule."""
+        run = self.run(config=config)
+        assert run.status == 0, run.output
+        return run.executed
+
+    def planned(self, config: Settings | None = None) -> Counter[str]:
+        """The jobs that would run, by rule."""
+        run = self.run("--dry-run", config=config)
+        assert run.status == 0, run.output
+        return run.planned
+
+    def command(self, *arguments: str | Path) -> subprocess.Popen[str]:
+        """Start one of the package's commands in the project's folder, as a rule does."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "songreel", *arguments],
+            cwd=self.folder,
+            env={**_environment(), "PYTHONPATH": str(REPOSITORY / "workflow")},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def copy(self, folder: Path) -> Project:
+        """The same project in another folder, with the files' times."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Project(folder, self.song)
+
+    @property
+    def screenplay(self) -> Path:
+        return self.folder / f"screenplays/{self.song}.csv"
+
+    @property
+    def results(self) -> Paths:
+        return Paths(self.folder / "results")
+
+    @property
+    def film(self) -> Path:
+        return self.results.film(song_folder(self.screenplay))
+
+    @property
+    def timeline(self) -> dict[str, Any]:
+        """What the film is joined from, by the latest plan."""
+        timeline: dict[str, Any] = read_json(self.results.timeline(song_folder(self.screenplay)))
+        return timeline
+
+    @property
+    def clips(self) -> list[Path]:
+        """The film's clips in order."""
+        return [self.results.clip(entry["clip"]) for entry in self.timeline["clips"]]
+
+    @property
+    def segments(self) -> list[str]:
+        """The lines' segments in order."""
+        return [line["segment"] for line in self.timeline["lines"]]
+
+
+def _environment() -> dict[str, str]:
+    """Nobody's Snakemake settings, and no GPU: only on a CPU are two renderings the same to the byte."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("SNAKEMAKE_")}
+    return {**kept, "CUDA_VISIBLE_DEVICES": ""}
+
+
+def new_project(folder: Path, song: str = "song", **settings: Any) -> Project:
+    """A project without lines yet, with this checkout's config.yaml and the settings given in it."""
+    folder.mkdir()
+    shutil.copy(REPOSITORY / "config.yaml", folder)
+    project = Project(folder, song)
+    project.configure(screenplay=f"screenplays/{song}.csv", **settings)
+    return project
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return new_project(tmp_path / "project", **TINY)

@@ -1,0 +1,42 @@
+"""The embedded model pair, loaded once for all tests, in float32 on one thread of the CPU."""
+
+import functools
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from songreel import perceptor, sampler, vqgan, weights
+from songreel.perceptor import Perceptor
+from songreel.sampler import Keyframe, Pull, Strategy
+from songreel.vqgan import VQGAN
+
+torch.set_num_threads(1)
+
+CPU = torch.device("cpu")
+
+
+@functools.cache
+def picture_maker() -> VQGAN:
+    return vqgan.load(weights.vqgan("starter"), CPU, torch.float32)
+
+
+@functools.cache
+def judge() -> Perceptor:
+    return perceptor.load(weights.perceptor("starter"), CPU, torch.float32)
+
+
+@functools.cache
+def pull(text: str) -> Pull:
+    return Pull(judge(), judge().embed_texts([text]))
+
+
+@functools.cache
+def canvas(size: tuple[int, int] = (32, 32), seed: int = 0) -> Tensor:
+    return sampler.canvas(picture_maker(), size, seed)
+
+
+def chain(
+    text: str, strategy: Strategy, latent: Tensor, seed: int = 0, take: int = 0, first: int = 0
+) -> Iterator[Keyframe]:
+    return sampler.chain(picture_maker(), [pull(text)], strategy, latent, seed, take, first)

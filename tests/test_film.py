@@ -1,0 +1,317 @@
+"""What ffmpeg is made to do: exactly the planned frames, on their instants, in their colours."""
+
+import re
+import subprocess
+import wave
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from songreel import draw, film
+from songreel.errors import UserError
+
+Frames = NDArray[np.uint8]  # [n, height, width, 3]
+
+FFMPEG = film.executable("")
+SIZE = (48, 32)
+
+
+def clip(frames: int, **keys: Any) -> dict[str, Any]:
+    drawing = {
+        "frames_per_second": 30,
+        "keyframes_per_second": 15.0,
+        "interpolation": "latent",
+        "encoder": "libx264",
+        "crf": 18,
+        "shown": {"segment": "a", "frames": frames},
+        "before": None,
+        "blend_frames": 0,
+    }
+    return drawing | keys
+
+
+def greys(frames: int, first: int = 0) -> Frames:
+    """Plain pictures, each five grey levels brighter than the one before."""
+    levels = 40 + 5 * (np.arange(first, first + frames) % 32)
+    shape = (frames, SIZE[1], SIZE[0], 3)
+    return np.broadcast_to(levels[:, None, None, None], shape).astype(np.uint8)
+
+
+def in_batches(frames: Frames, size: int = 7) -> Iterator[Frames]:
+    for first in range(0, len(frames), size):
+        yield frames[first : first + size]
+
+
+def encoded(target: Path, frames: Frames, **keys: Any) -> Path:
+    planned = clip(keys.pop("count", len(frames)), **keys)
+    film.encode(in_batches(frames), planned, SIZE, draw.drawn_rate(planned), target, FFMPEG)
+    return target
+
+
+def ffmpeg(*arguments: str | Path) -> bytes:
+    command = [FFMPEG, "-hide_banner", "-v", "error", *map(str, arguments)]
+    return subprocess.run(command, check=True, capture_output=True).stdout
+
+
+def decoded(video: Path) -> Frames:
+    raw = ffmpeg(
+        "-i", video, "-vf", "scale=in_color_matrix=bt709", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"
+    )
+    return np.frombuffer(raw, np.uint8).reshape(-1, SIZE[1], SIZE[0], 3)
+
+
+def levels(video: Path) -> NDArray[np.float64]:
+    means: NDArray[np.float64] = decoded(video).mean((1, 2, 3))
+    return means
+
+
+def times(video: Path, stream: str = "v:0") -> list[Fraction]:
+    """The instants of a stream's packets in seconds, in the order they are shown."""
+    told = ffmpeg("-i", video, "-map", f"0:{stream}", "-c", "copy", "-f", "framecrc", "-").decode()
+    base = Fraction(re.search(r"#tb 0: (\S+)", told)[1])  # type: ignore[index]
+    packets = [line.split(",") for line in told.splitlines() if not line.startswith("#")]
+    return sorted(int(packet[2]) * base for packet in packets)
+
+
+def described(video: Path) -> str:
+    """What ffmpeg says of a file."""
+    told = subprocess.run([FFMPEG, "-hide_banner", "-i", str(video)], check=False, capture_output=True)
+    return told.stderr.decode()
+
+
+def wav(target: Path, seconds: float) -> Path:
+    with wave.open(str(target), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(44100)
+        file.writeframes((9000 * np.sin(np.arange(round(seconds * 44100)) / 16)).astype("<i2").tobytes())
+    return target
+
+
+def timeline(frames: Sequence[int], audio: Path | None = None, **keys: Any) -> dict[str, Any]:
+    document = {
+        "title": "A title",
+        "artist": "An artist",
+        "frames_per_second": 30,
+        "audio": {"path": str(audio), "sha256": ""} if audio else None,
+        "clips": [{"clip": str(number), "frames": count} for number, count in enumerate(frames)],
+        "lines": [{"text": "one", "start_seconds": 0.0, "end_seconds": sum(frames) / 30, "segment": "a"}],
+    }
+    return document | keys
+
+
+# clips
+
+
+@pytest.mark.parametrize("frames", [1, 2, 7, 31])
+@pytest.mark.parametrize("encoder", ["libx264", "libx265"])
+def test_a_clip_has_exactly_its_frames_in_order(frames: int, encoder: str, tmp_path: Path) -> None:
+    video = encoded(tmp_path / "clip.mp4", greys(frames), encoder=encoder)
+    np.testing.assert_allclose(levels(video), greys(frames).mean((1, 2, 3)), atol=2)
+    assert times(video) == [Fraction(n, 30) for n in range(frames)]
+
+
+@pytest.mark.parametrize("rate", [1, 24, 25, 60, 120])
+def test_a_clips_frames_stand_on_their_instants_at_any_rate(rate: int, tmp_path: Path) -> None:
+    video = encoded(tmp_path / "clip.mp4", greys(13), frames_per_second=rate)
+    assert times(video) == [Fraction(n, rate) for n in range(13)]
+
+
+@pytest.mark.parametrize("frames", [1, 2, 30, 47])
+@pytest.mark.parametrize(("per_second", "rate"), [(15.0, 30), (2.0, 30), (7.5, 24), (15.0, 25)])
+def test_motion_interpolation_makes_exactly_the_frames(
+    per_second: float, rate: int, frames: int, tmp_path: Path
+) -> None:
+    motion = {"interpolation": "motion", "keyframes_per_second": per_second, "frames_per_second": rate}
+    drawn = draw.drawn_frames(clip(frames, **motion))
+    video = encoded(tmp_path / "clip.mp4", greys(drawn), count=frames, **motion)
+    assert times(video) == [Fraction(n, rate) for n in range(frames)]
+
+
+def test_motion_interpolation_moves_between_the_keyframes(tmp_path: Path) -> None:
+    motion = {"interpolation": "motion", "keyframes_per_second": 3.0}
+    video = encoded(tmp_path / "clip.mp4", greys(draw.drawn_frames(clip(31, **motion))), count=31, **motion)
+    assert (np.diff(levels(video)) > -1).all()
+    np.testing.assert_allclose(levels(video)[::10], [40, 45, 50, 55], atol=2)
+    np.testing.assert_allclose(levels(video)[5:30:10], [42.5, 47.5, 52.5], atol=2)
+
+
+@pytest.mark.parametrize(
+    "colour", [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0), (200, 120, 40)]
+)
+@pytest.mark.parametrize("interpolation", ["latent", "motion"])
+def test_colours_survive(colour: tuple[int, int, int], interpolation: str, tmp_path: Path) -> None:
+    frames = np.full((6, SIZE[1], SIZE[0], 3), colour, np.uint8)
+    video = encoded(tmp_path / "clip.mp4", frames, crf=1, count=2, interpolation=interpolation)
+    np.testing.assert_allclose(decoded(video).mean((0, 1, 2)), colour, atol=1.5)
+    assert "yuv420p(tv, bt709" in described(video)
+
+
+def test_the_same_frames_are_the_same_file(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (20, SIZE[1], SIZE[0], 3), dtype=np.uint8)
+    one, other = (encoded(tmp_path / name, noise) for name in ("one.mp4", "other.mp4"))
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_a_better_quality_is_closer_to_the_frames(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (3, SIZE[1], SIZE[0], 3), dtype=np.uint8)
+    noise[:] = noise[..., :1]
+    best, worst = (encoded(tmp_path / f"{crf}.mp4", noise, crf=crf) for crf in (1, 45))
+    errors = [np.abs(decoded(video) - noise.astype(float)).mean() for video in (best, worst)]
+    assert errors[0] < 4 < errors[1]
+
+
+def test_apple_plays_x265(tmp_path: Path) -> None:
+    assert "hvc1" in described(encoded(tmp_path / "clip.mp4", greys(2), encoder="libx265"))
+
+
+@pytest.mark.parametrize("frames", [1, 3, 2000])
+def test_what_ffmpeg_complains_of_is_told_in_its_own_words(frames: int, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"clip\.mp4: ffmpeg could not make it \(.*; see to that") as told:
+        encoded(tmp_path / "clip.mp4", greys(frames), encoder="libnothing")
+    assert "libnothing" in str(told.value) or "Encoder" in str(told.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_more_frames_than_a_clip_has_are_not_waited_for(tmp_path: Path) -> None:
+    video = encoded(tmp_path / "clip.mp4", greys(3000), count=5)
+    assert len(times(video)) == 5
+
+
+def test_when_drawing_fails_no_clip_is_left(tmp_path: Path) -> None:
+    def failing() -> Iterator[Frames]:
+        yield greys(3)
+        raise RuntimeError("out of memory")
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        film.encode(failing(), clip(30), SIZE, Fraction(30), tmp_path / "clip.mp4", FFMPEG)
+    assert list(tmp_path.iterdir()) == []
+
+
+# films
+
+COUNTS = (1, 7, 30, 2, 13)
+
+
+@pytest.mark.parametrize(("rate", "encoder"), [(30, "libx264"), (60, "libx264"), (24, "libx265")])
+def test_a_film_has_every_frame_of_its_clips_on_its_instant(rate: int, encoder: str, tmp_path: Path) -> None:
+    look = {"frames_per_second": rate, "encoder": encoder}
+    firsts = np.cumsum((0, *COUNTS))
+    clips = [
+        encoded(tmp_path / f"{first}.mp4", greys(count, int(first)), **look)
+        for first, count in zip(firsts, COUNTS, strict=False)
+    ]
+    target = tmp_path / "film.mp4"
+    film.join(timeline(COUNTS, frames_per_second=rate), clips, target, FFMPEG)
+    np.testing.assert_allclose(levels(target), greys(sum(COUNTS)).mean((1, 2, 3)), atol=2)
+    assert times(target) == [Fraction(n, rate) for n in range(sum(COUNTS))]
+
+
+@pytest.fixture(scope="module")
+def two_seconds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return encoded(tmp_path_factory.mktemp("film") / "clip.mp4", greys(60))
+
+
+@pytest.mark.parametrize("seconds", [0.5, 2.0, 5.0])
+def test_the_audio_ends_with_the_last_frame(seconds: float, two_seconds: Path, tmp_path: Path) -> None:
+    target, song = tmp_path / "film.mp4", wav(tmp_path / "song.wav", seconds)
+    film.join(timeline([60], song), [two_seconds], target, FFMPEG)
+    raw = ffmpeg("-i", target, "-map", "0:a", "-f", "s16le", "-ac", "1", "-")
+    sound = np.frombuffer(raw, np.int16)
+    assert abs(len(sound) / 44100 - 2) < 0.03
+    loud = np.flatnonzero(np.abs(sound) > 3000) / 44100
+    assert loud[0] < 0.02
+    assert abs(loud[-1] - min(seconds, 2)) < 0.05
+    assert len(times(target)) == 60
+
+
+LINES = [
+    {"text": "Twinkle & <b>star</b> --> \\{x}", "start_seconds": 0.25, "end_seconds": 1.0, "segment": "a"},
+    {"text": "key=value; # no comment\n[CHAPTER] 星", "start_seconds": 1.0, "end_seconds": 2, "segment": "b"},
+]
+
+
+def test_a_film_carries_its_words_its_chapters_and_its_title(two_seconds: Path, tmp_path: Path) -> None:
+    target = tmp_path / "film.mp4"
+    facts = timeline([60], lines=LINES, title='A=b; "c" #1 \\ d', artist="Ä\nÖ")
+    film.join(facts, [two_seconds], target, FFMPEG)
+    subtitles = ffmpeg("-i", target, "-map", "0:s:0", "-f", "webvtt", "-").decode()
+    assert "00:00.250 --> 00:01.000" in subtitles
+    assert "00:01.000 --> 00:02.000" in subtitles
+    plain = ffmpeg("-i", target, "-map", "0:s:0", "-f", "srt", "-").decode()
+    assert "key=value; # no comment [CHAPTER] 星" in plain
+    assert re.sub(r"</?font[^>]*>", "", plain).count("Twinkle & <b>star</b>") == 1
+    told = ffmpeg("-i", target, "-f", "ffmetadata", "-").decode()
+    assert 'title=A\\=b\\; "c" \\#1 \\\\ d\n' in told
+    assert "artist=Ä Ö\n" in told
+    # mp4's chapters leave no gap: the first one starts with the film, as its picture does.
+    assert "START=0\nEND=1000\ntitle=Twinkle & <b>star</b> --> \\\\{x}\n" in told
+    assert "START=1000\nEND=2000\ntitle=key\\=value\\; \\# no comment [CHAPTER] 星\n" in told
+
+
+def test_a_film_without_an_artist_or_a_title_has_none(two_seconds: Path, tmp_path: Path) -> None:
+    film.join(timeline([60], title="", artist=""), [two_seconds], tmp_path / "film.mp4", FFMPEG)
+    told = ffmpeg("-i", tmp_path / "film.mp4", "-f", "ffmetadata", "-").decode().split("[CHAPTER]")[0]
+    assert "artist" not in told
+    assert "title" not in told
+
+
+def test_clips_and_audio_may_lie_in_folders_of_any_name(two_seconds: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "it's a 'folder' %d \\ 星 [x]"
+    folder.mkdir()
+    song = wav(folder / "pipe:0.wav", 1)
+    moved = folder / "clip.mp4"
+    moved.write_bytes(two_seconds.read_bytes())
+    film.join(timeline([60], song), [moved], folder / "film.mp4", FFMPEG)
+    assert len(times(folder / "film.mp4")) == 60
+
+
+def test_a_film_of_a_damaged_clip_is_one_sentence_and_leaves_no_file(tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_bytes(b"nothing of use")
+    with pytest.raises(UserError, match=r"clip\.mp4: found a damaged file"):
+        film.join(timeline([60]), [tmp_path / "clip.mp4"], tmp_path / "film.mp4", FFMPEG)
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
+
+
+def test_a_film_starts_to_play_before_it_is_loaded(two_seconds: Path, tmp_path: Path) -> None:
+    film.join(timeline([60]), [two_seconds], tmp_path / "film.mp4", FFMPEG)
+    data = (tmp_path / "film.mp4").read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")
+
+
+# words
+
+
+def test_subtitles_are_escaped_and_on_one_line() -> None:
+    cues = film.subtitles(timeline([60], lines=LINES)).split("\n\n")
+    assert cues == [
+        "WEBVTT",
+        "00:00:00.250 --> 00:00:01.000\nTwinkle &amp; &lt;b&gt;star&lt;/b&gt; --&gt; \\{x}",
+        "00:00:01.000 --> 00:00:02.000\nkey=value; # no comment [CHAPTER] 星\n",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "clock"),
+    [
+        (0, "00:00:00.000"),
+        (0.0004, "00:00:00.000"),
+        (1.2345, "00:00:01.234"),
+        (59.9996, "00:01:00.000"),
+        (3599.9999, "01:00:00.000"),
+        (7322.05, "02:02:02.050"),
+        (360_000, "100:00:00.000"),
+    ],
+)
+def test_times_are_written_as_webvtt_wants_them(seconds: float, clock: str) -> None:
+    assert film._clock(seconds) == clock
+
+
+def test_the_ffmpeg_of_the_config_is_taken_or_the_one_that_came_along() -> None:
+    assert film.executable("/usr/bin/ffmpeg") == "/usr/bin/ffmpeg"
+    assert Path(film.executable("")).is_file()
