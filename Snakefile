@@ -1,10 +1,7 @@
 # songreel: from a screenplay to a film. `snakemake --cores 2` renders what config.yaml asks for.
 
 
-configfile: "config.yaml"
-
-
-include: "workflow/rules/common.smk"
+include: "workflow/rules/common.smk"  # reads config.yaml
 include: "workflow/rules/keyframes.smk"
 include: "workflow/rules/clips.smk"
 include: "workflow/rules/film.smk"

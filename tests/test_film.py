@@ -297,7 +297,7 @@ def test_audio_of_any_name_is_taken_for_a_file(
 
 def test_a_film_of_a_damaged_clip_is_one_sentence_and_leaves_no_file(tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").write_bytes(b"nothing of use")
-    with pytest.raises(UserError, match=r"film\.mp4: ffmpeg could not make it"):
+    with pytest.raises(UserError, match=r"clip\.mp4: found a damaged file"):
         film.join(timeline([60]), [tmp_path / "clip.mp4"], tmp_path / "film.mp4", FFMPEG)
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
 

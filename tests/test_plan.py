@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from songreel import draw, plan, weights
+from songreel import draw, film, plan, weights
 from songreel.config import Config, resolve
 from songreel.errors import UserError
 from songreel.paths import Paths
@@ -24,6 +24,7 @@ from songreel.plan import Plan
 
 Lines = Sequence[tuple[str, float]]  # texts and starts
 
+FFMPEG = film.executable("")
 RATE = 30
 SETTINGS: dict[str, Any] = {
     "audio": "none",
@@ -172,7 +173,7 @@ def test_what_changes_the_drawing_renames_clips_and_no_segment(key: str, value: 
     assert new(planned(SONG), planned(SONG, **{key: value})) == (0, 5)
 
 
-@pytest.mark.parametrize(("key", "value"), [("title", "Song"), ("artist", "Me"), ("ffmpeg", "/bin/ffmpeg")])
+@pytest.mark.parametrize(("key", "value"), [("title", "Song"), ("artist", "Me"), ("ffmpeg", FFMPEG)])
 def test_what_changes_the_film_alone_renames_nothing(key: str, value: object) -> None:
     assert new(planned(SONG), planned(SONG, **{key: value})) == (0, 0)
 

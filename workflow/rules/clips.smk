@@ -12,7 +12,7 @@ rule clip:
     resources:
         gpu=gpus_per_job(),
     params:
-        ffmpeg=settings.ffmpeg,
+        ffmpeg=lambda _: settings.ffmpeg,
     shell:
         "python -m songreel clip {input.plan:q} {input.latents:q} --ffmpeg={params.ffmpeg:q}"
         " --threads {threads} --log {log:q}"

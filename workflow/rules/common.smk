@@ -7,9 +7,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 from songreel import plan as planning
-from songreel.config import resolve
+from songreel.config import check_file, resolve
 from songreel.environment import gpus_per_job, hand_on
-from songreel.errors import UserError
+from songreel.errors import UserError, sentence
 from songreel.files import read_json
 from songreel.paths import Paths, song_folder
 
@@ -28,6 +28,15 @@ def stop(error):
 
 
 try:
+    check_file(Path("config.yaml"))
+except UserError as error:
+    stop(error)
+
+
+configfile: "config.yaml"
+
+
+try:
     settings = resolve(config)
     paths = Paths()
     song = song_folder(settings.screenplay)
@@ -37,9 +46,7 @@ try:
 except UserError as error:
     stop(error)
 except OSError as error:
-    stop(
-        f"{error.filename}: {error.strerror}; see to that and run the same command again."
-    )
+    stop(sentence(error))
 
 hand_on(song)
 

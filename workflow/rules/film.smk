@@ -23,6 +23,6 @@ rule film:
     conda:
         "../../envs/songreel.yaml"
     params:
-        ffmpeg=settings.ffmpeg,
+        ffmpeg=lambda _: settings.ffmpeg,
     shell:
         "python -m songreel film {input.timeline:q} {input.clips:q} --ffmpeg={params.ffmpeg:q} --log {log:q}"

@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from songreel import __version__
-from songreel.errors import UserError
+from songreel import __version__, stops
+from songreel.errors import UserError, sentence
 from songreel.files import read_json
 from songreel.paths import Paths
-
-KEPT = "finished keyframes are kept"
+from songreel.progress import note, say
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. What a user can mend is told in one sentence; returns the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        with stops.handled(lambda: _tell_of_stop(options.log)):
+            options.run(options)
     except UserError as error:
-        return _tell(str(error), options.log)
+        say(str(error), options.log)
+        return 1
     except OSError as error:
         if error.errno is None:
             raise
-        return _tell(_sentence(error), options.log)
-    except KeyboardInterrupt:
-        return _tell(f"stopped; {KEPT} and the next run goes on from them.", options.log) + 129
+        say(sentence(error), options.log)
+        return 1
     return 0
 
 
@@ -60,8 +59,8 @@ def _clip(options: argparse.Namespace) -> None:
     where = device.choose()
     maker = vqgan.load(render.weights_of(recipe["model"], weights.vqgan), where, device.precision(where))
     batches = draw.frames(maker, clip, tokens[0], tokens[1] if clip["before"] else None)
-    program = film.executable(options.ffmpeg)
-    film.encode(batches, clip, recipe["size"], draw.drawn_rate(clip), paths.clip(options.plan.stem), program)
+    ffmpeg = film.executable(options.ffmpeg)
+    film.encode(batches, clip, recipe["size"], draw.drawn_rate(clip), paths.clip(options.plan.stem), ffmpeg)
 
 
 def _film(options: argparse.Namespace) -> None:
@@ -92,26 +91,15 @@ def _tune(options: argparse.Namespace) -> None:
     tune.write(tune.read(options.tune), options.output)
 
 
+def _tell_of_stop(log: Path | None) -> None:
+    message = "stopped; finished keyframes are kept and the next run goes on from them."
+    os.write(2, f"songreel: {message}\n".encode())  # `print` fails inside a `print` that was interrupted
+    note(message, log)
+
+
 def _paths(plan: Path) -> Paths:
     """The results folder that a plan file lies in: results/plan/<kind>/<id>.json."""
     return Paths(plan.parents[2])
-
-
-def _sentence(error: OSError) -> str:
-    where = f"{error.filename}: " if error.filename else ""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{where}the disk is full; free some space and run the same command again, {KEPT}."
-    return f"{where}{os.strerror(error.errno or 0)}; see to that and run the same command again, {KEPT}."
-
-
-def _tell(message: str, log: Path | None) -> int:
-    from songreel.progress import say
-
-    try:
-        say(message, log)
-    except OSError:  # the log's disk may be the one that is full
-        say(message, None)
-    return 1
 
 
 def _parser() -> argparse.ArgumentParser:

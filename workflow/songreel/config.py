@@ -70,6 +70,32 @@ def resolve(raw: Mapping[str, Any]) -> Config:
     return _build(_defaults(preset) | given)
 
 
+def check_file(path: Path) -> None:
+    """Raises UserError that names the row unless a config file is YAML with keys, or not there at all.
+
+    Snakemake, which reads it after this, would not say where it is wrong.
+    """
+    import yaml
+
+    try:
+        keys = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return
+    except UnicodeDecodeError as error:
+        row = 1 + error.object.count(b"\n", 0, error.start)
+        found = f"the byte 0x{error.object[error.start]:02X}"
+        raise UserError(
+            f"{path} row {row}: found {found}, expected UTF-8 text; save the file in UTF-8."
+        ) from None
+    except yaml.YAMLError as error:
+        raise _not_yaml(path, error) from None
+    if not isinstance(keys, dict):
+        raise UserError(
+            f"{path}: found {'nothing' if keys is None else _shown(keys)}, expected keys such as 'seed: 0';"
+            f" write at least one."
+        )
+
+
 @functools.cache
 def schema() -> dict[str, Any]:
     """The JSON schema of config.yaml, with what each preset sets under `presets`."""
@@ -187,6 +213,18 @@ def _validate(given: dict[str, Any]) -> None:
 
 
 # What is said when it does not fit
+
+
+def _not_yaml(path: Path, error: Exception) -> UserError:
+    """Where it broke off and, since a quote or bracket may be open for many rows, in what."""
+    mark, start = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
+    row = f" row {mark.line + 1}" if mark else ""
+    inside = f", {getattr(error, 'context', '')} from row {start.line + 1}" if start else ""
+    problem = getattr(error, "problem", "a character it may not hold")
+    return UserError(
+        f"{path}{row}: found what is not YAML ({problem}{inside}), expected keys such as 'seed: 0'; mend it"
+        f" there, and put text in quotes."
+    )
 
 
 def _unknown_key(key: Any) -> UserError:

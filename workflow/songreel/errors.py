@@ -1,4 +1,11 @@
-"""The one kind of error that a user can cause and mend."""
+"""The errors that a user can cause and mend, each told in one sentence."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class UserError(Exception):
@@ -6,3 +13,13 @@ class UserError(Exception):
 
     The command line and the Snakefile print it without a traceback and exit with status 1.
     """
+
+
+def sentence(error: OSError) -> str:
+    """What the operating system refused, and that nothing finished is lost."""
+    where = f"{error.filename}: " if error.filename else ""
+    if error.errno in FULL:
+        found, remedy = "the disk is full", "free some space"
+    else:
+        found, remedy = os.strerror(error.errno or 0), "see to that"
+    return f"{where}{found}; {remedy} and run the same command again, finished keyframes are kept."

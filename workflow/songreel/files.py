@@ -9,17 +9,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from songreel import stops
+from songreel.errors import UserError
+
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """A temporary name beside the target, renamed to it when the block ends well and removed when not."""
+    """A temporary name beside the target, renamed to it when the block ends well and removed when not.
+
+    An OSError raised on the way names the target: a full disk names no file, and the temporary one is gone.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{os.getpid()}-{target.name}")
-    try:
-        yield temporary
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with stops.undoing(lambda: temporary.unlink(missing_ok=True)):
+        try:
+            yield temporary
+            temporary.replace(target)
+        except OSError as error:
+            if error.filename in (None, str(temporary)):
+                error.filename = str(target)
+            raise
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def write_json_if_changed(target: Path, value: Any) -> None:
@@ -37,5 +48,15 @@ def write_if_changed(target: Path, data: bytes) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """What `write_json_if_changed` wrote."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """What `write_json_if_changed` wrote. Raises UserError when it is not there or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            f"{path}: found no such file, expected a plan; run snakemake, which writes it."
+        ) from None
+    except ValueError as error:
+        raise UserError(
+            f"{path}: found a damaged file ({error}), expected JSON; delete it and run snakemake,"
+            f" which writes it again."
+        ) from None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -16,6 +19,7 @@ import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
+from songreel import stops
 from songreel.errors import UserError
 from songreel.files import replacing
 
@@ -34,6 +38,23 @@ WORD_JOINER = "\u2060"
 def executable(setting: str) -> str:
     """The ffmpeg that the config key `ffmpeg` names, or the one that imageio-ffmpeg ships."""
     return setting or str(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+def working(setting: str) -> str:
+    """The `executable`, tried out: one that cannot run is told before hours of work that end in it.
+
+    Raises UserError when it does not run.
+    """
+    try:
+        program = executable(setting)  # RuntimeError where none came along
+        subprocess.run([program, "-version"], stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UserError(
+            f"config key 'ffmpeg': found {setting!r}, which does not run ({reason.rstrip('.')}), expected the"
+            f" path of an ffmpeg; correct it, or leave it empty for the one that comes with songreel."
+        ) from None
+    return program
 
 
 def encode(
@@ -76,13 +97,16 @@ def encode(
             **COLOURS,
             **BITEXACT,
         )
-        _pipe(batches, output.compile(cmd=program, overwrite_output=True), target)
+        status, words = _pipe(batches, output.compile(cmd=program, overwrite_output=True))
+        _check(status, words, temporary, target)
 
 
-def _pipe(batches: Iterable[NDArray[np.uint8]], command: Sequence[str], target: Path) -> None:
+def _pipe(batches: Iterable[NDArray[np.uint8]], command: Sequence[str]) -> tuple[int, bytes]:
+    """Run ffmpeg on frames; returns its exit status and what it complained of."""
     with (
         tempfile.TemporaryFile() as words,
         subprocess.Popen(_quiet(command), stdin=subprocess.PIPE, stderr=words) as process,
+        stops.undoing(process.kill),
         ThreadPoolExecutor(1) as writer,
     ):
         assert process.stdin is not None
@@ -94,21 +118,27 @@ def _pipe(batches: Iterable[NDArray[np.uint8]], command: Sequence[str], target: 
                 writing = writer.submit(process.stdin.write, batch.tobytes())
             if writing:
                 writing.result()
-            process.stdin.close()
         except BrokenPipeError:
             pass  # motion interpolation has all it needs, or ffmpeg's words tell what went wrong
         except BaseException:
             process.kill()
             raise
-        _check(process.wait(), words, target)
+        finally:
+            with contextlib.suppress(BrokenPipeError):  # it tries once more to write what is left
+                process.stdin.close()
+        process.wait()
+        words.seek(0)
+        return process.returncode, words.read()
 
 
 def join(timeline: Document, clips: Sequence[Path], target: Path, program: str) -> None:
     """Join clips without encoding them again; add audio, lyrics, chapters and title.
 
     The audio is padded with silence or cut so that it ends with the last frame. Raises UserError with
-    ffmpeg's own words when it fails.
+    ffmpeg's own words when it fails, or when a clip is damaged.
     """
+    for clip in clips:
+        _check_whole(clip)
     rate = timeline["frames_per_second"]
     seconds = sum(clip["frames"] for clip in timeline["clips"]) / rate
     with replacing(target) as temporary, tempfile.TemporaryDirectory() as folder:
@@ -123,21 +153,39 @@ def join(timeline: Document, clips: Sequence[Path], target: Path, program: str) 
             command += ["-c:a", "aac", "-b:a", "192k", "-af", f"apad,atrim=end={seconds:.6f}"]
         else:
             command += ["-map", "0:v"]
-        command += [
-            "-map",
-            "1:s",
-            "-c:v",
-            "copy",
-            "-c:s",
-            "mov_text",
-            "-map_metadata",
-            "2",
-            "-map_chapters",
-            "2",
-        ]
-        command += ["-movflags", "+faststart", "-fflags", "+bitexact", "-f", "mp4", str(temporary)]
-        with tempfile.TemporaryFile() as words:
-            _check(subprocess.run(_quiet(command), stderr=words, check=False).returncode, words, target)
+        command += ["-map", "1:s", "-c:v", "copy", "-c:s", "mov_text", "-map_metadata", "2"]
+        command += ["-map_chapters", "2", "-movflags", "+faststart", "-fflags", "+bitexact"]
+        command += ["-f", "mp4", str(temporary)]
+        with stops.undoing(lambda: shutil.rmtree(folder, ignore_errors=True)):
+            status, words = _run(command)
+        _check(status, words, temporary, target)
+
+
+def _run(command: Sequence[str]) -> tuple[int, bytes]:
+    """Run ffmpeg; returns its exit status and what it complained of."""
+    with (
+        subprocess.Popen(_quiet(command), stderr=subprocess.PIPE) as process,
+        stops.undoing(process.kill),
+    ):
+        _, words = process.communicate()
+    return process.returncode, words
+
+
+def _check_whole(clip: Path) -> None:
+    """Raise UserError unless an MP4's boxes fill the file: ffmpeg goes on without a clip that is not."""
+    kinds, at, size = set(), 0, clip.stat().st_size
+    with clip.open("rb") as file:
+        while at < size:
+            head = file.read(16)
+            length = int.from_bytes(head[:4]) if head[:4] != b"\0\0\0\1" else int.from_bytes(head[8:])
+            if length < 8:
+                break
+            kinds.add(head[4:8])
+            at = file.seek(at + length)
+    if at != size or b"moov" not in kinds:
+        raise UserError(
+            f"{clip}: found a damaged file, expected a clip; delete it and run the same command again."
+        )
 
 
 def subtitles(timeline: Document) -> str:
@@ -195,11 +243,19 @@ def _quiet(command: Sequence[str]) -> list[str]:
     return [command[0], "-hide_banner", "-nostdin", "-v", "error", *command[1:]]
 
 
-def _check(status: int, words: Any, target: Path) -> None:
-    if status:
-        words.seek(0)
-        lines = words.read().decode("utf-8", "replace").strip().splitlines() or ["no message"]
+def _check(status: int, words: bytes, temporary: Path, target: Path) -> None:
+    """Raise UserError with ffmpeg's own words unless it ended well and made the file."""
+    if status or not temporary.exists():
         raise UserError(
-            f"{target}: ffmpeg could not make it ({lines[-1].strip()});"
+            f"{target}: ffmpeg could not make it ({_reason(status, words)});"
             f" see to that and run the same command again."
         )
+
+
+def _reason(status: int, words: bytes) -> str:
+    """The first and the last of ffmpeg's words, cause and consequence, or how it ended without any."""
+    lines = [" ".join(line.split()) for line in words.decode("utf-8", "replace").splitlines()]
+    told = [re.sub(r"^\[[^]]+ @ 0x[0-9a-f]+\] ", "", line) for line in lines if line]
+    if told:
+        return ": ".join(dict.fromkeys((told[0], told[-1])))
+    return f"ended by {signal.Signals(-status).name}" if status < 0 else f"status {status} and no word"

@@ -64,19 +64,21 @@ def save(path: Path, segment: Segment, recipe: dict[str, Any]) -> None:
 
 
 def load(path: Path) -> Segment:
-    """Read a segment. Raises UserError when the file is damaged."""
+    """Read a segment. Raises UserError when the file is damaged, OSError when it cannot be opened."""
+    path.open("rb").close()
     # Not zarr's ZipStore: it opens a file late, and when that fails its close() hides the reason.
     from_bytes = default_buffer_prototype().buffer.from_bytes
     try:
         with zipfile.ZipFile(path) as archive:
             store = MemoryStore({name: from_bytes(archive.read(name)) for name in archive.namelist()})
-    except zipfile.BadZipFile as error:
+        group = zarr.open_group(store, mode="r")
+        return Segment(*(np.asarray(group[name]) for name in ("tokens", "loss", "latent")))
+    except Exception as error:  # zipfile, zarr and its codecs each have their own
+        reason = " ".join(str(error).split())[:80]
         raise UserError(
-            f"{path}: the latents are damaged or cut short ({error}); delete the file and run the same"
+            f"{path}: the latents are damaged or cut short ({reason}); delete the file and run the same"
             f" command again to render it anew."
         ) from None
-    group = zarr.open_group(store, mode="r")
-    return Segment(*(np.asarray(group[name]) for name in ("tokens", "loss", "latent")))
 
 
 async def _entries(store: MemoryStore) -> list[tuple[str, bytes]]:

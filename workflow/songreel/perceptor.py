@@ -14,11 +14,10 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-import yaml
 from torch import Tensor
 
 from songreel.vqgan import load_strictly
-from songreel.weights import Weights
+from songreel.weights import Weights, params
 
 # The pixel statistics that every published CLIP was trained with (openai/CLIP, clip/clip.py).
 MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -55,8 +54,8 @@ class Perceptor:
 
 def load(weights: Weights, device: torch.device, dtype: torch.dtype) -> Perceptor:
     """The perceptor ready to judge. Raises UserError when the tensors do not fit the architecture."""
-    params = yaml.safe_load(weights.architecture.read_text(encoding="utf-8"))["model"]["params"]
-    clip = _clip("model").CLIP(**params)  # clip's `build_model` cannot infer the starter's number of heads
+    # clip's `build_model` cannot infer the starter's number of heads
+    clip = _clip("model").CLIP(**params(weights))
     load_strictly(clip, weights)
     return Perceptor(clip, device, dtype)
 

@@ -47,12 +47,12 @@ class Plan:
 
 
 def make(config: Config, paths: Paths) -> Plan:
-    """Plan a film from the screenplay, the audio and the weights' hashes.
+    """Plan a film from the screenplay, the audio and the weights' hashes, once ffmpeg is known to run.
 
     Raises UserError for what is wrong with any of them.
     """
     lines = screenplay.read(config.screenplay)
-    sound = audio.find(config.audio, config.screenplay, film.executable(config.ffmpeg), paths)
+    sound = audio.find(config.audio, config.screenplay, film.working(config.ffmpeg), paths)
     end = timeline.end_seconds(lines, config.tail, sound.seconds if sound else None)
     shots = timeline.shots(lines, config.frames_per_second, end)
     if not shots:

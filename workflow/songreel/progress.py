@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from songreel.environment import FILM
 from songreel.files import read_json
-from songreel.latents import Segment
 from songreel.paths import Paths
+
+if TYPE_CHECKING:  # importing zarr takes a while, and `say` must be at hand before that
+    from songreel.latents import Segment
 
 Document = dict[str, Any]
 
@@ -45,6 +48,10 @@ class Progress:
         if self.kept == self.keyframes or not self.iterations:
             self._tell()
 
+    def warn(self, message: str) -> None:
+        """Something is wrong that the work can do without."""
+        say(message, self.log)
+
     def _tell(self) -> None:
         self.told = time.monotonic()
         say(f"{self._line()}{self._film()}", self.log)
@@ -70,10 +77,16 @@ class Progress:
 def say(message: str, log: Path | None) -> None:
     """Print one line to the terminal and add it to the log file."""
     print(f"songreel: {message}", file=sys.stderr, flush=True)
+    note(message, log)
+
+
+def note(message: str, log: Path | None) -> None:
+    """Add one line to the log file, if that can be written: its disk may be the one that is full."""
     if log:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("a", encoding="utf-8") as file:
-            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}\n")
+        with contextlib.suppress(OSError):
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("a", encoding="utf-8") as file:
+                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}\n")
 
 
 def shorten(text: str, letters: int = 40) -> str:

@@ -29,6 +29,9 @@ class Watcher(Protocol):
     def keyframe(self, segment: Segment) -> None:
         """The segment as it is at the start, and after every keyframe."""
 
+    def warn(self, message: str) -> None:
+        """Something is wrong that the work can do without."""
+
 
 def segment(recipe: Document, name: str, keyframes: int, paths: Paths, watcher: Watcher) -> None:
     """Render a segment to `keyframes` keyframes and write its latents file.
@@ -38,7 +41,7 @@ def segment(recipe: Document, name: str, keyframes: int, paths: Paths, watcher: 
     work = paths.work(name)
     with _owned(work):
         kept = work / "kept.zarr.zip"
-        so_far = _longest([*paths.rendered(name).values(), kept])
+        so_far = _longest([*paths.rendered(name).values(), kept], watcher)
         for grown in _grow(recipe, so_far, keyframes, watcher):
             latents.save(kept, grown, recipe)
             so_far = grown
@@ -47,8 +50,14 @@ def segment(recipe: Document, name: str, keyframes: int, paths: Paths, watcher: 
         shutil.rmtree(work)
 
 
-def _longest(files: list[Path]) -> Segment | None:
-    segments = [latents.load(path) for path in files if path.exists()]
+def _longest(files: list[Path], watcher: Watcher) -> Segment | None:
+    """The longest of the segments that can be read: to render again what is damaged is only slower."""
+    segments = []
+    for path in filter(Path.exists, files):
+        try:
+            segments.append(latents.load(path))
+        except UserError:
+            watcher.warn(f"{path} is damaged and passed over; what it held is rendered again.")
     return max(segments, key=len, default=None)
 
 

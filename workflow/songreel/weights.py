@@ -55,10 +55,22 @@ def perceptor(name: str) -> Weights:
     return _checked("perceptors", name, PERCEPTORS)
 
 
+def params(weights: Weights) -> dict[str, Any]:
+    """What a model is built from, as its YAML says. Raises UserError when that is damaged."""
+    try:
+        found: dict[str, Any] = yaml.safe_load(weights.architecture.read_text(encoding="utf-8"))
+        return dict(found["model"]["params"])
+    except (yaml.YAMLError, ValueError, LookupError, TypeError):
+        raise UserError(
+            f"{weights.architecture}: found a damaged file, expected the architecture of the model"
+            f" {weights.name!r}; restore it, for example with `git checkout -- models`."
+        ) from None
+
+
 def architecture(weights: Weights) -> dict[str, Any]:
     """What a taming YAML says of a VQGAN: `ddconfig`, `n_embed` and `embed_dim`."""
-    params = yaml.safe_load(weights.architecture.read_text(encoding="utf-8"))["model"]["params"]
-    return {key: params[key] for key in ("ddconfig", "n_embed", "embed_dim")}
+    found = params(weights)
+    return {key: found[key] for key in ("ddconfig", "n_embed", "embed_dim")}
 
 
 def factor(weights: Weights) -> int:

@@ -1,0 +1,56 @@
+"""Ctrl-C and SIGTERM: the process ends where it stands, with one sentence and exit status 130 or 143.
+
+Nothing is raised: an exception inside the imports of a compiled library, which go on long after the start,
+can abort the process. So whoever begins what must not be left half done says beforehand how it is undone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+_undoings: list[Callable[[], object]] = []
+
+
+@contextmanager
+def undoing(undo: Callable[[], object]) -> Iterator[None]:
+    """A stop inside the block calls `undo`, the last one begun first."""
+    _undoings.append(undo)
+    try:
+        yield
+    finally:
+        _undoings.remove(undo)
+
+
+@contextmanager
+def handled(tell: Callable[[], object]) -> Iterator[None]:
+    """A stop inside the block undoes what is half done, calls `tell` and ends the process."""
+
+    def leave(number: int, _: FrameType | None) -> None:
+        try:
+            for undo in reversed(_undoings):
+                undo()
+            tell()
+        finally:
+            os._exit(128 + number)
+
+    # What is ignored stays so, as `nohup` and a shell's `&` ask for; only the main thread may set any.
+    before = {number: signal.getsignal(number) for number in SIGNALS} if _in_main_thread() else {}
+    mine = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
+    for number in mine:
+        signal.signal(number, leave)
+    try:
+        yield
+    finally:
+        for number in mine:
+            signal.signal(number, before[number])
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
