@@ -257,14 +257,14 @@ def test_a_film_carries_its_words_its_chapters_and_its_title(two_seconds: Path, 
     subtitles = ffmpeg("-i", target, "-map", "0:s:0", "-f", "webvtt", "-").decode()
     assert "00:00.250 --> 00:01.000" in subtitles
     assert "00:01.000 --> 00:02.000" in subtitles
-    plain = ffmpeg("-i", target, "-map", "0:s:0", "-f", "srt", "-").decode()
+    plain = ffmpeg("-i", target, "-map", "0:s:0", "-f", "srt", "-").decode().replace(film.WORD_JOINER, "")
     assert "key=value; # no comment [CHAPTER] 星" in plain
     assert re.sub(r"</?font[^>]*>", "", plain).count("Twinkle & <b>star</b>") == 1
     told = ffmpeg("-i", target, "-f", "ffmetadata", "-").decode()
     assert 'title=A\\=b\\; "c" \\#1 \\\\ d\n' in told
     assert "artist=Ä Ö\n" in told
-    # mp4's chapters leave no gap: the first one starts with the film, as its picture does.
-    assert "START=0\nEND=1000\ntitle=Twinkle & <b>star</b> --> \\\\{x}\n" in told
+    assert 'START=0\nEND=250\ntitle=A\\=b\\; "c" \\#1 \\\\ d\n' in told  # the chapter before the first line
+    assert "START=250\nEND=1000\ntitle=Twinkle & <b>star</b> --> \\\\{x}\n" in told
     assert "START=1000\nEND=2000\ntitle=key\\=value\\; \\# no comment [CHAPTER] 星\n" in told
 
 
@@ -311,28 +311,29 @@ def test_a_film_starts_to_play_before_it_is_loaded(two_seconds: Path, tmp_path: 
 # words
 
 
-def test_subtitles_are_escaped_and_on_one_line() -> None:
+def test_subtitles_hold_no_markup_and_are_on_one_line() -> None:
     cues = film.subtitles(timeline([60], lines=LINES)).split("\n\n")
     assert cues == [
-        "WEBVTT",
-        "00:00:00.250 --> 00:00:01.000\nTwinkle &amp; &lt;b&gt;star&lt;/b&gt; --&gt; \\{x}",
-        "00:00:01.000 --> 00:00:02.000\nkey=value; # no comment [CHAPTER] 星\n",
+        "1\n00:00:00,250 --> 00:00:01,000\nTwinkle & <|b>star<|/b> --|> \\|{x}".replace(
+            "|", film.WORD_JOINER
+        ),
+        "2\n00:00:01,000 --> 00:00:02,000\nkey=value; # no comment [CHAPTER] 星\n",
     ]
 
 
 @pytest.mark.parametrize(
     ("seconds", "clock"),
     [
-        (0, "00:00:00.000"),
-        (0.0004, "00:00:00.000"),
-        (1.2345, "00:00:01.234"),
-        (59.9996, "00:01:00.000"),
-        (3599.9999, "01:00:00.000"),
-        (7322.05, "02:02:02.050"),
-        (360_000, "100:00:00.000"),
+        (0, "00:00:00,000"),
+        (0.0004, "00:00:00,000"),
+        (1.2345, "00:00:01,234"),
+        (59.9996, "00:01:00,000"),
+        (3599.9999, "01:00:00,000"),
+        (7322.05, "02:02:02,050"),
+        (360_000, "100:00:00,000"),
     ],
 )
-def test_times_are_written_as_webvtt_wants_them(seconds: float, clock: str) -> None:
+def test_times_are_written_as_subrip_wants_them(seconds: float, clock: str) -> None:
     assert film._clock(seconds) == clock
 
 

@@ -290,10 +290,8 @@ def test_a_film_says_what_is_sung_when(ending: Project) -> None:
     assert ending.rendered() == {"film": 1}
     sung = [Cue(*times, text) for times, (text, _) in zip(_spans(*STARTS, END), LINES, strict=True)]
     assert films.cues(ending.film) == [_about(cue) for cue in sung]
-    # The first line's picture is there from the start, and so is its chapter.
-    assert films.chapters(ending.film) == [
-        _about(cue) for cue in (sung[0]._replace(start_seconds=0), *sung[1:])
-    ]
+    opening = Cue(0, STARTS[0], names["title"])
+    assert films.chapters(ending.film) == [_about(cue) for cue in (opening, *sung)]
     assert films.tags(ending.film).items() >= names.items()
 
 

@@ -12,7 +12,7 @@ from songreel import __version__, stops
 from songreel.errors import UserError, sentence
 from songreel.files import read_json
 from songreel.paths import Paths
-from songreel.progress import note, say
+from songreel.progress import clock, note, say
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,9 +68,9 @@ def _film(options: argparse.Namespace) -> None:
 
     timeline = read_json(options.timeline)
     _check_planned_together(timeline, options)
-    film.join(
-        timeline, options.clips, options.timeline.with_name("film.mp4"), film.executable(options.ffmpeg)
-    )
+    target = options.timeline.with_name("film.mp4")
+    film.join(timeline, options.clips, target, film.executable(options.ffmpeg))
+    say(f"{target} is ready, {clock(timeline['lines'][-1]['end_seconds'])} long.", options.log)
 
 
 def _check_planned_together(timeline: dict[str, Any], options: argparse.Namespace) -> None:

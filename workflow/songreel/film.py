@@ -198,18 +198,22 @@ def subtitles(timeline: Document) -> str:
 
 
 def metadata(timeline: Document) -> str:
-    """Title, artist and a chapter a line, in ffmpeg's metadata format."""
-    head = [";FFMETADATA1", f"title={_escaped(timeline['title'])}", f"artist={_escaped(timeline['artist'])}"]
+    """Title, artist and a chapter a line, in ffmpeg's metadata format.
+
+    MP4's chapters leave no gap: what comes before the first line is a chapter with the film's title.
+    """
+    told = [";FFMETADATA1", f"title={_escaped(timeline['title'])}", f"artist={_escaped(timeline['artist'])}"]
+    first = timeline["lines"][0]["start_seconds"]
+    if first > 0:
+        told += _chapter(timeline["title"], 0, first)
     for line in timeline["lines"]:
-        start, end = (round(line[key] * 1000) for key in ("start_seconds", "end_seconds"))
-        head += [
-            "[CHAPTER]",
-            "TIMEBASE=1/1000",
-            f"START={start}",
-            f"END={end}",
-            f"title={_escaped(line['text'])}",
-        ]
-    return "\n".join(head) + "\n"
+        told += _chapter(line["text"], line["start_seconds"], line["end_seconds"])
+    return "\n".join(told) + "\n"
+
+
+def _chapter(title: str, start_seconds: float, end_seconds: float) -> list[str]:
+    start, end = round(start_seconds * 1000), round(end_seconds * 1000)
+    return ["[CHAPTER]", "TIMEBASE=1/1000", f"START={start}", f"END={end}", f"title={_escaped(title)}"]
 
 
 def _plain(text: str) -> str:
