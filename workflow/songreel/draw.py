@@ -6,6 +6,7 @@ An interpolated latent is never quantised again: that would make pictures pop fr
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 from typing import Any
@@ -15,14 +16,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from songreel.cutouts import LUMA
 from songreel.plan import MOTION_MARGIN
 from songreel.vqgan import VQGAN
 
+Document = dict[str, Any]
+
 BATCH_PIXELS = 1 << 20  # decoded at a time: 64 pictures of 128x128, 4 of 512x512
+MOST_STRENGTH = 2.0  # of a blend's stretching
 
 
 def frames(
-    vqgan: VQGAN, clip: dict[str, Any], shown: NDArray[np.uint16], before: NDArray[np.uint16] | None
+    vqgan: VQGAN, clip: Document, shown: NDArray[np.uint16], before: NDArray[np.uint16] | None
 ) -> Iterator[NDArray[np.uint8]]:
     """A clip's frames in batches uint8 [b, height, width, 3], at `drawn_rate(clip)` frames a second.
 
@@ -32,18 +37,19 @@ def frames(
     count, rate = drawn_frames(clip), drawn_rate(clip)
     height, width = (side * vqgan.factor for side in shown.shape[1:])
     batch = max(1, BATCH_PIXELS // (height * width))
+    seam = _seam(vqgan, clip, shown, before) if before is not None and clip["blend_frames"] else None
     for first in range(0, count, batch):
         instants = [Fraction(n) / rate for n in range(first, min(first + batch, count))]  # seconds
-        yield _decode(vqgan, _latents(vqgan, clip, shown, before, instants))
+        yield _as_bytes(_pictures(vqgan, clip, shown, seam, instants))
 
 
-def drawn_rate(clip: dict[str, Any]) -> Fraction:
+def drawn_rate(clip: Document) -> Fraction:
     """Frames a second that are drawn: the film's own, or the keyframes' when ffmpeg makes those between."""
     motion = clip["interpolation"] == "motion"
     return Fraction(str(clip["keyframes_per_second" if motion else "frames_per_second"]))
 
 
-def drawn_frames(clip: dict[str, Any]) -> int:
+def drawn_frames(clip: Document) -> int:
     """How many frames are drawn. Motion interpolation must see a little past the clip's end."""
     frames = int(clip["shown"]["frames"])
     if clip["interpolation"] == "latent":
@@ -52,41 +58,74 @@ def drawn_frames(clip: dict[str, Any]) -> int:
     return ceil((frames - 1) * rate) + 1 + MOTION_MARGIN
 
 
-def _latents(
-    vqgan: VQGAN,
-    clip: dict[str, Any],
-    shown: NDArray[np.uint16],
-    before: NDArray[np.uint16] | None,
-    instants: list[Fraction],
+@dataclass(frozen=True)
+class _Seam:
+    """How the line before turns into the line that is shown."""
+
+    before: NDArray[np.uint16]  # tokens [k, h, w]
+    offset: Fraction  # seconds on the line before's clock at which the line starts
+    blending: Fraction  # seconds
+    frame: Fraction  # seconds
+    strength: float  # of the stretching that keeps the blend from greying
+
+    def shares(self, instants: list[Fraction]) -> list[float]:
+        """How much of the line itself is seen, for each instant inside the blend."""
+        blended = [instant for instant in instants if instant < self.blending]
+        return [_smoothstep((instant + self.frame) / (self.blending + self.frame)) for instant in blended]
+
+
+def _seam(vqgan: VQGAN, clip: Document, shown: NDArray[np.uint16], before: NDArray[np.uint16]) -> _Seam:
+    rate = clip["frames_per_second"]
+    offset, blending = Fraction(clip["before"]["frames"], rate), Fraction(clip["blend_frames"], rate)
+    ends = _at(vqgan, clip, before, [offset]), _at(vqgan, clip, shown, [blending])
+    middle = _at(vqgan, clip, before, [offset + blending / 2]), _at(vqgan, clip, shown, [blending / 2])
+    half = torch.full((1, 1, 1, 1), 0.5, device=vqgan.codebook.device)
+    plain, stretched = (_contrast(vqgan, _blend(*middle, half, strength)) for strength in (0, 1))
+    wanted = (_contrast(vqgan, ends[0]) + _contrast(vqgan, ends[1])) / 2
+    strength = (wanted - plain) / max(stretched - plain, 1e-3)
+    return _Seam(before, offset, blending, Fraction(1, rate), min(max(strength, 0), MOST_STRENGTH))
+
+
+def _pictures(
+    vqgan: VQGAN, clip: Document, shown: NDArray[np.uint16], seam: _Seam | None, instants: list[Fraction]
 ) -> Tensor:
-    """The latents [b, c, h, w] to decode at instants on the line's own clock."""
-    per_second = Fraction(str(clip["keyframes_per_second"]))
-    latents = _interpolate(vqgan, shown, [instant * per_second for instant in instants])
-    blending = Fraction(clip["blend_frames"], clip["frames_per_second"])  # seconds
-    head = [instant for instant in instants if instant < blending]
-    if before is None or not head:
-        return latents
-    offset = Fraction(clip["before"]["frames"], clip["frames_per_second"])
-    tail = _interpolate(vqgan, before, [(offset + instant) * per_second for instant in head])
-    one_frame = Fraction(1, clip["frames_per_second"])
-    shares = [_smoothstep(float((instant + one_frame) / (blending + one_frame))) for instant in head]
-    weights = torch.tensor(shares, device=latents.device).view(-1, 1, 1, 1)
-    return torch.cat((_blend(tail, latents[: len(head)], weights), latents[len(head) :]))
+    """The pictures float32 [b, 3, height, width] in 0..1 at instants on the line's own clock."""
+    latents = _at(vqgan, clip, shown, instants)
+    shares = torch.tensor(seam.shares(instants) if seam else [], device=latents.device).view(-1, 1, 1, 1)
+    if seam is not None and len(shares):
+        blended = len(shares)
+        tail = _at(vqgan, clip, seam.before, [seam.offset + instant for instant in instants[:blended]])
+        latents[:blended] = _blend(tail, latents[:blended], shares, seam.strength)
+    return _decode(vqgan, latents)
 
 
-def _blend(tail: Tensor, head: Tensor, shares: Tensor) -> Tensor:
-    """Linear interpolation [b, c, h, w] that keeps each channel's spread over the picture.
+def _blend(tail: Tensor, head: Tensor, shares: Tensor, strength: float) -> Tensor:
+    """Linear interpolation [b, c, h, w], each channel stretched over the picture against greying.
 
     Halfway between unrelated latents the plain mean is less spread out than either and decodes to grey mud.
+    A strength of 1 gives it the spread of its ends; what that does for the picture differs from seam to seam.
     """
     blended = torch.lerp(tail, head, shares)
     spread = torch.lerp(_spread(tail), _spread(head), shares)
     mean = blended.mean((2, 3), keepdim=True)
-    return mean + (blended - mean) * (spread / _spread(blended).clamp(min=1e-6))
+    return mean + (blended - mean) * (spread / _spread(blended).clamp(min=1e-6)) ** strength
 
 
 def _spread(latents: Tensor) -> Tensor:
     return latents.std((2, 3), keepdim=True, correction=0)
+
+
+def _contrast(vqgan: VQGAN, latents: Tensor) -> float:
+    """The standard deviation of the brightness of the picture decoded from latents [1, c, h, w]."""
+    picture = _decode(vqgan, latents)
+    luma = torch.tensor(LUMA, device=picture.device).view(1, 3, 1, 1)
+    return float((picture * luma).sum(1).std(correction=0))
+
+
+def _at(vqgan: VQGAN, clip: Document, tokens: NDArray[np.uint16], instants: list[Fraction]) -> Tensor:
+    """The latents [b, c, h, w] of a segment at instants on its own clock."""
+    per_second = Fraction(str(clip["keyframes_per_second"]))
+    return _interpolate(vqgan, tokens, [instant * per_second for instant in instants])
 
 
 def _interpolate(vqgan: VQGAN, tokens: NDArray[np.uint16], positions: list[Fraction]) -> Tensor:
@@ -101,11 +140,15 @@ def _interpolate(vqgan: VQGAN, tokens: NDArray[np.uint16], positions: list[Fract
     return torch.lerp(start, end, shares)
 
 
-def _smoothstep(share: float) -> float:
-    return share * share * (3 - 2 * share)
+def _smoothstep(share: Fraction) -> float:
+    return float(share * share * (3 - 2 * share))
 
 
-@torch.inference_mode()
-def _decode(vqgan: VQGAN, latents: Tensor) -> NDArray[np.uint8]:
-    pictures = vqgan.decode(latents).clamp(0, 1).mul(255).round().to(torch.uint8)
-    return pictures.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+@torch.no_grad()
+def _decode(vqgan: VQGAN, latents: Tensor) -> Tensor:
+    return vqgan.decode(latents).clamp(0, 1)
+
+
+def _as_bytes(pictures: Tensor) -> NDArray[np.uint8]:
+    whole = pictures.mul(255).round().to(torch.uint8)
+    return whole.permute(0, 2, 3, 1).contiguous().cpu().numpy()

@@ -28,6 +28,8 @@ Document = dict[str, Any]
 ENCODER_THREADS = 2  # fixed: x264's output depends on it
 # RGB would otherwise be converted by the rules of standard-definition television and look paler in a browser.
 COLOURS = {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709", "color_range": "tv"}
+# Every clip starts with an I frame: x264's usual favour for those would show each seam as a step in sharpness.
+EVEN_QUALITY = {"x264-params": "mbtree=0:ipratio=1.1:pbratio=1.1"}
 BITEXACT = {"fflags": "+bitexact", "flags": "+bitexact"}  # no version or time of day in the file
 MARKUP = re.compile(
     r"<(?=.*>)|\{(?=\\|[CcFfoPSsYy]:)|\\(?=[nNh{}])|--(?=>)"
@@ -85,6 +87,8 @@ def encode(
         "r": rate,
         "threads": ENCODER_THREADS,
     }
+    if clip["encoder"] == "libx264":
+        options |= EVEN_QUALITY
     if clip["encoder"] == "libx265":
         options["tag:v"] = "hvc1"  # the name under which Apple's players look for it
     with replacing(target) as temporary:
