@@ -28,7 +28,7 @@ Document = dict[str, Any]
 ENCODER_THREADS = 2  # fixed: x264's output depends on it
 # RGB would otherwise be converted by the rules of standard-definition television and look paler in a browser.
 COLOURS = {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709", "color_range": "tv"}
-# Every clip starts with an I frame: x264's usual favour for those would show each seam as a step in sharpness.
+# Every clip starts with an I frame: x264's usual favour for those would show each seam as a sharper frame.
 EVEN_QUALITY = {"x264-params": "mbtree=0:ipratio=1.1:pbratio=1.1"}
 BITEXACT = {"fflags": "+bitexact", "flags": "+bitexact"}  # no version or time of day in the file
 MARKUP = re.compile(
