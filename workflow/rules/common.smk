@@ -7,7 +7,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 from songreel import plan as planning
-from songreel.config import check_file, resolve
+from songreel.config import read as read_config
+from songreel.config import resolve
 from songreel.environment import gpus_per_job, hand_on
 from songreel.errors import UserError, sentence
 from songreel.files import read_json
@@ -28,7 +29,7 @@ def stop(error):
 
 
 try:
-    check_file(Path("config.yaml"))
+    read_config(Path("config.yaml"))
 except UserError as error:
     stop(error)
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -36,7 +39,7 @@ def _keyframes(options: argparse.Namespace) -> None:
     # Imported here, like torch everywhere: each command loads what it needs and nothing else.
     import torch
 
-    from songreel import render
+    from songreel import history, render
     from songreel.progress import Progress
 
     torch.set_num_threads(options.threads)
@@ -44,12 +47,13 @@ def _keyframes(options: argparse.Namespace) -> None:
     paths = _paths(options.plan)
     progress = Progress(recipe, options.keyframes, paths, options.log)
     render.segment(recipe, options.plan.stem, options.keyframes, paths, progress)
+    history.remember(paths, history.optimising(recipe), progress.iterations, progress.seconds)
 
 
 def _clip(options: argparse.Namespace) -> None:
     import torch
 
-    from songreel import device, draw, film, latents, render, vqgan, weights
+    from songreel import device, draw, film, history, latents, render, vqgan, weights
 
     torch.set_num_threads(options.threads)
     clip = read_json(options.plan)
@@ -58,9 +62,12 @@ def _clip(options: argparse.Namespace) -> None:
     recipe = read_json(paths.segment_plan(clip["shown"]["segment"]))
     where = device.choose()
     maker = vqgan.load(render.weights_of(recipe["model"], weights.vqgan), where, device.precision(where))
+    started = time.monotonic()
     batches = draw.frames(maker, clip, tokens[0], tokens[1] if clip["before"] else None)
     ffmpeg = film.executable(options.ffmpeg)
     film.encode(batches, clip, recipe["size"], draw.drawn_rate(clip), paths.clip(options.plan.stem), ffmpeg)
+    took = time.monotonic() - started
+    history.remember(paths, history.drawing(recipe, clip), clip["shown"]["frames"], took)
 
 
 def _film(options: argparse.Namespace) -> None:
@@ -83,6 +90,25 @@ def _check_planned_together(timeline: dict[str, Any], options: argparse.Namespac
             f"{options.timeline}: found a plan made while the film was being rendered, expected the one that"
             f" it was rendered for; run the same command again."
         )
+
+
+def _plan(options: argparse.Namespace) -> None:
+    from songreel import config, forecast, plan
+
+    settings = config.resolve(config.read(options.configfile) | dict(options.config))
+    paths = Paths()
+    told = forecast.make(plan.make(settings, paths), paths, options.price)
+    if options.json:
+        print(json.dumps(dataclasses.asdict(told), indent=1, ensure_ascii=False))
+    else:
+        print(forecast.as_table(told, options.jobs, options.price))
+
+
+def _setting(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected KEY=VALUE")
+    return key, value
 
 
 def _tune(options: argparse.Namespace) -> None:
@@ -119,6 +145,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     clip.set_defaults(run=_clip)
 
+    plan = commands.add_parser(
+        "plan", help="say what the next run renders, how long it takes and what it costs"
+    )
+    plan.add_argument(
+        "--config", type=_setting, nargs="+", default=[], metavar="KEY=VALUE", help="as snakemake's"
+    )
+    plan.add_argument("--configfile", type=Path, default=Path("config.yaml"), help="default: config.yaml")
+    plan.add_argument(
+        "--jobs", type=int, default=os.cpu_count(), help="lines at a time (default: one a core)"
+    )
+    plan.add_argument("--price", type=float, default=0.0, help="of an hour of one core or GPU")
+    plan.add_argument("--json", action="store_true", help="for other programs to read")
+    plan.set_defaults(run=_plan)
+
     film = commands.add_parser("film", help="join the clips with audio, lyrics and chapters")
     film.add_argument("timeline", type=Path, help="results/<song>/timeline.json")
     film.add_argument("clips", type=Path, nargs="+", help="the clips in order")
@@ -129,7 +169,7 @@ def _parser() -> argparse.ArgumentParser:
     tune.add_argument("output", type=Path, help="the WAV file to write")
     tune.set_defaults(run=_tune)
 
-    for command in (keyframes, clip, film, tune):
+    for command in (keyframes, clip, film, tune, plan):
         command.add_argument("--log", type=Path, help="also write progress and errors to this file")
     for command in (keyframes, clip):
         command.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")

@@ -70,8 +70,8 @@ def resolve(raw: Mapping[str, Any]) -> Config:
     return _build(_defaults(preset) | given)
 
 
-def check_file(path: Path) -> None:
-    """Raises UserError that names the row unless a config file is YAML with keys, or not there at all.
+def read(path: Path) -> dict[str, Any]:
+    """The keys of a config file, if it is there. Raises UserError that names the row which is not YAML.
 
     Snakemake, which reads it after this, would not say where it is wrong.
     """
@@ -80,7 +80,7 @@ def check_file(path: Path) -> None:
     try:
         keys = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return
+        return {}
     except UnicodeDecodeError as error:
         row = 1 + error.object.count(b"\n", 0, error.start)
         found = f"the byte 0x{error.object[error.start]:02X}"
@@ -94,6 +94,7 @@ def check_file(path: Path) -> None:
             f"{path}: found {'nothing' if keys is None else _shown(keys)}, expected keys such as 'seed: 0';"
             f" write at least one."
         )
+    return keys
 
 
 @functools.cache

@@ -41,6 +41,9 @@ class Paths:
     def film(self, song: str) -> Path:
         return self.root / song / "film.mp4"
 
+    def history(self, machine: str) -> Path:
+        return self.root / f"history/{machine}.jsonl"
+
     def work(self, segment: str) -> Path:
         """Where one job keeps what it has so far of a segment; no rule declares it, so no rule deletes it."""
         return self.root / ".work" / segment
@@ -63,7 +66,7 @@ def song_folder(screenplay: Path) -> str:
     The name passes through Snakemake's wildcards and a shell, where `{}` or a newline would mean something.
     """
     plain = re.sub(r"[^\w.-]+", "_", screenplay.stem, flags=re.ASCII).strip("._-")
-    reserved = {"plan", "latents", "clips", "tunes", "logs"}
+    reserved = {"plan", "latents", "clips", "tunes", "logs", "history"}
     if plain == screenplay.stem and plain not in reserved:
         return plain
     digest = hashlib.sha256(screenplay.stem.encode("utf-8", "surrogateescape")).hexdigest()[:8]

@@ -94,6 +94,17 @@ def latents_of(clip: Document, needs: Mapping[str, int], paths: Paths) -> list[P
     return [_latents_file(part["segment"], need, needs, paths) for part, need in _sources(clip)]
 
 
+def missing_latents(plan: Plan, paths: Paths) -> dict[str, int]:
+    """The segments that are to be rendered for clips not drawn yet, and to how many keyframes."""
+    to_draw = (drawing for clip, drawing in plan.clips.items() if not paths.clip(clip).exists())
+    parts = (part for drawing in to_draw for part in _sources(drawing))
+    return {
+        part["segment"]: max(need, plan.needs[part["segment"]])
+        for part, need in parts
+        if not _latents_file(part["segment"], need, plan.needs, paths).exists()
+    }
+
+
 def _latents_file(segment: str, need: int, needs: Mapping[str, int], paths: Paths) -> Path:
     for keyframes, path in paths.rendered(segment).items():
         if keyframes >= need:

@@ -48,6 +48,11 @@ class Progress:
         if self.kept == self.keyframes or not self.iterations:
             self._tell()
 
+    @property
+    def seconds(self) -> float:
+        """How long the iterations have taken, up to the last report."""
+        return self.told - self.started
+
     def warn(self, message: str) -> None:
         """Something is wrong that the work can do without."""
         say(message, self.log)

@@ -1,0 +1,114 @@
+"""What the next run will render and what that costs, said before any of it is spent."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from songreel import history
+from songreel.paths import Paths
+from songreel.plan import Document, Plan, missing_latents
+from songreel.progress import clock, shorten
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the film and the work that it still needs."""
+
+    start_seconds: float
+    text: str
+    state: str  # cached, draw, extend by n, render n
+    keyframes: int
+    iterations: int
+    seconds: float | None  # of one device or core; None before anything like it was rendered here
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A film's lines and what they cost together."""
+
+    rows: tuple[Row, ...]
+    keyframes: int
+    iterations: int
+    seconds: float | None  # of one device or core
+    cost: float | None  # at the price given
+
+
+def make(plan: Plan, paths: Paths, price_per_hour: float) -> Forecast:
+    """Compare a plan with what is on disk. Opens no GPU and reads no latents."""
+    missing = missing_latents(plan, paths)
+    to_draw = {clip for clip in plan.clips if not paths.clip(clip).exists()}
+    rows = []
+    for line, entry in zip(plan.timeline["lines"], plan.timeline["clips"], strict=True):
+        # What several lines share is rendered, and counted, for the first of them.
+        want = missing.pop(line["segment"], 0)
+        frames = plan.clips[entry["clip"]]["shown"]["frames"] if entry["clip"] in to_draw else 0
+        to_draw.discard(entry["clip"])
+        rows.append(_row(plan, paths, line, want, frames, plan.clips[entry["clip"]]))
+    seconds = _total([row.seconds for row in rows])
+    return Forecast(
+        tuple(rows),
+        sum(row.keyframes for row in rows),
+        sum(row.iterations for row in rows),
+        seconds,
+        None if seconds is None else seconds / 3600 * price_per_hour,
+    )
+
+
+def _row(plan: Plan, paths: Paths, line: Document, want: int, frames: int, clip: Document) -> Row:
+    """`want` keyframes in all and `frames` frames are still missing of a line; 0 is none."""
+    recipe = plan.segments[line["segment"]]
+    have = max(paths.rendered(line["segment"]), default=0)
+    keyframes = want - have if want else 0
+    lead_in = recipe["strategy"]["lead_in"] if keyframes and not have else 0
+    iterations = keyframes * recipe["strategy"]["iterations"] + lead_in
+    state = f"extend by {keyframes}" if have else f"render {keyframes}"
+    if not keyframes:
+        state = "draw" if frames else "cached"
+    costs = [
+        _cost(paths, history.optimising(recipe), iterations),
+        _cost(paths, history.drawing(recipe, clip), frames),
+    ]
+    return Row(line["start_seconds"], line["text"], state, keyframes, iterations, _total(costs))
+
+
+def _cost(paths: Paths, work: Document, units: int) -> float | None:
+    if not units:
+        return 0.0
+    each = history.seconds_per_unit(paths, work)
+    return None if each is None else units * each
+
+
+def _total(costs: list[float | None]) -> float | None:
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if len(known) == len(costs) else None
+
+
+def as_document(forecast: Forecast) -> dict[str, Any]:
+    """The forecast for other programs to read."""
+    return asdict(forecast)
+
+
+def as_table(forecast: Forecast, jobs: int, price_per_hour: float) -> str:
+    """The forecast for a person to read, with the time that `jobs` jobs side by side take."""
+    table = [f"{'time':>9}  {'work':<14} {'takes':>12}  text"]
+    for row in forecast.rows:
+        takes = "?" if row.seconds is None else clock(row.seconds)
+        table.append(f"{_time(row.start_seconds):>9}  {row.state:<14} {takes:>12}  {shorten(row.text)}")
+    table.append(
+        f"{forecast.keyframes} keyframes, {forecast.iterations} iterations to do: {_sum(forecast, jobs)}"
+    )
+    if price_per_hour and forecast.cost is not None:
+        table.append(f"{forecast.cost:.2f} at {price_per_hour:g} an hour")
+    return "\n".join(table)
+
+
+def _sum(forecast: Forecast, jobs: int) -> str:
+    if forecast.seconds is None:
+        return "time unknown until a line like these has been rendered on this machine"
+    return f"about {clock(forecast.seconds / jobs)} with {jobs} at a time"
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(seconds, 60)
+    return f"{int(minutes)}:{rest:06.3f}"
