@@ -5,7 +5,7 @@ rule clip:
     output:
         paths.clip("{clip}"),
     log:
-        "results/logs/clips/{clip}.log",
+        paths.log("clips", "{clip}"),
     conda:
         "../../envs/songreel.yaml"
     threads: 1

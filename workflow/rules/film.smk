@@ -4,7 +4,7 @@ rule tune:
     output:
         paths.tune("{tune}"),
     log:
-        "results/logs/tunes/{tune}.log",
+        paths.log("tunes", "{tune}"),
     conda:
         "../../envs/songreel.yaml"
     shell:
@@ -19,7 +19,7 @@ rule film:
     output:
         paths.film("{song}"),
     log:
-        "results/logs/films/{song}.log",
+        paths.log("films", "{song}"),
     conda:
         "../../envs/songreel.yaml"
     params:

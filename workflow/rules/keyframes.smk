@@ -4,7 +4,7 @@ rule keyframes:
     output:
         paths.latents("{segment}", "{keyframes}"),
     log:
-        "results/logs/keyframes/{segment}-{keyframes}.log",
+        paths.log("keyframes", "{segment}-{keyframes}"),
     conda:
         "../../envs/songreel.yaml"
     threads: 1

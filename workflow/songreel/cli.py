@@ -75,7 +75,8 @@ def _film(options: argparse.Namespace) -> None:
 
     timeline = read_json(options.timeline)
     _check_planned_together(timeline, options)
-    target = options.timeline.with_name("film.mp4")
+    song = options.timeline.parent
+    target = Paths(song.parent).film(song.name)
     film.join(timeline, options.clips, target, film.executable(options.ffmpeg))
     say(f"{target} is ready, {clock(timeline['lines'][-1]['end_seconds'])} long.", options.log)
 

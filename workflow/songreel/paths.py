@@ -44,6 +44,9 @@ class Paths:
     def history(self, machine: str) -> Path:
         return self.root / f"history/{machine}.jsonl"
 
+    def log(self, kind: str, name: str) -> Path:
+        return self.root / f"logs/{kind}/{name}.log"
+
     def work(self, segment: str) -> Path:
         """Where one job keeps what it has so far of a segment; no rule declares it, so no rule deletes it."""
         return self.root / ".work" / segment
