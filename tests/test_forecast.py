@@ -97,8 +97,8 @@ def test_a_history_that_was_cut_short_is_read_as_far_as_it_goes(paths: Paths) ->
     history.remember(paths, work, 10, 5)
     (file,) = (paths.root / "history").iterdir()
     file.write_text(file.read_text(encoding="utf-8") + '{"work": {"kind"', encoding="utf-8")
-    assert history.seconds_per_unit(paths, work) == 0.5
-    assert history.seconds_per_unit(paths, {"kind": "frames"}) is None
+    assert history.seconds_per_unit(history.recall(paths), work) == 0.5
+    assert history.seconds_per_unit(history.recall(paths), {"kind": "frames"}) is None
 
 
 def test_the_plan_command_tells_what_snakemake_then_runs(

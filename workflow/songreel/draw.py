@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,10 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from songreel.cutouts import LUMA
+from songreel.files import Document
 from songreel.plan import MOTION_MARGIN
 from songreel.vqgan import VQGAN
-
-Document = dict[str, Any]
 
 BATCH_PIXELS = 1 << 20  # decoded at a time: 64 pictures of 128x128, 4 of 512x512
 MOST_STRENGTH = 2.0  # of a blend's stretching

@@ -12,6 +12,8 @@ from typing import Any
 from songreel import stops
 from songreel.errors import UserError
 
+Document = dict[str, Any]  # what a JSON file says
+
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:

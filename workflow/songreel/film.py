@@ -21,9 +21,7 @@ from numpy.typing import NDArray
 
 from songreel import stops
 from songreel.errors import UserError
-from songreel.files import replacing
-
-Document = dict[str, Any]
+from songreel.files import Document, replacing
 
 ENCODER_THREADS = 2  # fixed: x264's output depends on it
 # RGB would otherwise be converted by the rules of standard-definition television and look paler in a browser.
@@ -31,9 +29,8 @@ COLOURS = {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt70
 # Every clip starts with an I frame: x264's usual favour for those would show each seam as a sharper frame.
 EVEN_QUALITY = {"x264-params": "mbtree=0:ipratio=1.1:pbratio=1.1"}
 BITEXACT = {"fflags": "+bitexact", "flags": "+bitexact"}  # no version or time of day in the file
-MARKUP = re.compile(
-    r"<(?=.*>)|\{(?=\\|[CcFfoPSsYy]:)|\\(?=[nNh{}])|--(?=>)"
-)  # where it would start in SubRip
+# Where ffmpeg would see markup start in SubRip, or in the ASS that it makes of it.
+MARKUP = re.compile(r"<(?=.*>)|\{(?=\\|[CcFfoPSsYy]:)|\\(?=[nNh{}])|--(?=>)")
 WORD_JOINER = "\u2060"
 
 

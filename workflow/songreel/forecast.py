@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from songreel import history
+from songreel.files import Document
 from songreel.paths import Paths
-from songreel.plan import Document, Plan, missing_latents
+from songreel.plan import Plan, missing_latents
 from songreel.progress import clock, shorten
 
 
@@ -36,6 +36,7 @@ class Forecast:
 
 def make(plan: Plan, paths: Paths, price_per_hour: float) -> Forecast:
     """Compare a plan with what is on disk. Opens no GPU and reads no latents."""
+    jobs = history.recall(paths)
     missing = missing_latents(plan, paths)
     to_draw = {clip for clip in plan.clips if not paths.clip(clip).exists()}
     rows = []
@@ -44,7 +45,8 @@ def make(plan: Plan, paths: Paths, price_per_hour: float) -> Forecast:
         want = missing.pop(line["segment"], 0)
         frames = plan.clips[entry["clip"]]["shown"]["frames"] if entry["clip"] in to_draw else 0
         to_draw.discard(entry["clip"])
-        rows.append(_row(plan, paths, line, want, frames, plan.clips[entry["clip"]]))
+        have = max(paths.rendered(line["segment"]), default=0)
+        rows.append(_row(plan, jobs, line, plan.clips[entry["clip"]], have, want, frames))
     seconds = _total([row.seconds for row in rows])
     return Forecast(
         tuple(rows),
@@ -55,10 +57,11 @@ def make(plan: Plan, paths: Paths, price_per_hour: float) -> Forecast:
     )
 
 
-def _row(plan: Plan, paths: Paths, line: Document, want: int, frames: int, clip: Document) -> Row:
-    """`want` keyframes in all and `frames` frames are still missing of a line; 0 is none."""
+def _row(
+    plan: Plan, jobs: list[Document], line: Document, clip: Document, have: int, want: int, frames: int
+) -> Row:
+    """A line that has `have` keyframes, wants `want` and lacks `frames` frames; 0 is none."""
     recipe = plan.segments[line["segment"]]
-    have = max(paths.rendered(line["segment"]), default=0)
     keyframes = want - have if want else 0
     lead_in = recipe["strategy"]["lead_in"] if keyframes and not have else 0
     iterations = keyframes * recipe["strategy"]["iterations"] + lead_in
@@ -66,27 +69,22 @@ def _row(plan: Plan, paths: Paths, line: Document, want: int, frames: int, clip:
     if not keyframes:
         state = "draw" if frames else "cached"
     costs = [
-        _cost(paths, history.optimising(recipe), iterations),
-        _cost(paths, history.drawing(recipe, clip), frames),
+        _cost(jobs, history.optimising(recipe), iterations),
+        _cost(jobs, history.drawing(recipe, clip), frames),
     ]
     return Row(line["start_seconds"], line["text"], state, keyframes, iterations, _total(costs))
 
 
-def _cost(paths: Paths, work: Document, units: int) -> float | None:
+def _cost(jobs: list[Document], work: Document, units: int) -> float | None:
     if not units:
         return 0.0
-    each = history.seconds_per_unit(paths, work)
+    each = history.seconds_per_unit(jobs, work)
     return None if each is None else units * each
 
 
 def _total(costs: list[float | None]) -> float | None:
     known = [cost for cost in costs if cost is not None]
     return sum(known) if len(known) == len(costs) else None
-
-
-def as_document(forecast: Forecast) -> dict[str, Any]:
-    """The forecast for other programs to read."""
-    return asdict(forecast)
 
 
 def as_table(forecast: Forecast, jobs: int, price_per_hour: float) -> str:

@@ -9,13 +9,11 @@ import contextlib
 import json
 import platform
 from collections.abc import Mapping
-from pathlib import Path
 from statistics import median
 from typing import Any
 
+from songreel.files import Document
 from songreel.paths import Paths
-
-Document = dict[str, Any]
 
 RECENT = 20  # jobs whose median counts
 
@@ -32,10 +30,26 @@ def remember(paths: Paths, work: Document, units: int, seconds: float) -> None:
             file.write(line.encode())
 
 
-def seconds_per_unit(paths: Paths, work: Document) -> float | None:
-    """The median of the latest jobs with the same work on this machine, or None before the first."""
-    entries = [entry for entry in _entries(paths.history(platform.node())) if entry["work"] == work]
-    return median(entry["seconds"] / entry["units"] for entry in entries[-RECENT:]) if entries else None
+def recall(paths: Paths) -> list[Document]:
+    """The jobs of this machine, oldest first; a line cut short by a full disk is passed over."""
+    path = paths.history(platform.node())
+    if not path.exists():
+        return []
+    jobs = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            job = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(job, dict) and job.get("units"):
+            jobs.append(job)
+    return jobs
+
+
+def seconds_per_unit(jobs: list[Document], work: Document) -> float | None:
+    """The median of the latest jobs with the same work, or None before the first."""
+    same = [job["seconds"] / job["units"] for job in jobs if job["work"] == work]
+    return median(same[-RECENT:]) if same else None
 
 
 def optimising(recipe: Mapping[str, Any]) -> Document:
@@ -58,18 +72,3 @@ def drawing(recipe: Mapping[str, Any], clip: Mapping[str, Any]) -> Document:
         "interpolation": clip["interpolation"],
         "encoder": clip["encoder"],
     }
-
-
-def _entries(path: Path) -> list[Document]:
-    """All whole lines; a line cut short by a full disk is passed over."""
-    if not path.exists():
-        return []
-    entries = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(entry, dict) and entry.get("units"):
-            entries.append(entry)
-    return entries

@@ -38,6 +38,7 @@ class Perceptor:
     @torch.no_grad()
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """Unit vectors float32 [len(texts), d]. A text longer than the context is cut at its end."""
+        # CLIP's own `encode_text` would cast the words to the picture tower's precision.
         context = self.clip.positional_embedding.shape[0]
         tokens = _tokenize(texts, context).to(self.mean.device)
         embedded = self.clip.token_embedding(tokens) + self.clip.positional_embedding  # [n, context, width]

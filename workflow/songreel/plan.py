@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
-from typing import Any
 
 from songreel import audio, film, screenplay, timeline, weights
 from songreel.config import Config
 from songreel.errors import UserError
-from songreel.files import write_if_changed, write_json_if_changed
+from songreel.files import Document, write_if_changed, write_json_if_changed
 from songreel.paths import Paths, song_folder
 from songreel.timeline import Shot
 
@@ -30,8 +29,6 @@ JOINING = 1
 
 STEP = 5  # a segment's length is a multiple of so many keyframes, so that small retimings find it long enough
 MOTION_MARGIN = 2  # keyframes past the end that ffmpeg's motion interpolation needs to see
-
-Document = dict[str, Any]
 
 
 @dataclass(frozen=True)

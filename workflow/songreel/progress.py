@@ -7,16 +7,14 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from songreel.environment import FILM
-from songreel.files import read_json
+from songreel.files import Document, read_json
 from songreel.paths import Paths
 
 if TYPE_CHECKING:  # importing zarr takes a while, and `say` must be at hand before that
     from songreel.latents import Segment
-
-Document = dict[str, Any]
 
 EVERY = 5.0  # seconds between two reports of one job
 

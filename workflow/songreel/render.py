@@ -8,16 +8,15 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 
 from songreel import device, latents, perceptor, sampler, vqgan, weights
 from songreel.errors import UserError
+from songreel.files import Document
 from songreel.latents import Segment
 from songreel.paths import Paths
-
-Document = dict[str, Any]
 
 
 class Watcher(Protocol):

@@ -56,9 +56,8 @@ class Keyframe:
 def canvas(vqgan: VQGAN, size: tuple[int, int], seed: int) -> Tensor:
     """The latent float32 [c, h, w] that every chain of a film starts from: multi-scale noise, encoded.
 
-    `size` is the picture's width and height in pixels.
-
-    Drawn on the CPU, so that every device starts from the same picture.
+    `size` is the picture's width and height in pixels. Drawn on the CPU, so that every device starts from the
+    same picture.
     """
     generator = Generator().manual_seed(_stream(seed, "canvas"))
     width, height = size
