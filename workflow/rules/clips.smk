@@ -3,7 +3,7 @@ rule clip:
         plan=ancient(paths.clip_plan("{clip}")),
         latents=clip_latents,
     output:
-        paths.clip("{clip}"),
+        update(paths.clip("{clip}")),
     log:
         paths.log("clips", "{clip}"),
     conda:

@@ -6,13 +6,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
+from songreel import damage
 from songreel import plan as planning
 from songreel.config import read as read_config
 from songreel.config import resolve
 from songreel.environment import gpus_per_job, hand_on
 from songreel.errors import UserError, sentence
-from songreel.files import read_json
+from songreel.files import read_json, set_aside
 from songreel.paths import Paths, song_folder
+from songreel.progress import say
+from songreel.stops import stop_jobs_too
 
 
 wildcard_constraints:
@@ -44,12 +47,18 @@ try:
     plan = planning.make(settings, paths) if workflow.is_main_process else None
     if plan:
         planning.write(plan, paths)
+        for fault in damage.find(plan, paths):
+            say(f"{fault}; it is now {set_aside(fault.path).name}, and rendered again.")
 except UserError as error:
     stop(error)
 except OSError as error:
     stop(sentence(error))
 
 hand_on(song)
+
+
+onstart:
+    stop_jobs_too()
 
 
 def clip_latents(wildcards):

@@ -17,7 +17,7 @@ rule film:
         clips=film_clips,
         tune=film_tune,
     output:
-        paths.film("{song}"),
+        update(paths.film("{song}")),
     log:
         paths.log("films", "{song}"),
     conda:

@@ -2,7 +2,7 @@ rule keyframes:
     input:
         ancient(paths.segment_plan("{segment}")),
     output:
-        paths.latents("{segment}", "{keyframes}"),
+        update(paths.latents("{segment}", "{keyframes}")),
     log:
         paths.log("keyframes", "{segment}-{keyframes}"),
     conda:

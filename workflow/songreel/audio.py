@@ -87,9 +87,20 @@ def _from_file(source: Path, ffmpeg_path: str, paths: Paths) -> Audio:
             f" expected a readable audio file."
         ) from None
     facts = paths.audio_facts(digest)
-    if not facts.exists():
-        write_json_if_changed(facts, {"seconds": _seconds(source, ffmpeg_path)})
-    return Audio(source, digest, read_json(facts)["seconds"])
+    seconds = _noted(facts, digest)
+    if seconds is None:
+        seconds = _seconds(source, ffmpeg_path)
+        write_json_if_changed(facts, {"sha256": digest, "seconds": seconds})
+    return Audio(source, digest, seconds)
+
+
+def _noted(facts: Path, digest: str) -> float | None:
+    """The seconds that were counted before, or None when they were not or the note is damaged."""
+    try:
+        noted = read_json(facts)
+        return float(noted["seconds"]) if noted["sha256"] == digest else None
+    except (UserError, LookupError, TypeError, ValueError):
+        return None
 
 
 def _seconds(source: Path, ffmpeg_path: str) -> float:

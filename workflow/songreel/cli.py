@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from songreel import __version__, stops
-from songreel.errors import UserError, sentence
-from songreel.files import read_json
+from songreel.errors import DamageError, UserError, sentence
+from songreel.files import read_json, read_named, set_aside
 from songreel.paths import Paths
 from songreel.progress import clock, note, say
 
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         with stops.handled(lambda: _tell_of_stop(options.log)):
-            options.run(options)
+            _run(options)
     except UserError as error:
         say(str(error), options.log)
         return 1
@@ -35,6 +35,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _run(options: argparse.Namespace) -> None:
+    try:
+        options.run(options)
+    except DamageError as fault:
+        aside = set_aside(fault.path)
+        raise UserError(
+            f"{fault}; it is now {aside.name}: run the same command again to render it anew."
+        ) from None
+
+
 def _keyframes(options: argparse.Namespace) -> None:
     # Imported here, like torch everywhere: each command loads what it needs and nothing else.
     import torch
@@ -43,7 +53,7 @@ def _keyframes(options: argparse.Namespace) -> None:
     from songreel.progress import Progress
 
     torch.set_num_threads(options.threads)
-    recipe = read_json(options.plan)
+    recipe = read_named(options.plan)
     paths = _paths(options.plan)
     progress = Progress(recipe, options.keyframes, paths, options.log)
     render.segment(recipe, options.plan.stem, options.keyframes, paths, progress)
@@ -51,21 +61,33 @@ def _keyframes(options: argparse.Namespace) -> None:
 
 
 def _clip(options: argparse.Namespace) -> None:
+    from songreel import film
+
+    target = _paths(options.plan).clip(options.plan.stem)
+    if target.exists():  # another workflow has drawn it since this one was planned
+        film.check(target)
+    else:
+        _draw(options, target)
+
+
+def _draw(options: argparse.Namespace, target: Path) -> None:
     import torch
 
     from songreel import device, draw, film, history, latents, render, vqgan, weights
+    from songreel.plan import sources
 
     torch.set_num_threads(options.threads)
-    clip = read_json(options.plan)
+    clip = read_named(options.plan)
     paths = _paths(options.plan)
-    tokens = [latents.load(path).tokens for path in options.latents]
-    recipe = read_json(paths.segment_plan(clip["shown"]["segment"]))
+    parts = zip(sources(clip), options.latents, strict=True)
+    tokens = [latents.load(path, part["segment"], need).tokens for (part, need), path in parts]
+    recipe = read_named(paths.segment_plan(clip["shown"]["segment"]))
     where = device.choose()
     maker = vqgan.load(render.weights_of(recipe["model"], weights.vqgan), where, device.precision(where))
     started = time.monotonic()
     batches = draw.frames(maker, clip, tokens[0], tokens[1] if clip["before"] else None)
     ffmpeg = film.executable(options.ffmpeg)
-    film.encode(batches, clip, recipe["size"], draw.drawn_rate(clip), paths.clip(options.plan.stem), ffmpeg)
+    film.encode(batches, clip, recipe["size"], draw.drawn_rate(clip), target, ffmpeg)
     took = time.monotonic() - started
     history.remember(paths, history.drawing(recipe, clip), clip["shown"]["frames"], took)
 
@@ -94,11 +116,14 @@ def _check_planned_together(timeline: dict[str, Any], options: argparse.Namespac
 
 
 def _plan(options: argparse.Namespace) -> None:
-    from songreel import config, forecast, plan
+    from songreel import config, damage, forecast, plan
 
     settings = config.resolve(config.read(options.configfile) | dict(options.config))
     paths = Paths()
-    told = forecast.make(plan.make(settings, paths), paths, options.price)
+    made = plan.make(settings, paths)
+    for fault in damage.find(made, paths):
+        say(f"{fault}; the next run renders it again, which is not counted here.", options.log)
+    told = forecast.make(made, paths, options.price)
     if options.json:
         print(json.dumps(dataclasses.asdict(told), indent=1, ensure_ascii=False))
     else:

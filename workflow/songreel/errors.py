@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -13,6 +14,17 @@ class UserError(Exception):
 
     The command line and the Snakefile print it without a traceback and exit with status 1.
     """
+
+
+class DamageError(Exception):
+    """A result that is not what its name says: where, what was found and what was expected.
+
+    It must not be used and can be made again; who sees it says what to do.
+    """
+
+    def __init__(self, path: Path, found: str, expected: str) -> None:
+        super().__init__(f"{path}: found {found}, expected {expected}")
+        self.path = path
 
 
 def sentence(error: OSError) -> str:

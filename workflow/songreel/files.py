@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -49,6 +50,29 @@ def write_if_changed(target: Path, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
+def identity(document: Document) -> str:
+    """The id of a document: the first 16 hex digits of the sha256 of its canonical JSON."""
+    text = json.dumps(document, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def set_aside(path: Path) -> Path:
+    """Give a file a name that nothing takes for a result; returns that name."""
+    aside = path.with_name(f"{path.name}.damaged")
+    path.replace(aside)
+    return aside
+
+
+def read_named(path: Path) -> Document:
+    """A document whose file is named by its `identity`. Raises UserError when it is another or damaged."""
+    document = read_json(path)
+    if not isinstance(document, dict) or identity(document) != path.stem:
+        raise UserError(
+            f"{path}: found another plan than its name says; run snakemake, which writes it again."
+        )
+    return document
+
+
 def read_json(path: Path) -> Any:
     """What `write_json_if_changed` wrote. Raises UserError when it is not there or damaged."""
     try:
@@ -59,6 +83,5 @@ def read_json(path: Path) -> Any:
         ) from None
     except ValueError as error:
         raise UserError(
-            f"{path}: found a damaged file ({error}), expected JSON; delete it and run snakemake,"
-            f" which writes it again."
+            f"{path}: found a damaged file ({error}), expected JSON; run snakemake, which writes it again."
         ) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
 import shutil
 import signal
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import ffmpeg
 import imageio_ffmpeg
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from songreel import stops
-from songreel.errors import UserError
+from songreel.errors import DamageError, UserError
 from songreel.files import Document, replacing
 
 ENCODER_THREADS = 2  # fixed: x264's output depends on it
@@ -28,6 +29,8 @@ ENCODER_THREADS = 2  # fixed: x264's output depends on it
 COLOURS = {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709", "color_range": "tv"}
 # Every clip starts with an I frame: x264's usual favour for those would show each seam as a sharper frame.
 EVEN_QUALITY = {"x264-params": "mbtree=0:ipratio=1.1:pbratio=1.1"}
+SEAL = bytes.fromhex("736f6e677265656c2d7365616c2d7632")  # the kind of box that holds a clip's checksum
+SEAL_BYTES = 8 + len(SEAL) + hashlib.sha256().digest_size
 BITEXACT = {"fflags": "+bitexact", "flags": "+bitexact"}  # no version or time of day in the file
 # Where ffmpeg would see markup start in SubRip, or in the ASS that it makes of it.
 MARKUP = re.compile(r"<(?=.*>)|\{(?=\\|[CcFfoPSsYy]:)|\\(?=[nNh{}])|--(?=>)")
@@ -100,6 +103,7 @@ def encode(
         )
         status, words = _pipe(batches, output.compile(cmd=program, overwrite_output=True))
         _check(status, words, temporary, target)
+        _seal(temporary, target.stem)
 
 
 def _pipe(batches: Iterable[NDArray[np.uint8]], command: Sequence[str]) -> tuple[int, bytes]:
@@ -136,10 +140,10 @@ def join(timeline: Document, clips: Sequence[Path], target: Path, program: str) 
     """Join clips without encoding them again; add audio, lyrics, chapters and title.
 
     The audio is padded with silence or cut so that it ends with the last frame. Raises UserError with
-    ffmpeg's own words when it fails, or when a clip is damaged.
+    ffmpeg's own words when it fails, DamageError when a clip is not what its name says.
     """
     for clip in clips:
-        _check_whole(clip)
+        check(clip)
     rate = timeline["frames_per_second"]
     seconds = sum(clip["frames"] for clip in timeline["clips"]) / rate
     with replacing(target) as temporary, tempfile.TemporaryDirectory() as folder:
@@ -172,21 +176,28 @@ def _run(command: Sequence[str]) -> tuple[int, bytes]:
     return process.returncode, words
 
 
-def _check_whole(clip: Path) -> None:
-    """Raise UserError unless an MP4's boxes fill the file: ffmpeg goes on without a clip that is not."""
-    kinds, at, size = set(), 0, clip.stat().st_size
-    with clip.open("rb") as file:
-        while at < size:
-            head = file.read(16)
-            length = int.from_bytes(head[:4]) if head[:4] != b"\0\0\0\1" else int.from_bytes(head[8:])
-            if length < 8:
-                break
-            kinds.add(head[4:8])
-            at = file.seek(at + length)
-    if at != size or b"moov" not in kinds:
-        raise UserError(
-            f"{clip}: found a damaged file, expected a clip; delete it and run the same command again."
-        )
+def _seal(file: Path, clip: str) -> None:
+    """Add a box, which players pass over, that tells later whether the file is still that clip, whole."""
+    with file.open("r+b") as video:
+        video.write(_sealed(video, clip, file.stat().st_size))
+
+
+def check(clip: Path) -> None:
+    """Raise DamageError unless a clip is whole and the one that its name says."""
+    with clip.open("rb") as video:
+        size = clip.stat().st_size - SEAL_BYTES
+        if size < 0 or _sealed(video, clip.stem, size) != video.read():
+            raise DamageError(clip, "a damaged file or another clip", f"the clip {clip.stem}")
+
+
+def _sealed(video: BinaryIO, clip: str, size: int) -> bytes:
+    """The box for the first `size` bytes of a file, which is then read so far."""
+    digest = hashlib.sha256(clip.encode())
+    left = size
+    while block := video.read(min(left, 1 << 20)):
+        digest.update(block)
+        left -= len(block)
+    return SEAL_BYTES.to_bytes(4) + b"uuid" + SEAL + digest.digest()
 
 
 def subtitles(timeline: Document) -> str:

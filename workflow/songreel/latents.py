@@ -10,10 +10,12 @@ A zarr v3 group in one zip file:
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import zarr
@@ -22,8 +24,8 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore
 
 from songreel import __version__
-from songreel.errors import UserError
-from songreel.files import replacing
+from songreel.errors import DamageError
+from songreel.files import identity
 
 
 @dataclass(frozen=True)
@@ -52,33 +54,38 @@ def empty(canvas: NDArray[np.float32]) -> Segment:
     return Segment(np.zeros((0, *grid), np.uint16), np.zeros(0, np.float32), canvas)
 
 
-def save(path: Path, segment: Segment, recipe: dict[str, Any]) -> None:
-    """Write a segment, whole or not at all. The same content gives the same bytes."""
+def write(file: BinaryIO, segment: Segment, recipe: dict[str, Any]) -> None:
+    """Write a segment to an open file. The same content gives the same bytes."""
     store = MemoryStore()
     group = zarr.create_group(store, attributes={"recipe": recipe, "songreel": __version__})
     for name in ("tokens", "loss", "latent"):
         group.create_array(name, data=getattr(segment, name))
-    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+    with zipfile.ZipFile(file, "w") as archive:
         for key, data in asyncio.run(_entries(store)):
             archive.writestr(zipfile.ZipInfo(key), data)  # ZipInfo's date is always the same one
 
 
-def load(path: Path) -> Segment:
-    """Read a segment. Raises UserError when the file is damaged, OSError when it cannot be opened."""
-    path.open("rb").close()
-    # Not zarr's ZipStore: it opens a file late, and when that fails its close() hides the reason.
+def load(path: Path, name: str, keyframes: int = 0) -> Segment:
+    """Read the segment of that name, of at least so many keyframes.
+
+    Raises DamageError when the file holds anything else, OSError when it cannot be opened.
+    """
+    data = path.read_bytes()
     from_bytes = default_buffer_prototype().buffer.from_bytes
     try:
-        with zipfile.ZipFile(path) as archive:
-            store = MemoryStore({name: from_bytes(archive.read(name)) for name in archive.namelist()})
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            store = MemoryStore({entry: from_bytes(archive.read(entry)) for entry in archive.namelist()})
+            recipe = json.loads(archive.read("zarr.json"))["attributes"]["recipe"]
         group = zarr.open_group(store, mode="r")
-        return Segment(*(np.asarray(group[name]) for name in ("tokens", "loss", "latent")))
+        found = Segment(*(np.asarray(group[array]) for array in ("tokens", "loss", "latent")))
     except Exception as error:  # zipfile, zarr and its codecs each have their own
         reason = " ".join(str(error).split())[:80]
-        raise UserError(
-            f"{path}: the latents are damaged or cut short ({reason}); delete the file and run the same"
-            f" command again to render it anew."
-        ) from None
+        raise DamageError(path, f"a damaged file ({reason})", "latents") from None
+    if identity(recipe) != name:
+        raise DamageError(path, f"the latents of {identity(recipe)}", f"those of {name}")
+    if len(found) < keyframes:
+        raise DamageError(path, f"{len(found)} keyframes", f"at least {keyframes}")
+    return found
 
 
 async def _entries(store: MemoryStore) -> list[tuple[str, bytes]]:

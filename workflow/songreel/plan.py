@@ -6,8 +6,6 @@ it and how it is drawn. So whatever an edit leaves as it was has the name it had
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,13 +16,13 @@ from pathlib import Path
 from songreel import audio, film, screenplay, timeline, weights
 from songreel.config import Config
 from songreel.errors import UserError
-from songreel.files import Document, write_if_changed, write_json_if_changed
+from songreel.files import Document, identity, write_if_changed, write_json_if_changed
 from songreel.paths import Paths, song_folder
 from songreel.timeline import Shot
 
 # Bumped when the numerics change on purpose: RECIPE renders segments anew, DRAWING clips, JOINING films.
 RECIPE = 1
-DRAWING = 1
+DRAWING = 2
 JOINING = 1
 
 STEP = 5  # a segment's length is a multiple of so many keyframes, so that small retimings find it long enough
@@ -88,13 +86,13 @@ def latents_of(clip: Document, needs: Mapping[str, int], paths: Paths) -> list[P
     A file that is already long enough serves; else it is the one to render, long enough for the whole film.
     A job on another machine knows no `needs`, but by then the files are there.
     """
-    return [_latents_file(part["segment"], need, needs, paths) for part, need in _sources(clip)]
+    return [_latents_file(part["segment"], need, needs, paths) for part, need in sources(clip)]
 
 
 def missing_latents(plan: Plan, paths: Paths) -> dict[str, int]:
     """The segments that are to be rendered for clips not drawn yet, and to how many keyframes."""
     to_draw = (drawing for clip, drawing in plan.clips.items() if not paths.clip(clip).exists())
-    parts = (part for drawing in to_draw for part in _sources(drawing))
+    parts = (part for drawing in to_draw for part in sources(drawing))
     return {
         part["segment"]: max(need, plan.needs[part["segment"]])
         for part, need in parts
@@ -109,17 +107,11 @@ def _latents_file(segment: str, need: int, needs: Mapping[str, int], paths: Path
     return paths.latents(segment, max(need, needs.get(segment, 0)))
 
 
-def _sources(clip: Document) -> Iterator[tuple[Document, int]]:
+def sources(clip: Document) -> Iterator[tuple[Document, int]]:
     """The parts that a clip is drawn from, each with the keyframes needed of it."""
     yield clip["shown"], keyframes_for(clip["shown"]["frames"], clip)
     if before := clip["before"]:
         yield before, keyframes_for(before["frames"] + clip["blend_frames"], clip)
-
-
-def identity(document: Document) -> str:
-    """The id of a document: the first 16 hex digits of the sha256 of its canonical JSON."""
-    text = json.dumps(document, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def keyframes_for(frames: int, clip: Document) -> int:

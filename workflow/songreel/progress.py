@@ -77,8 +77,8 @@ class Progress:
         return f"; {ready} of {len(segments)} lines done"
 
 
-def say(message: str, log: Path | None) -> None:
-    """Print one line to the terminal and add it to the log file."""
+def say(message: str, log: Path | None = None) -> None:
+    """Print one line to the terminal and add it to the log file, if any."""
     print(f"songreel: {message}", file=sys.stderr, flush=True)
     note(message, log)
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 import torch
 
-from songreel import device, latents, perceptor, sampler, vqgan, weights
-from songreel.errors import UserError
-from songreel.files import Document
+from songreel import claims, device, latents, perceptor, sampler, vqgan, weights
+from songreel.claims import Claim
+from songreel.errors import DamageError, UserError
+from songreel.files import Document, set_aside
 from songreel.latents import Segment
 from songreel.paths import Paths
 
@@ -35,28 +32,40 @@ class Watcher(Protocol):
 def segment(recipe: Document, name: str, keyframes: int, paths: Paths, watcher: Watcher) -> None:
     """Render a segment to `keyframes` keyframes and write its latents file.
 
-    Goes on from the longest file of the same segment or from what an interrupted job kept in the work folder.
+    Goes on from the longest file of the same segment or from what an interrupted job kept in the work folder;
+    waits while another job is at work on it. Raises LostError when another one has taken it over.
     """
-    work = paths.work(name)
-    with _owned(work):
-        kept = work / "kept.zarr.zip"
-        so_far = _longest([*paths.rendered(name).values(), kept], watcher)
-        for grown in _grow(recipe, so_far, keyframes, watcher):
-            latents.save(kept, grown, recipe)
-            so_far = grown
-        assert so_far is not None
-        latents.save(paths.latents(name, keyframes), so_far, recipe)
-        shutil.rmtree(work)
+    target = paths.latents(name, keyframes)
+    try:
+        with claims.held(paths.work(name), watcher.warn) as claim:
+            so_far = _longest(name, [*paths.rendered(name).items(), (0, claim.kept)], watcher)
+            for grown in _grow(recipe, so_far, keyframes, watcher):
+                _keep(claim, grown, recipe)
+                so_far = grown
+            if not target.exists():  # another workflow may have been quicker
+                assert so_far is not None
+                _keep(claim, so_far, recipe)
+                claim.publish(target)
+    except claims.LostError:
+        if not target.exists():
+            raise
+        watcher.warn(f"{target}: another job took this line over and has finished it.")
 
 
-def _longest(files: list[Path], watcher: Watcher) -> Segment | None:
-    """The longest of the segments that can be read: to render again what is damaged is only slower."""
+def _keep(claim: Claim, segment: Segment, recipe: Document) -> None:
+    claim.keep(lambda file: latents.write(file, segment, recipe))
+
+
+def _longest(name: str, files: Iterable[tuple[int, Path]], watcher: Watcher) -> Segment | None:
+    """The longest of a segment's files that is whole: to render again what is damaged is only slower."""
     segments = []
-    for path in filter(Path.exists, files):
+    for keyframes, path in files:
         try:
-            segments.append(latents.load(path))
-        except UserError:
-            watcher.warn(f"{path} is damaged and passed over; what it held is rendered again.")
+            segments.append(latents.load(path, name, keyframes))
+        except FileNotFoundError:
+            pass  # nothing was kept
+        except DamageError as error:
+            watcher.warn(f"{error}; it is passed over, as {set_aside(path)}, and rendered again.")
     return max(segments, key=len, default=None)
 
 
@@ -105,17 +114,3 @@ def weights_of(entry: Document, find: Callable[[str], weights.Weights]) -> weigh
 def _pull(entry: Document, text: str, where: torch.device, precision: torch.dtype) -> sampler.Pull:
     judge = perceptor.load(weights_of(entry, weights.perceptor), where, precision)
     return sampler.Pull(judge, judge.embed_texts([text]))
-
-
-@contextmanager
-def _owned(work: Path) -> Iterator[None]:
-    """Hold a work folder: a second job on the same segment waits until the first has ended, in any way."""
-    work.mkdir(parents=True, exist_ok=True)
-    lock = work.with_suffix(".lock")
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        work.mkdir(parents=True, exist_ok=True)  # the job before us may have removed it when it ended well
-        yield
-    finally:
-        os.close(descriptor)

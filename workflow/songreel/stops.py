@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -50,6 +50,22 @@ def handled(tell: Callable[[], object]) -> Iterator[None]:
     finally:
         for number in mine:
             signal.signal(number, before[number])
+
+
+def stop_jobs_too() -> None:
+    """Let SIGTERM end Snakemake and its jobs as Ctrl-C does, which a terminal sends to all of them.
+
+    Snakemake's own handler, set before this is called, would wait for the jobs that are running.
+    """
+    import psutil
+
+    def leave(number: int, _: FrameType | None) -> None:
+        for job in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                job.terminate()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, leave)
 
 
 def _in_main_thread() -> bool:
