@@ -80,8 +80,15 @@ class Project:
 
     def run(self, *arguments: str, config: Settings | None = None) -> Run:
         """Run snakemake, with `config` on top of what config.yaml says."""
+        process = self.start(config, *arguments)
+        output, _ = process.communicate()
+        finished = re.findall(r"^Finished jobid: \d+ \(Rule: (\w+)\)", output, re.MULTILINE)
+        return Run(process.returncode, output, Counter(rule for rule in finished if rule != "all"))
+
+    def start(self, config: Settings | None = None, *arguments: str) -> subprocess.Popen[str]:
+        """Start snakemake; its output, errors included, can be read from the process."""
         over = ("--config", *(f"{key}={value}" for key, value in config.items())) if config else ()
-        done = subprocess.run(
+        return subprocess.Popen(
             [
                 *(sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile"),
                 *("--directory", self.folder, "--workflow-profile", REPOSITORY / "profiles/default"),
@@ -91,10 +98,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
-            check=False,
         )
-        finished = re.findall(r"^Finished jobid: \d+ \(Rule: (\w+)\)", done.stdout, re.MULTILINE)
-        return Run(done.returncode, done.stdout, Counter(rule for rule in finished if rule != "all"))
 
     def rendered(self, config: Settings | None = None) -> Counter[str]:
         """Render the film; the jobs that ran, by rule."""

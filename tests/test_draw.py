@@ -227,7 +227,7 @@ def test_the_plan_asks_for_keyframes_enough_to_draw_every_frame(
         "frames_per_second": rate,
     }
     blended = clip(frames, **look, **after(17, min(frames, rate)))
-    own, others = (need for _, need in plan._sources(blended))
+    own, others = (need for _, need in plan.sources(blended))
     found = drawn(blended, noise(own), noise(others, seed=1))
     assert len(found) == draw.drawn_frames(blended)
 

@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 import yaml
 
-from songreel import cli, film, latents, weights
+from songreel import cli, damage, film, latents, presence, weights
 from songreel import plan as planning
 from songreel.config import resolve
 from songreel.errors import UserError
@@ -155,6 +155,14 @@ def snapshot(folder: Path) -> Files:
 
 def temporaries(project: Project) -> list[Path]:
     return [path for path in project.results.rglob(".*-*") if path.is_file()]
+
+
+@contextlib.contextmanager
+def monkeypatched(module: Any, **values: Any) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in values.items():
+            patch.setattr(module, name, value)
+        yield
 
 
 # What is wrong with the input stops the real command
@@ -441,30 +449,46 @@ def test_results_that_may_not_be_written_are_one_sentence(
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "cut short": lambda whole: whole[: len(whole) * 2 // 3],
     "zeroed": lambda whole: bytes(len(whole)),
-    "zeroed in the middle": lambda whole: whole[:900] + bytes(len(whole) - 1800) + whole[-900:],
+    "zeroed in the middle": lambda whole: whole[:400] + bytes(len(whole) - 800) + whole[-400:],
     "empty": lambda whole: b"",
     "something else": lambda whole: b"<html>" * 99,
 }
 DAMAGED = pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 
 
+def swap(file: Path, other: Path) -> None:
+    ours, theirs = file.read_bytes(), other.read_bytes()
+    file.write_bytes(theirs)
+    other.write_bytes(ours)
+
+
 @DAMAGED
-def test_damaged_latents_end_in_no_clip_and_deleting_them_mends_it(
+def test_damaged_latents_end_in_no_clip_and_the_next_job_renders_them_again(
     damage: Callable[[bytes], bytes], project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file, render = keyframes_job(project)
     clip, draw = clip_job(project)
-    whole = clip.read_bytes()
+    whole, drawn = file.read_bytes(), clip.read_bytes()
     clip.unlink()
-    file.write_bytes(damage(file.read_bytes()))
+    file.write_bytes(damage(whole))
     assert draw() == 1
     sentence = only_sentence(capsys.readouterr().err)
-    assert f"{file}: the latents are damaged" in sentence
-    assert "delete the file and run" in sentence
+    assert f"{file}: found a damaged file" in sentence
+    assert f"now {file.name}.damaged: run the same command again" in sentence
     assert not clip.exists()
-    file.unlink()
+    assert not file.exists()
     assert (render(), draw()) == (0, 0)
-    assert clip.read_bytes() == whole
+    assert (file.read_bytes(), clip.read_bytes()) == (whole, drawn)
+
+
+def test_latents_of_another_line_end_in_no_clip(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    one, other = (project.paths.latents(segment, need) for segment, need in project.plan().needs.items())
+    clip, draw = clip_job(project)
+    clip.unlink()
+    swap(one, other)
+    assert draw() == 1
+    assert f"{one}: found the latents of {other.name[:16]}" in only_sentence(capsys.readouterr().err)
+    assert not clip.exists()
 
 
 @DAMAGED
@@ -474,27 +498,97 @@ def test_damaged_keyframes_are_passed_over_with_a_warning_and_rendered_again(
     file, render = keyframes_job(project)
     whole = file.read_bytes()
     segment = file.name.split("-")[0]
-    kept = project.paths.work(segment) / "kept.zarr.zip"
-    kept.parent.mkdir()
-    kept.write_bytes(damage(whole))
-    file.unlink()
-    assert render() == 0
-    assert f"{kept} is damaged and passed over" in only_sentence(capsys.readouterr().err)
+    kept = project.paths.work(segment) / "1/kept.zarr.zip"
+    kept.parent.mkdir(parents=True)
+    (kept.parent / "owner.json").write_bytes(b"")
+    with monkeypatched(presence, LEASE_SECONDS=0):
+        kept.write_bytes(damage(whole))
+        file.unlink()
+        assert render() == 0
+    told = capsys.readouterr().err
+    assert "kept.zarr.zip: found a damaged file" in told
     assert file.read_bytes() == whole
+    assert not project.paths.work(segment).exists()
 
 
-@pytest.mark.parametrize("damage", ["cut short", "zeroed", "empty"])
-def test_a_damaged_clip_ends_in_no_film(
-    damage: str, project: Project, capsys: pytest.CaptureFixture[str]
+@DAMAGED
+def test_a_damaged_clip_ends_in_no_film_and_the_next_job_draws_it_again(
+    damage: Callable[[bytes], bytes], project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     last = project.paths.clip(read_json(project.timeline())["clips"][-1]["clip"])
     target, join = film_job(project)
-    before = target.read_bytes()
-    last.write_bytes(DAMAGES[damage](last.read_bytes()))
+    before, whole = target.read_bytes(), last.read_bytes()
+    last.write_bytes(damage(whole))
     assert join() == 1
-    assert f"{last}: found a damaged file" in only_sentence(capsys.readouterr().err)
+    assert f"{last}: found a damaged file or another clip" in only_sentence(capsys.readouterr().err)
     assert target.read_bytes() == before  # the film that was there is not lost
     assert not temporaries(project)
+    assert (project.clip(last.stem), join()) == (0, 0)
+    assert (last.read_bytes(), target.read_bytes()) == (whole, before)
+
+
+def test_one_run_renders_again_what_was_damaged_or_swapped(rendered: Project, tmp_path: Path) -> None:
+    project = copied(rendered, tmp_path / "song")
+    assert snakemake(project, dry=True).returncode == 0
+    latents_files = sorted((project.results / "latents").iterdir())
+    clips = sorted((project.results / "clips").iterdir())
+    plans = sorted((project.results / "plan").rglob("*.json"))
+    film_file = project.timeline().with_name("film.mp4")
+    whole = {path: path.read_bytes() for path in [*latents_files, *clips, *plans, film_file]}
+    swap(*latents_files)
+    clips[0].write_bytes(bytes(len(whole[clips[0]])))
+    clips[1].write_bytes(whole[clips[1]][:-99])
+    swap(*plans[:2])
+    plans[2].write_bytes(b"")
+    film_file.unlink()
+    result = snakemake(project)
+    assert result.returncode == 0, result.stderr
+    told = [line for line in result.stderr.splitlines() if "and rendered again" in line]
+    assert all(any(f"/{path.name}: found" in line for line in told) for path in [*latents_files, *clips])
+    assert len(told) == 4
+    assert {path: path.read_bytes() for path in whole} == whole
+    assert snakemake(project).returncode == 0
+
+
+def test_damage_is_not_looked_for_where_it_is_not_used(project: Project) -> None:
+    """A film that is up to date is made from nothing; reading all of an hour's clips would take a while."""
+    for path in [*(project.results / "clips").iterdir(), *(project.results / "latents").iterdir()]:
+        path.write_bytes(b"")
+    before = snapshot(project.results)
+    plan = project.plan()
+    assert list(damage.find(plan, project.paths)) == []
+    project.timeline().touch()
+    with contextlib.chdir(project.folder):
+        found = {fault.path for fault in damage.find(plan, Paths())}
+    assert len(found) == 4
+    assert {name: content for name, (_, content) in snapshot(project.results).items()} == {
+        name: content for name, (_, content) in before.items()
+    }
+
+
+def test_the_forecast_says_what_is_damaged_and_leaves_it(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip, _ = clip_job(project)
+    clip.write_bytes(b"")
+    project.timeline().touch()
+    assert project.run("plan") == 0
+    assert f"{clip.name}: found a damaged file" in only_sentence(capsys.readouterr().err)
+    assert clip.read_bytes() == b""
+
+
+@pytest.mark.parametrize("kind", ["segments", "clips"])
+def test_a_job_with_another_jobs_plan_says_what_writes_it(
+    kind: str, project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, other = sorted((project.results / "plan" / kind).iterdir())
+    for path in (*(project.results / "clips").iterdir(), *(project.results / "latents").iterdir()):
+        path.unlink()
+    swap(one, other)
+    status = project.keyframes(one.stem, 5) if kind == "segments" else project.run("clip", one, "none")
+    assert status == 1
+    sentence = only_sentence(capsys.readouterr().err)
+    assert f"{one.name}: found another plan than its name says; run snakemake" in sentence
 
 
 def test_a_job_without_its_plan_says_what_writes_it(
@@ -568,12 +662,30 @@ def test_a_stopped_job_keeps_its_keyframes_and_leaves_nothing_half_written(
     file, _ = keyframes_job(project)
     segment = file.name.split("-")[0]
     file.unlink()
-    kept = project.paths.work(segment) / "kept.zarr.zip"
+    kept = project.paths.work(segment) / "1/kept.zarr.zip"
     process = started(project, "keyframes", project.paths.segment_plan(segment), 100_000)
     wait_for(kept.exists, process)
     check_stops(process, number)
-    assert len(latents.load(kept)) > 0
+    assert len(latents.load(kept, segment)) > 0
     assert not temporaries(project)
+
+
+def test_a_job_whose_line_was_taken_over_stops_and_writes_nothing(project: Project) -> None:
+    """It was stopped, or cut off from the disk, so long that its scheduler started another one elsewhere."""
+    file, render = keyframes_job(project)
+    segment = file.name.split("-")[0]
+    file.unlink()
+    process = started(project, "keyframes", project.paths.segment_plan(segment), 100_000)
+    wait_for((project.paths.work(segment) / "1/kept.zarr.zip").exists, process)
+    process.send_signal(signal.SIGSTOP)
+    with monkeypatched(presence, LEASE_SECONDS=0.5):
+        assert render() == 0
+    after = snapshot(project.results)
+    process.send_signal(signal.SIGCONT)
+    _, output = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "another one has taken its line over; this one stops" in only_sentence(output)
+    assert snapshot(project.results) == after
 
 
 @pytest.mark.parametrize("seconds", [0.6, 1.4])

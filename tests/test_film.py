@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from songreel import draw, film
-from songreel.errors import UserError
+from songreel.errors import DamageError, UserError
 
 Frames = NDArray[np.uint8]  # [n, height, width, 3]
 
@@ -162,7 +162,7 @@ def test_colours_survive(colour: tuple[int, int, int], interpolation: str, tmp_p
 
 def test_the_same_frames_are_the_same_file(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (20, SIZE[1], SIZE[0], 3), dtype=np.uint8)
-    one, other = (encoded(tmp_path / name, noise) for name in ("one.mp4", "other.mp4"))
+    one, other = (encoded(tmp_path / folder / "clip.mp4", noise) for folder in ("one", "other"))
     assert one.read_bytes() == other.read_bytes()
 
 
@@ -295,11 +295,33 @@ def test_audio_of_any_name_is_taken_for_a_file(
     assert "Audio: aac" in described(tmp_path / "film.mp4")
 
 
-def test_a_film_of_a_damaged_clip_is_one_sentence_and_leaves_no_file(tmp_path: Path) -> None:
-    (tmp_path / "clip.mp4").write_bytes(b"nothing of use")
-    with pytest.raises(UserError, match=r"clip\.mp4: found a damaged file"):
-        film.join(timeline([60]), [tmp_path / "clip.mp4"], tmp_path / "film.mp4", FFMPEG)
-    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
+def refused(clip: Path) -> None:
+    before = {path.name for path in clip.parent.iterdir()}
+    with pytest.raises(DamageError, match=rf"{clip.stem}\.mp4: found a damaged file or another clip"):
+        film.join(timeline([60]), [clip], clip.with_name("film.mp4"), FFMPEG)
+    assert {path.name for path in clip.parent.iterdir()} == before
+
+
+@pytest.mark.parametrize("at", [0, 100, 0.3, 0.9, -60, -30, -1])
+def test_a_clip_with_one_wrong_byte_ends_in_no_film(at: float, two_seconds: Path, tmp_path: Path) -> None:
+    data = bytearray(two_seconds.read_bytes())
+    data[int(at * len(data)) if isinstance(at, float) else at] ^= 1
+    (tmp_path / "clip.mp4").write_bytes(data)
+    refused(tmp_path / "clip.mp4")
+
+
+@pytest.mark.parametrize("kept", [0, 30, 500, 0.5, -1])
+def test_a_clip_that_is_cut_short_ends_in_no_film(kept: float, two_seconds: Path, tmp_path: Path) -> None:
+    data = two_seconds.read_bytes()
+    length = int(kept * len(data)) if isinstance(kept, float) else kept
+    (tmp_path / "clip.mp4").write_bytes(data[:length])
+    refused(tmp_path / "clip.mp4")
+
+
+def test_another_clip_under_a_clips_name_ends_in_no_film(two_seconds: Path, tmp_path: Path) -> None:
+    film.check(two_seconds)
+    (tmp_path / "other.mp4").write_bytes(two_seconds.read_bytes())
+    refused(tmp_path / "other.mp4")
 
 
 def test_a_film_starts_to_play_before_it_is_loaded(two_seconds: Path, tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from songreel import forecast, history, plan
+from songreel import forecast, history, latents, plan
 from songreel.cli import main
 from songreel.config import resolve
 from songreel.paths import Paths
@@ -125,3 +126,20 @@ def test_the_plan_command_refuses_what_snakemake_refuses(
     monkeypatch.chdir(project.folder)
     assert main(["plan", "--config", "iteratoins=3"]) == 1
     assert capsys.readouterr().err.count("'iterations'") == 1
+
+
+def test_what_an_interrupted_job_has_kept_is_not_counted_again(paths: Paths) -> None:
+    made = _planned(paths)
+    (segment, need), *_ = made.needs.items()
+    kept = paths.work(segment) / "3/kept.zarr.zip"
+    kept.parent.mkdir(parents=True)
+    state = latents.empty(np.zeros((1, 2, 2), np.float32))
+    for _ in range(10):
+        state = state.extended(np.zeros((2, 2)), 0, state.latent)
+    with kept.open("wb") as file:
+        latents.write(file, state, made.segments[segment])
+    told = forecast.make(made, paths, 0)
+    assert [row.state for row in told.rows] == [f"extend by {need - 10}", *["render 30"] * 3]
+    assert told.rows[0].iterations == (need - 10) * 7
+    kept.write_bytes(b"")
+    assert _states(made, paths) == ["render 30"] * 4

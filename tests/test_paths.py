@@ -306,7 +306,8 @@ def test_the_films_lines_are_counted(
         paths.timeline("twinkle"), {"lines": [{"segment": s} for s in ("a", "b", "a", "c")]}
     )
     for name in ("a", "x"):
-        latents.save(paths.latents(name, 5), segment(1), {})
+        paths.latents(name, 5).parent.mkdir(parents=True, exist_ok=True)
+        paths.latents(name, 5).touch()
     Progress(RECIPE, 3, paths, None).keyframe(segment(0))
     assert capsys.readouterr().err.splitlines() == [
         "songreel: 'a red rose': keyframe 0 of 3",

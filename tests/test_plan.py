@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from songreel import draw, film, plan, weights
+from songreel import draw, files, film, plan, weights
 from songreel.config import Config, resolve
 from songreel.errors import UserError
 from songreel.paths import Paths
@@ -128,19 +128,22 @@ def test_a_clip_says_how_it_is_drawn_and_from_what() -> None:
 def test_names_are_the_same_on_every_machine_and_in_every_release() -> None:
     """Golden values: when they change, everything that anybody has rendered is rendered again."""
     recipe = {"text": "Déjà vu 星", "take": 0, "size": [64, 64], "strategy": {"learning_rate": 0.1, "a": 5.0}}
-    assert plan.identity(recipe) == "b0c4d2350fcb925b"
-    assert plan.identity(dict(reversed(recipe.items()))) == "b0c4d2350fcb925b"
-    assert plan.identity(json.loads(json.dumps(recipe))) == "b0c4d2350fcb925b"
-    assert (plan.RECIPE, plan.DRAWING, plan.JOINING) == (1, 1, 1)
+    assert files.identity(recipe) == "b0c4d2350fcb925b"
+    assert files.identity(dict(reversed(recipe.items()))) == "b0c4d2350fcb925b"
+    assert files.identity(json.loads(json.dumps(recipe))) == "b0c4d2350fcb925b"
+    assert (plan.RECIPE, plan.DRAWING, plan.JOINING) == (1, 2, 1)
 
 
 def test_a_plan_file_is_named_by_what_it_says(tmp_path: Path) -> None:
     made, paths = planned(SONG), Paths(tmp_path)
     plan.write(made, paths)
-    files = [*(paths.segment_plan(name) for name in made.segments), *(paths.clip_plan(c) for c in made.clips)]
-    assert len(files) == 10
-    for file in files:
-        assert plan.identity(json.loads(file.read_text(encoding="utf-8"))) == file.stem
+    written = [
+        *(paths.segment_plan(name) for name in made.segments),
+        *(paths.clip_plan(c) for c in made.clips),
+    ]
+    assert len(written) == 10
+    for file in written:
+        assert files.identity(json.loads(file.read_text(encoding="utf-8"))) == file.stem
 
 
 @pytest.mark.parametrize(
@@ -299,7 +302,7 @@ def test_the_plan_adds_up(lengths: Any, transition: float, interpolation: str, p
             assert clip["blend_frames"] == min(blends, clip["shown"]["frames"])
         else:
             assert (clip["before"], clip["blend_frames"]) == (None, 0)
-        for segment, need in ((part["segment"], need) for part, need in plan._sources(clip)):
+        for segment, need in ((part["segment"], need) for part, need in plan.sources(clip)):
             assert need <= made.needs[segment]
 
 

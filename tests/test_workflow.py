@@ -9,6 +9,7 @@ import struct
 import time
 import wave
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +17,7 @@ from subprocess import Popen
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from songreel import latents
@@ -151,9 +153,9 @@ def test_a_longer_line_goes_on_from_what_is_there(rendered: Project, tmp_path: P
         assert in_one_go.wait() == 0
     log = (rendered.results.root / f"logs/keyframes/{segment}-10.log").read_text()
     assert "keyframe 5 of 10" in log.splitlines()[0]
-    tokens = latents.load(long).tokens
+    tokens = latents.load(long, segment).tokens
     assert len(tokens) == 10
-    assert np.array_equal(tokens[:5], latents.load(short).tokens)
+    assert np.array_equal(tokens[:5], latents.load(short, segment).tokens)
     assert long.read_bytes() == elsewhere.results.latents(segment, 10).read_bytes()
 
 
@@ -175,14 +177,14 @@ def test_a_killed_job_goes_on_from_its_last_keyframe(tmp_path: Path) -> None:
     assert killed.planned() == {"keyframes": 1, "clip": 1, "film": 1}
     segment = killed.segments[0]
     undisturbed = killed.copy(tmp_path / "undisturbed")
-    kept = killed.results.work(segment) / "kept.zarr.zip"
+    kept = killed.results.work(segment) / "1/kept.zarr.zip"
 
     with _running(undisturbed, segment, 15) as whole:
         with _running(killed, segment, 15) as process:
-            _wait_for(kept, process)
+            _wait_until(kept.exists, process)
             process.send_signal(signal.SIGKILL)
             assert process.wait() == -signal.SIGKILL
-        done = len(latents.load(kept))
+        done = len(latents.load(kept, segment))
         assert 1 <= done < 15
         assert not killed.results.rendered(segment)
         with _running(killed, segment, 15) as process:
@@ -212,10 +214,76 @@ def _running(project: Project, segment: str, keyframes: int) -> Iterator[Popen[s
             process.kill()
 
 
-def _wait_for(path: Path, process: Popen[str]) -> None:
-    while not path.exists():
-        assert process.poll() is None, "the job ended before it could be killed"
+def _wait_until(condition: Callable[[], bool], process: Popen[str]) -> None:
+    while not condition():
+        assert process.poll() is None, "it ended before it could be stopped"
         time.sleep(0.01)
+
+
+# Two at once
+
+
+def test_two_workflows_share_one_results_folder(first_render: Project, tmp_path: Path) -> None:
+    """From two checkouts, with two songs that have lines in common, started together."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    ours, theirs = (_sharing(tmp_path / name, name, shared) for name in ("ours", "theirs"))
+    ours.write([(A, 0), (B, 2)])
+    theirs.write([(B, 0), (A, 2)])
+    with ThreadPoolExecutor(2) as pool:
+        runs = list(pool.map(Project.run, (ours, theirs)))
+    assert [run.status for run in runs] == [0, 0], runs[0].output + runs[1].output
+    assert _rendered_lines(ours) == 2
+    assert not list((shared / ".work").iterdir())
+    for segment in ours.segments:
+        path = first_render.results.latents(segment, 5)
+        assert ours.results.latents(segment, 5).read_bytes() == path.read_bytes()
+    assert films.frames(ours.film) == films.frames(first_render.film)[: 4 * RATE]
+    assert len(films.frames(theirs.film)) == 4 * RATE
+
+
+def _sharing(folder: Path, song: str, results: Path) -> Project:
+    project = new_project(folder, song, **TINY)
+    project.results.root.symlink_to(results)
+    return project
+
+
+def _rendered_lines(project: Project) -> int:
+    """How many jobs had iterations to do."""
+    (history,) = (project.results.root / "history").iterdir()
+    return history.read_text().count('"iterations"')
+
+
+def test_a_second_workflow_does_not_delete_what_the_first_has_rendered(rendered: Project) -> None:
+    """A job that was planned when its latents and its clip were missing, and starts when they are there."""
+    film = rendered.film.read_bytes()
+    segment, clip = rendered.segments[0], rendered.clips[0]
+    latents_file = rendered.results.latents(segment, 5)
+    before = {path: path.stat().st_ino for path in (latents_file, clip)}
+    targets = [str(path.relative_to(rendered.folder)) for path in before]
+    run = rendered.run("--force", *targets)
+    assert (run.status, run.executed) == (0, {"keyframes": 1, "clip": 1}), run.output
+    assert {path: path.stat().st_ino for path in before} == before
+    assert rendered.film.read_bytes() == film
+
+
+# SIGTERM to Snakemake alone, as a batch system or a service manager sends it
+
+
+def test_a_terminated_workflow_stops_its_jobs_and_goes_on(rendered: Project) -> None:
+    settings = {"iterations": 2000}
+    process = rendered.start(settings)
+    kept = rendered.results.root / ".work"
+    _wait_until(lambda: bool(list(kept.glob("*/1/owner.json"))), process)
+    jobs = psutil.Process(process.pid).children(recursive=True)
+    sent = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=20)
+    assert time.monotonic() - sent < 3
+    assert process.returncode == 1
+    assert "songreel: stopped; finished keyframes are kept and the next run goes on from them." in output
+    assert not [job for job in jobs if job.is_running() and job.status() != psutil.STATUS_ZOMBIE]
+    assert rendered.planned(settings)["keyframes"] == 4
 
 
 # The same words and seed, the same film

@@ -127,6 +127,12 @@ def held(work: Path, tell: Callable[[str], object]) -> Iterator[Claim]:
         _leave(work, claim)
 
 
+def kept(work: Path) -> Path | None:
+    """What the last job that worked in a folder kept there, if anything."""
+    files = (work / str(number) / KEPT for number in reversed(_numbers(work)))
+    return next(filter(Path.exists, files), None)
+
+
 def in_use(work: Path) -> bool:
     """Whether a job may be at work in a segment's work folder."""
     numbers = _numbers(work)

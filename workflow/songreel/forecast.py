@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from songreel import history
+from songreel import claims, history
+from songreel.errors import DamageError
 from songreel.files import Document
 from songreel.paths import Paths
 from songreel.plan import Plan, missing_latents
@@ -45,7 +46,7 @@ def make(plan: Plan, paths: Paths, price_per_hour: float) -> Forecast:
         want = missing.pop(line["segment"], 0)
         frames = plan.clips[entry["clip"]]["shown"]["frames"] if entry["clip"] in to_draw else 0
         to_draw.discard(entry["clip"])
-        have = max(paths.rendered(line["segment"]), default=0)
+        have = _keyframes(line["segment"], paths) if want else 0
         rows.append(_row(plan, jobs, line, plan.clips[entry["clip"]], have, want, frames))
     seconds = _total([row.seconds for row in rows])
     return Forecast(
@@ -57,12 +58,26 @@ def make(plan: Plan, paths: Paths, price_per_hour: float) -> Forecast:
     )
 
 
+def _keyframes(segment: str, paths: Paths) -> int:
+    """How far a segment is, by its longest file or by what an interrupted job kept."""
+    rendered = max(paths.rendered(segment), default=0)
+    kept = claims.kept(paths.work(segment))
+    if not kept:
+        return rendered
+    from songreel import latents  # zarr takes a while to import
+
+    try:
+        return max(rendered, len(latents.load(kept, segment)))
+    except (DamageError, FileNotFoundError):
+        return rendered
+
+
 def _row(
     plan: Plan, jobs: list[Document], line: Document, clip: Document, have: int, want: int, frames: int
 ) -> Row:
     """A line that has `have` keyframes, wants `want` and lacks `frames` frames; 0 is none."""
     recipe = plan.segments[line["segment"]]
-    keyframes = want - have if want else 0
+    keyframes = max(want - have, 0)
     lead_in = recipe["strategy"]["lead_in"] if keyframes and not have else 0
     iterations = keyframes * recipe["strategy"]["iterations"] + lead_in
     state = f"extend by {keyframes}" if have else f"render {keyframes}"
