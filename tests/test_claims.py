@@ -187,7 +187,7 @@ def test_a_write_that_was_under_way_when_the_job_lost_reaches_nobody(work: Path,
 
 def check_lost(claim: Claim, target: Path) -> None:
     before = target.read_bytes() if target.exists() else None
-    sentence = r"^/.*: nothing was heard of this job .*stops and writes nothing"
+    sentence = r"^/.*: found this job's work folder gone: .*stops and writes nothing"
     with pytest.raises(LostError, match=sentence):
         claim.keep(text("late"))
     with pytest.raises(LostError, match=sentence):

@@ -443,6 +443,32 @@ def test_results_that_may_not_be_written_are_one_sentence(
     assert snapshot(small_disk.results) == before
 
 
+def test_a_disk_that_vanishes_is_one_sentence_and_the_next_run_goes_on(
+    project: Project, tmp_path: Path
+) -> None:
+    file, render = keyframes_job(project)
+    segment = file.name.split("-")[0]
+    shutil.rmtree(project.results / "latents")
+    disk = project.results.rename(tmp_path / "disk")
+    project.results.mkdir()
+    bind = ["mount", "--bind", str(disk), str(project.results)]
+    if not shutil.which("mount") or subprocess.run(bind, capture_output=True, check=False).returncode:
+        pytest.skip("mounting is not permitted here")
+    process = started(project, "keyframes", project.paths.segment_plan(segment), 100_000)
+    wait_for((project.paths.work(segment) / "1/kept.zarr.zip").exists, process)
+    subprocess.run(["umount", "--lazy", str(project.results)], check=True)
+    _, output = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "its disk has vanished" in only_sentence(output)
+    assert list(project.results.iterdir()) == []
+    subprocess.run(bind, check=True)
+    try:
+        assert render() == 0
+        assert len(latents.load(file, segment, 5)) >= 5
+    finally:
+        subprocess.run(["umount", str(project.results)], check=True)
+
+
 # Damaged and missing results
 
 
@@ -684,7 +710,7 @@ def test_a_job_whose_line_was_taken_over_stops_and_writes_nothing(project: Proje
     process.send_signal(signal.SIGCONT)
     _, output = process.communicate(timeout=20)
     assert process.returncode == 1
-    assert "another one has taken its line over; this one stops" in only_sentence(output)
+    assert "another job has taken its line over; this one stops" in only_sentence(output)
     assert snapshot(project.results) == after
 
 

@@ -97,8 +97,9 @@ class Claim:
             held = False
         if not held:
             raise LostError(
-                f"{self.folder}: nothing was heard of this job for {presence.LEASE_SECONDS:g} s and another"
-                f" one has taken its line over; this one stops and writes nothing."
+                f"{self.folder}: found this job's work folder gone: its disk has vanished, or nothing was"
+                f" heard of it for {presence.LEASE_SECONDS:g} s and another job has taken its line over; this"
+                f" one stops and writes nothing, finished keyframes are kept."
             )
 
     def _open(self, name: str, flags: int) -> int:
