@@ -8,6 +8,7 @@ import json
 import os
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,24 @@ def _plan(options: argparse.Namespace) -> None:
         print(forecast.as_table(told, options.jobs, options.price))
 
 
+def _prune(options: argparse.Namespace) -> None:
+    from songreel import prune
+
+    paths = Paths()
+    plans = prune.plans(options.configfile or [Path("config.yaml")], dict(options.config), paths)
+    needed = prune.union(prune.needs(plan) for plan in plans)
+    with prune.removing(paths) if options.yes else nullcontext():
+        found = prune.find(needed, paths)
+        if not found:
+            print("Nothing to remove: everything is needed by a screenplay or by a run that is going on.")
+            return
+        print(prune.as_table(found))
+        for item in found if options.yes else []:
+            prune.remove(item)
+    done = "removed." if options.yes else "nothing was removed: say --yes to remove them."
+    print(f"{prune.together(found)}; {done}")
+
+
 def _setting(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals:
@@ -185,6 +204,29 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--json", action="store_true", help="for other programs to read")
     plan.set_defaults(run=_plan)
 
+    prune = commands.add_parser(
+        "prune", help="list, and with --yes remove, what no screenplay in screenplays/ needs"
+    )
+    prune.add_argument(
+        "--configfile",
+        type=Path,
+        nargs="+",
+        action="extend",
+        default=[],
+        help="keep what the screenplays need by each of these (default: config.yaml)",
+    )
+    prune.add_argument(
+        "--config",
+        type=_setting,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="keep also what they need with these on top",
+    )
+    prune.add_argument("--yes", action="store_true", help="remove what is listed")
+    prune.set_defaults(run=_prune)
+
     film = commands.add_parser("film", help="join the clips with audio, lyrics and chapters")
     film.add_argument("timeline", type=Path, help="results/<song>/timeline.json")
     film.add_argument("clips", type=Path, nargs="+", help="the clips in order")
@@ -195,7 +237,7 @@ def _parser() -> argparse.ArgumentParser:
     tune.add_argument("output", type=Path, help="the WAV file to write")
     tune.set_defaults(run=_tune)
 
-    for command in (keyframes, clip, film, tune, plan):
+    for command in (keyframes, clip, film, tune, plan, prune):
         command.add_argument("--log", type=Path, help="also write progress and errors to this file")
     for command in (keyframes, clip):
         command.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")

@@ -51,6 +51,10 @@ class Paths:
         """Where one job keeps what it has so far of a segment; no rule declares it, so no rule deletes it."""
         return self.root / ".work" / segment
 
+    def running(self, name: str) -> Path:
+        """Where a workflow shows that it is running, and a removal that it is going on."""
+        return self.root / ".running" / name
+
     def rendered(self, segment: str) -> dict[int, Path]:
         """The latents files of a segment that exist, by their number of keyframes, shortest first."""
         files = self.latents(segment, "*")

@@ -1,0 +1,382 @@
+"""What no screenplay needs any more: found, told, and removed when that is asked for.
+
+A removal and a workflow are kept apart without locks, which not every shared disk has. Each shows itself in
+results/.running and only then looks for the other, so at least one sees the other: a removal keeps what the
+workflows that it sees need, and a workflow that sees a removal waits for its end before it looks which files
+there are. Nobody is waited for who has ended, and a job that is run by hand has its claim.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import re
+import shutil
+import tempfile
+import time
+import uuid
+import zipfile
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from songreel import claims, config, presence, stops
+from songreel import plan as planning
+from songreel.config import Config
+from songreel.errors import FULL, DamageError, UserError
+from songreel.files import Document, read_named
+from songreel.paths import Paths
+from songreel.plan import Plan
+from songreel.presence import Watch
+from songreel.progress import say, shorten
+
+SCREENPLAYS = "screenplays/[!.]*.csv"  # as a shell finds them: an editor's hidden files are none
+KINDS = ("segments", "clips", "tunes", "audio")
+ID = "([0-9a-f]{16})"
+SHA256 = "([0-9a-f]{64})"
+TEMPORARY = r"\.[0-9]+-.+"  # see `files.replacing`
+GONE = "(.gone-[0-9a-f]{32})"  # a work folder while it is removed
+HOUR, DAY = 3600, 86400  # seconds
+PATIENCE_SECONDS = 0.2  # between two looks at whether a removal has ended
+
+Needs = Mapping[str, Collection[str]]  # the ids that are needed, for each of KINDS
+
+
+@dataclass(frozen=True)
+class Item:
+    """A file, or the work folder of a segment, that can be removed."""
+
+    path: Path
+    size: int  # bytes
+    age: float  # seconds
+    words: str  # what it was rendered for, where that is known
+
+
+# What is needed
+
+
+def plans(files: Iterable[Path], over: Document, paths: Paths) -> Iterator[Plan]:
+    """Plan every screenplay by each config file, as it is and with `over` on top.
+
+    A file says what `snakemake --configfile` would take from it, on top of config.yaml. Raises UserError that
+    says which screenplay and file could not be planned, since what they need is then not known.
+    """
+    for file in files:
+        if not file.is_file():
+            raise UserError(
+                f"{file}: found no such file, expected the config file of a film; correct its name."
+            )
+        keys = config.read(Path("config.yaml")) | config.read(file)
+        for raw in [keys, keys | over] if over else [keys]:
+            yield from _planned(file, raw, paths)
+
+
+def _planned(file: Path, raw: Document, paths: Paths) -> Iterator[Plan]:
+    doing = str(file)
+    try:
+        for settings in _films(config.resolve(raw)):
+            doing = f"{file} with {settings.screenplay}"
+            yield planning.make(settings, paths)
+    except UserError as error:
+        raise UserError(f"{doing}: {error}") from None
+
+
+def _films(settings: Config) -> Iterator[Config]:
+    """A config's own film and, by the same settings, those of the other screenplays.
+
+    An audio file that the config names is its own song's. Another film may have been made with it all the
+    same, or with its own audio: both are needed, since it is better to keep too much.
+    """
+    yield settings
+    for other in sorted(Path().glob(SCREENPLAYS)):
+        if other.resolve() != settings.screenplay.resolve():
+            yield replace(settings, screenplay=other)
+            if settings.audio not in ("auto", "none"):
+                yield replace(settings, screenplay=other, audio="auto")
+
+
+def needs(plan: Plan) -> Needs:
+    """The ids of everything that a film is made from."""
+    sound = plan.timeline["audio"]
+    return {
+        "segments": sorted(plan.segments),
+        "clips": sorted(plan.clips),
+        "tunes": [Path(sound["path"]).stem] if plan.tune else [],
+        "audio": [sound["sha256"]] if sound else [],
+    }
+
+
+def union(several: Iterable[Needs]) -> dict[str, set[str]]:
+    """What at least one of several needs."""
+    together: dict[str, set[str]] = {kind: set() for kind in KINDS}
+    for each in several:
+        for kind in KINDS:
+            together[kind].update(each[kind])
+    return together
+
+
+# Who is at work
+
+
+def protect(plan: Plan, paths: Paths) -> None:
+    """Keep what a plan needs from every removal, for as long as this process lives."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    stack.enter_context(protected(plan, paths))
+
+
+@contextmanager
+def protected(plan: Plan, paths: Paths) -> Iterator[None]:
+    """Keep what a plan needs from every removal; one that is going on has ended when the block begins."""
+    with ExitStack() as stack:
+        with contextlib.suppress(OSError):  # where nothing can be written nothing can be removed either
+            stack.enter_context(_recorded(paths.running(f"{uuid.uuid4().hex}.json"), dict(needs(plan))))
+        _await_removals(paths)
+        yield
+
+
+@contextmanager
+def removing(paths: Paths) -> Iterator[None]:
+    """Let workflows that start wait until the block has ended."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(_recorded(paths.running(f"{uuid.uuid4().hex}.prune"), {}))
+        except OSError as error:
+            if error.errno not in FULL:  # no workflow gets far on a full disk, and this is how to make room
+                raise
+        yield
+
+
+@contextmanager
+def _recorded(path: Path, facts: Document) -> Iterator[None]:
+    path = path.absolute()  # Snakemake ends in another folder than it works in
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with stops.undoing(lambda: path.unlink(missing_ok=True)):
+        try:
+            with presence.shown(path, facts):
+                yield
+        finally:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+
+
+def _await_removals(paths: Paths) -> None:
+    """Wait for the removals that began before this process showed itself; later ones see it."""
+    watches = [Watch(path) for path in _records(paths, ".prune")]
+    told = False
+    while any(watch.path.exists() and not watch.over() for watch in watches):
+        if not told:
+            say("waiting for `songreel prune` to end.")
+            told = True
+        time.sleep(PATIENCE_SECONDS)
+
+
+def _running(paths: Paths, now: float) -> Iterator[Needs]:
+    """What each workflow needs that may be running."""
+    for record in _records(paths, ".json"):
+        if _alive(record, now):
+            facts = presence.told(record)
+            if facts and all(kind in facts for kind in KINDS):
+                yield facts
+            elif record.exists():
+                raise UserError(
+                    f"{record}: found a workflow that does not say yet what it needs; run the same command"
+                    f" again in a moment."
+                )
+
+
+def _busy(paths: Paths, now: float) -> set[str]:
+    """The segments that a job may be at work on. A power cut releases no claim, but silences it."""
+    return {
+        segment
+        for segment, work in _named(paths.work(ID))
+        if claims.in_use(work) and any(_alive(owner, now) for owner in work.glob(f"*/{claims.OWNER}"))
+    }
+
+
+def _alive(shown: Path, now: float) -> bool:
+    """Whether the writer of a presence may be at work: here the kernel knows, elsewhere silence tells."""
+    if presence.released(shown):
+        return False
+    try:
+        silent = now - shown.stat().st_mtime
+    except FileNotFoundError:
+        return False
+    facts = presence.told(shown) or {}
+    return facts.get("machine") == presence._machine() or silent < HOUR
+
+
+def _records(paths: Paths, suffix: str) -> list[Path]:
+    return sorted(paths.running("any").parent.glob(f"*{suffix}"))
+
+
+def _now(folder: Path) -> float:
+    """The time by the clock that stamps the files in a folder, which may be another machine's."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            return os.fstat(file.fileno()).st_mtime
+    except OSError:
+        return time.time()
+
+
+# What is not needed
+
+
+def find(needed: Needs, paths: Paths) -> list[Item]:
+    """What can be removed, the largest first: what neither `needed` nor anybody at work may use.
+
+    Raises UserError when that is not known, OSError when something cannot be read.
+    """
+    now = _now(paths.root)
+    running = union(_running(paths, now))
+    running["segments"] |= _busy(paths, now)
+    found = [
+        *_unneeded(union([needed, running]), paths),
+        *_superseded(set(needed["segments"]) - running["segments"], paths),
+        *((path, "") for path in _litter(paths, now)),
+    ]
+    items = (_item(path, words, now) for path, words in found)
+    return sorted((item for item in items if item), key=lambda item: (-item.size, item.path))
+
+
+def _unneeded(kept: Needs, paths: Paths) -> Iterator[tuple[Path, str]]:
+    """The files named by an id that is not kept, with their words."""
+    for kind, pattern in _patterns(paths):
+        for name, path in _named(pattern):
+            if name not in kept[kind]:
+                yield path, _words(kind, name, paths)
+
+
+def _superseded(segments: Iterable[str], paths: Paths) -> Iterator[tuple[Path, str]]:
+    """The files of a segment of which a longer one holds everything, and their logs."""
+    for segment in sorted(segments):
+        *shorter, longest = [*paths.rendered(segment)] or [0]
+        if shorter and _whole(paths.latents(segment, longest), segment, longest):
+            words = _words("segments", segment, paths)
+            for keyframes in shorter:
+                yield paths.latents(segment, keyframes), words
+                yield paths.log("keyframes", f"{segment}-{keyframes}"), words
+
+
+def _whole(path: Path, segment: str, keyframes: int) -> bool:
+    from songreel import latents  # zarr takes a while to import
+
+    try:
+        latents.load(path, segment, keyframes)
+    except (DamageError, FileNotFoundError):
+        return False
+    return True
+
+
+def _litter(paths: Paths, now: float) -> Iterator[Path]:
+    """What was set aside as damaged, and what runs left that were killed."""
+    for _, pattern in _patterns(paths):
+        yield from (path for _, path in _named(pattern.with_name(f"{pattern.name}.damaged")))
+    yield from (path for _, path in _named(paths.work(GONE)))
+    records = [*_records(paths, ".json"), *_records(paths, ".prune")]
+    yield from (path for path in records if not _alive(path, now))
+    for folder, _, names in os.walk(paths.root):  # unlike rglob, it takes folders that vanish meanwhile
+        for path in (Path(folder, name) for name in names if re.fullmatch(TEMPORARY, name)):
+            with contextlib.suppress(FileNotFoundError):
+                if now - path.lstat().st_mtime > DAY:
+                    yield path
+
+
+def _patterns(paths: Paths) -> list[tuple[str, Path]]:
+    """Every kind of file that is named by an id: a pattern of its name, with the id as the group."""
+    return [
+        ("segments", paths.segment_plan(ID)),
+        ("segments", paths.latents(ID, "[0-9]+")),
+        ("segments", paths.log("keyframes", f"{ID}-[0-9]+")),
+        ("segments", paths.work(ID)),
+        ("clips", paths.clip_plan(ID)),
+        ("clips", paths.clip(ID)),
+        ("clips", paths.log("clips", ID)),
+        ("tunes", paths.tune_plan(ID)),
+        ("tunes", paths.tune(ID)),
+        ("tunes", paths.log("tunes", ID)),
+        ("audio", paths.audio_facts(SHA256)),
+    ]
+
+
+def _named(pattern: Path) -> Iterator[tuple[str, Path]]:
+    """The files whose whole name fits a pattern, with the id in it; no others are the program's own."""
+    for path in sorted(pattern.parent.glob("*")):
+        if match := re.fullmatch(pattern.name.replace(".", r"\."), path.name):
+            yield match[1], path
+
+
+def _item(path: Path, words: str, now: float) -> Item | None:
+    """None when it vanished meanwhile."""
+    try:
+        found = [file.lstat() for file in ([path, *path.rglob("*")] if path.is_dir() else [path])]
+    except FileNotFoundError:
+        return None
+    age = now - max(file.st_mtime for file in found)
+    return Item(path, sum(file.st_size for file in found), age, words)
+
+
+def _words(kind: str, name: str, paths: Paths) -> str:
+    """The words that a segment or clip shows; "" when neither plan nor latents tell them any more."""
+    with contextlib.suppress(UserError):
+        if kind == "clips":
+            name = read_named(paths.clip_plan(name))["shown"]["segment"]
+        if kind in ("clips", "segments"):
+            return shorten(_text(name, paths))
+    return ""
+
+
+def _text(segment: str, paths: Paths) -> str:
+    for path in paths.rendered(segment).values():
+        with contextlib.suppress(Exception), zipfile.ZipFile(path) as archive:  # a damaged one can raise any
+            return str(json.loads(archive.read("zarr.json"))["attributes"]["recipe"]["text"])
+    return str(read_named(paths.segment_plan(segment))["text"])
+
+
+# Told and done
+
+
+def remove(item: Item) -> None:
+    """Remove what was found, or what is left of it. Raises OSError when that is refused."""
+    if not item.path.is_dir():
+        item.path.unlink(missing_ok=True)
+        return
+    gone = item.path.with_name(f".gone-{uuid.uuid4().hex}")
+    with contextlib.suppress(FileNotFoundError):
+        item.path.rename(gone)  # all at once: a job that claims it just now is fenced off and says so
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+def as_table(items: Sequence[Item]) -> str:
+    """What was found, for a person to read."""
+    width = max(len(str(item.path)) for item in items)
+    rows = (
+        f"{_size(item.size):>9}  {_age(item.age):>6}  {item.path!s:<{width}}  {item.words}" for item in items
+    )
+    return "\n".join(row.rstrip() for row in rows)
+
+
+def together(items: Sequence[Item]) -> str:
+    """How many there are and how large they are."""
+    return f"{len(items)} file{'s' * (len(items) != 1)}, {_size(sum(item.size for item in items))}"
+
+
+def _size(count: float) -> str:
+    """Bytes as people say them."""
+    if count < 1000:
+        return f"{count} B"
+    for unit in ("kB", "MB"):
+        count /= 1000
+        if count < 999.95:
+            return f"{count:.1f} {unit}"
+    return f"{count / 1000:.1f} GB"
+
+
+def _age(seconds: float) -> str:
+    """An age as people say it."""
+    if seconds < HOUR:
+        return f"{max(seconds, 0) // 60:.0f} min"
+    return f"{seconds // HOUR:.0f} h" if seconds < DAY else f"{seconds // DAY:.0f} d"
