@@ -45,7 +45,7 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> None:
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if each job ran on another machine, whose kernel tells this one nothing."""
     boots = iter(range(10**6))
-    monkeypatch.setattr(presence, "_machine", lambda: f"machine {next(boots)}")
+    monkeypatch.setattr(presence, "machine", lambda: f"machine {next(boots)}")
 
 
 def text(content: str) -> Callable[[BinaryIO], object]:

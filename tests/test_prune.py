@@ -22,7 +22,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from songreel import claims, config, film, latents, plan, presence, prune, weights
+from songreel import claims, config, film, latents, plan, presence, prune, running, weights
 from songreel.cli import main
 from songreel.files import Document, identity
 from songreel.latents import Segment
@@ -112,7 +112,7 @@ def files() -> set[Path]:
 def found(**over: Any) -> set[Path]:
     """What could be removed."""
     plans = prune.plans([Path("config.yaml")], over, PATHS)
-    return {item.path for item in prune.find(prune.union(map(prune.needs, plans)), PATHS)}
+    return {item.path for item in prune.find(running.union(map(running.needs, plans)), PATHS)}
 
 
 def removed(*arguments: str) -> set[Path]:
@@ -359,7 +359,7 @@ def test_what_a_running_workflow_needs_stays_as_long_as_it_runs(here: Project) -
         made.segments[segment], made.needs[segment] + 5
     )  # but the workflow has planned with the other
     here.write(EDITED)
-    with prune.protected(made, PATHS):
+    with running.protected(made, PATHS):
         assert removed() == set()
     gone = removed()
     assert {named(path) for path in gone} >= set(made.clips) - set(planned().clips)
@@ -370,14 +370,14 @@ def test_what_a_running_workflow_needs_stays_as_long_as_it_runs(here: Project) -
 def test_a_workflow_that_ends_in_another_folder_leaves_no_record(here: Project, tmp_path: Path) -> None:
     """As Snakemake does after --directory."""
     here.write(LINES)
-    with prune.protected(planned(), PATHS):
+    with running.protected(planned(), PATHS):
         os.chdir(tmp_path)
     assert list(here.results.running("x").parent.iterdir()) == []
 
 
 def test_what_a_workflow_needs_stays_while_it_is_stopped(here: Project) -> None:
     here.write(LINES)
-    with prune.protected(render(planned()), PATHS):
+    with running.protected(render(planned()), PATHS):
         (record,) = PATHS.running("x").parent.iterdir()
         here.write(EDITED)
         touch(record, hours_ago=2)  # as after hours of Ctrl-Z, or of a laptop that was shut
@@ -387,9 +387,9 @@ def test_what_a_workflow_needs_stays_while_it_is_stopped(here: Project) -> None:
 KILLED = """
 import sys, time
 from pathlib import Path
-from songreel import config, plan, prune
+from songreel import config, plan, running
 from songreel.paths import Paths
-prune.protect(plan.make(config.resolve(config.read(Path("config.yaml"))), Paths()), Paths())
+running.protect(plan.make(config.resolve(config.read(Path("config.yaml"))), Paths()), Paths())
 print("ready", flush=True)
 time.sleep(600)
 """
@@ -418,9 +418,9 @@ def _elsewhere(path: Path, facts: Document) -> Path:
     return path
 
 
-def test_a_workflow_of_another_machine_is_running_until_it_was_silent_for_an_hour(here: Project) -> None:
+def test_a_workflow_of_anothermachine_is_running_until_it_was_silent_for_an_hour(here: Project) -> None:
     here.write(LINES)
-    record = _elsewhere(PATHS.running("a.json"), dict(prune.needs(render(planned()))))
+    record = _elsewhere(PATHS.running("a.json"), dict(running.needs(render(planned()))))
     here.write(EDITED)
     touch(record, hours_ago=0.9)
     assert found() == set()
@@ -441,17 +441,17 @@ def test_a_workflow_that_does_not_say_yet_what_it_needs_stops_it(
 
 def test_a_workflow_that_starts_waits_for_the_removal_that_is_going_on(here: Project) -> None:
     here.write(LINES)
-    made, running = planned(), threading.Event()
+    made, began = planned(), threading.Event()
 
     def start() -> None:
-        with prune.protected(made, PATHS):
-            running.set()
+        with running.protected(made, PATHS):
+            began.set()
 
-    with prune.removing(PATHS):
+    with running.removing(PATHS):
         workflow = threading.Thread(target=start)
         workflow.start()
-        assert not running.wait(0.6)
-    assert running.wait(5)
+        assert not began.wait(0.6)
+    assert began.wait(5)
     workflow.join()
 
 
@@ -462,7 +462,7 @@ def test_a_workflow_does_not_wait_for_a_removal_that_was_killed(here: Project) -
     with presence.shown(record, {}):
         pass  # the file stays behind, as after a kill
     started = time.monotonic()
-    with prune.protected(planned(), PATHS):
+    with running.protected(planned(), PATHS):
         assert time.monotonic() - started < 2
     assert found() == {record}
 
@@ -480,7 +480,7 @@ def test_a_read_only_disk_stops_no_workflow_and_every_removal(
     here: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     gone = edited(here)
-    with prune.protected(planned(), PATHS):
+    with running.protected(planned(), PATHS):
         pass
     assert main(["prune"]) == 0
     assert main(["prune", "--yes"]) == 1

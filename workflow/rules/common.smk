@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
-from songreel import damage, prune
+from songreel import damage, running
 from songreel import plan as planning
 from songreel.config import read as read_config
 from songreel.config import resolve
@@ -47,7 +47,7 @@ try:
     plan = planning.make(settings, paths) if workflow.is_main_process else None
     if plan:
         # Before anything is looked for that a removal could take away.
-        prune.protect(plan, paths)
+        running.protect(plan, paths)
         planning.write(plan, paths)
         for fault in damage.find(plan, paths):
             say(f"{fault}; it is now {set_aside(fault.path).name}, and rendered again.")

@@ -132,12 +132,12 @@ def _plan(options: argparse.Namespace) -> None:
 
 
 def _prune(options: argparse.Namespace) -> None:
-    from songreel import prune
+    from songreel import prune, running
 
     paths = Paths()
     plans = prune.plans(options.configfile or [Path("config.yaml")], dict(options.config), paths)
-    needed = prune.union(prune.needs(plan) for plan in plans)
-    with prune.removing(paths) if options.yes else nullcontext():
+    needed = running.union(running.needs(plan) for plan in plans)
+    with running.removing(paths) if options.yes else nullcontext():
         found = prune.find(needed, paths)
         if not found:
             print("Nothing to remove: everything is needed by a screenplay or by a run that is going on.")

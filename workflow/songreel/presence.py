@@ -30,7 +30,7 @@ def shown(path: Path, facts: Document) -> Iterator[None]:
 
     The file stays behind; whoever made its folder removes it.
     """
-    writer = {"machine": _machine(), "host": platform.node(), "pid": os.getpid()}
+    writer = {"machine": machine(), "host": platform.node(), "pid": os.getpid()}
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
     ended = threading.Event()
     beating = threading.Thread(target=_beat, args=(descriptor, ended), daemon=True)
@@ -68,7 +68,7 @@ def told(path: Path) -> Document | None:
 def released(path: Path) -> bool:
     """Whether the kernel knows that the writer has ended. False says nothing of other machines' writers."""
     found = told(path)
-    if found is None or found.get("machine") != _machine():
+    if found is None or found.get("machine") != machine():
         return False
     try:
         descriptor = os.open(path, os.O_RDONLY)
@@ -106,7 +106,7 @@ class Watch:
             return b""
 
 
-def _machine() -> str:
+def machine() -> str:
     """This machine since it was started: locks are known to all its containers, and to no other machine."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
