@@ -107,7 +107,7 @@ def _await_removals(paths: Paths) -> None:
 
 
 def workflows(paths: Paths, now: float) -> Iterator[Needs]:
-    """What each workflow needs that may be running `now` (see `clock`). Raises UserError if one does not say."""
+    """What each workflow needs that may be running `now` (see `clock`). Raises UserError if one is silent."""
     for record in _records(paths, ".json"):
         if _alive(record, now):
             facts = presence.told(record)
