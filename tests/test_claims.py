@@ -66,7 +66,14 @@ def stack() -> Iterator[ExitStack]:
         yield stack
 
 
-def test_a_job_that_ends_well_leaves_its_result_and_nothing_else(work: Path, tmp_path: Path) -> None:
+def done(work: Path) -> None:
+    """The film is joined: nothing that was kept is needed any more."""
+    claims.clear(work)
+    assert not work.exists()
+
+
+def test_a_result_stays_kept_until_the_film_is_done(work: Path, tmp_path: Path) -> None:
+    """Snakemake deletes the outputs of a job that is killed, whoever made them."""
     target = tmp_path / "results/latents/x"
     with claims.held(work, quiet) as claim:
         assert not claim.kept.exists()
@@ -75,7 +82,12 @@ def test_a_job_that_ends_well_leaves_its_result_and_nothing_else(work: Path, tmp
         assert claim.kept.read_text() == "two"
         claim.publish(target)
     assert target.read_text() == "two"
-    assert not work.exists()
+    target.unlink()
+    with claims.held(work, quiet) as claim:
+        claim.publish(target)
+    assert target.read_text() == "two"
+    done(work)
+    assert target.read_text() == "two"
 
 
 def test_a_job_that_fails_leaves_what_it_kept_to_the_next_one(work: Path) -> None:
@@ -115,7 +127,7 @@ def test_a_second_job_waits_for_as_long_as_the_first_is_heard_of(work: Path) -> 
     assert times == sorted(times)
     assert len(told) == 1
     assert f"waiting for process {os.getpid()} on " in told[0]
-    assert not work.exists()
+    done(work)
 
 
 def test_many_jobs_take_turns(work: Path) -> None:
@@ -136,7 +148,7 @@ def test_many_jobs_take_turns(work: Path) -> None:
         failures = [future.exception() for future in [pool.submit(job, n) for n in range(12)]]
     assert [type(failure) for failure in failures].count(ZeroDivisionError) == 11
     assert [failure for failure in failures if not isinstance(failure, ZeroDivisionError)] == [None]
-    assert not work.exists()
+    done(work)
 
 
 @pytest.mark.usefixtures("silent")
@@ -160,7 +172,7 @@ def test_the_job_that_lost_does_not_mistake_a_later_claim_for_its_own(work: Path
     first.keep(text("first"))
     with claims.held(work, quiet):
         pass
-    assert not work.exists()
+    done(work)
     third = stack.enter_context(claims.held(work, quiet))
     assert third.folder == first.folder
     third.keep(text("third"))
@@ -205,21 +217,37 @@ def test_a_full_disk_costs_nothing_that_was_kept(work: Path) -> None:
         claim.keep(full)
     assert raised.value.filename == str(work / "1/kept.zarr.zip")
     assert (work / "1/kept.zarr.zip").read_text() == "one"
-    assert files(work) == ["1", "1/kept.zarr.zip", "1/owner.json"]
+    assert files(work) == ["1", "1/kept.zarr.zip"]
 
 
-def test_latents_may_lie_on_another_disk(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def rename(source: str, target: object, **handles: int) -> None:
-        if target == tmp_path / "other disk":
-            raise OSError(errno.EXDEV, "Invalid cross-device link")
-        plain_rename(source, target, **handles)  # type: ignore[arg-type]
+def test_what_was_published_first_stays(work: Path, tmp_path: Path) -> None:
+    (tmp_path / "target").write_text("theirs")
+    with claims.held(work, quiet) as claim:
+        claim.keep(text("ours"))
+        claim.publish(tmp_path / "target")
+    assert (tmp_path / "target").read_text() == "theirs"
 
-    plain_rename = os.rename
-    monkeypatch.setattr(os, "rename", rename)
+
+def test_nothing_is_cleared_while_a_job_is_at_work(work: Path) -> None:
     with claims.held(work, quiet) as claim:
         claim.keep(text("one"))
-        claim.publish(tmp_path / "other disk")
-    assert (tmp_path / "other disk").read_text() == "one"
+        claims.clear(work)
+        claim.keep(text("two"))
+    done(work)
+
+
+@pytest.mark.parametrize("refusal", [errno.EXDEV, errno.EPERM])
+def test_latents_may_lie_on_another_disk_or_one_without_links(
+    refusal: int, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(refusal, os.strerror(refusal))
+
+    monkeypatch.setattr(os, "link", refused)
+    with claims.held(work, quiet) as claim:
+        claim.keep(text("one"))
+        claim.publish(tmp_path / "target")
+    assert (tmp_path / "target").read_text() == "one"
 
 
 # Real processes
@@ -261,7 +289,7 @@ def test_what_a_killed_job_held_is_free_at_once(work: Path, monkeypatch: pytest.
         assert not claims.in_use(work)
         with claims.held(work, quiet) as claim:
             assert claim.kept.read_text() == "0"
-    assert not work.exists()
+    done(work)
 
 
 def test_a_stopped_job_is_given_up_and_stops_when_it_goes_on(work: Path) -> None:
@@ -274,4 +302,4 @@ def test_a_stopped_job_is_given_up_and_stops_when_it_goes_on(work: Path) -> None
             assert "LostError" in errors
             assert claim.kept.read_text() == "0"
             assert files(work) == ["2", "2/kept.zarr.zip", "2/owner.json"]
-    assert not work.exists()
+    done(work)

@@ -32,6 +32,7 @@ KEPT = "kept.zarr.zip"
 NEW = f".{KEPT}"  # until it is whole
 PATIENCE_SECONDS = 0.5  # between two looks at whether the owner is still there
 TAKEN = (errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY)  # a rename that another job was quicker to make
+UNLINKABLE = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK)  # another disk, or one without links
 GONE = (errno.ENOENT, errno.ESTALE)  # what a handle on a folder that was removed gives
 
 
@@ -64,17 +65,26 @@ class Claim:
                 self._discard()
 
     def publish(self, target: Path) -> None:
-        """Give the kept file its final name. Raises LostError, OSError."""
+        """Give the kept file its final name, too. Raises LostError, OSError.
+
+        It stays kept until `clear`: Snakemake deletes the outputs of a job that is killed, also when they are
+        another job's, whom this one waited for.
+        """
         target.parent.mkdir(parents=True, exist_ok=True)
-        with self._fenced():
+        with self._fenced(), contextlib.suppress(FileExistsError):
             try:
-                os.rename(KEPT, target, src_dir_fd=self.handle)
+                os.link(KEPT, target, src_dir_fd=self.handle)
             except OSError as error:
-                if error.errno != errno.EXDEV:
+                if error.errno not in UNLINKABLE:
                     raise
-                with replacing(target) as temporary:  # on another disk
+                with replacing(target) as temporary:
                     shutil.copyfile(self.kept, temporary)
                     self._check()
+
+    def end(self) -> None:
+        """Tell other machines at once that this job has ended; this one's kernel tells it anyway."""
+        with contextlib.suppress(OSError):
+            os.unlink(OWNER, dir_fd=self.handle)
 
     @contextmanager
     def _fenced(self) -> Iterator[None]:
@@ -115,8 +125,7 @@ class Claim:
 def held(work: Path, tell: Callable[[str], object]) -> Iterator[Claim]:
     """Claim a segment's work folder, waiting for as long as another job is at work in it.
 
-    When the block ends well the folder is removed; else what was kept stays for the next owner. `tell` hears
-    for whom this job waits.
+    What was kept stays for the next owner. `tell` hears for whom this job waits.
     """
     with ExitStack() as stack:
         claim = None
@@ -124,8 +133,17 @@ def held(work: Path, tell: Callable[[str], object]) -> Iterator[Claim]:
             work.mkdir(parents=True, exist_ok=True)
             claim = _take(work, _await_turn(work, tell), stack)
         _inherit(work, claim)
-        yield claim
-        _leave(work, claim)
+        try:
+            yield claim
+        finally:
+            claim.end()
+
+
+def clear(work: Path) -> None:
+    """Remove the work folder of a segment that is done, unless a job is at work in it."""
+    if work.exists() and not in_use(work):
+        with held(work, lambda _: None) as claim:
+            _leave(work, claim)
 
 
 def kept(work: Path) -> Path | None:
@@ -136,8 +154,8 @@ def kept(work: Path) -> Path | None:
 
 def in_use(work: Path) -> bool:
     """Whether a job may be at work in a segment's work folder."""
-    numbers = _numbers(work)
-    return bool(numbers) and not presence.released(work / str(numbers[-1]) / OWNER)
+    owners = [work / str(number) / OWNER for number in _numbers(work)]
+    return bool(owners) and owners[-1].exists() and not presence.released(owners[-1])
 
 
 def _await_turn(work: Path, tell: Callable[[str], object]) -> int:

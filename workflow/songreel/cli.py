@@ -94,13 +94,15 @@ def _draw(options: argparse.Namespace, target: Path) -> None:
 
 
 def _film(options: argparse.Namespace) -> None:
-    from songreel import film
+    from songreel import claims, film
 
     timeline = read_json(options.timeline)
     _check_planned_together(timeline, options)
     song = options.timeline.parent
     target = Paths(song.parent).film(song.name)
     film.join(timeline, options.clips, target, film.executable(options.ffmpeg))
+    for line in timeline["lines"]:
+        claims.clear(Paths(song.parent).work(line["segment"]))
     say(f"{target} is ready, {clock(timeline['lines'][-1]['end_seconds'])} long.", options.log)
 
 

@@ -92,11 +92,12 @@ class Watch:
         self._seen, self._since = self._read(), time.monotonic()
 
     def over(self) -> bool:
-        """Whether the writer has ended, or was not heard of for LEASE_SECONDS."""
+        """Whether the file is gone or its writer has ended, or was not heard of for LEASE_SECONDS."""
         read = self._read()
         if read != self._seen:
             self._seen, self._since = read, time.monotonic()
-        return released(self.path) or time.monotonic() - self._since > LEASE_SECONDS
+        gone = not self.path.exists()
+        return gone or released(self.path) or time.monotonic() - self._since > LEASE_SECONDS
 
     def _read(self) -> bytes:
         try:
