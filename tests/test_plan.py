@@ -23,6 +23,7 @@ from songreel.paths import Paths
 from songreel.plan import Plan
 
 Lines = Sequence[tuple[str, float]]  # texts and starts
+Rows = Sequence[tuple[Any, ...]]  # the same, some with a take
 
 FFMPEG = film.executable("")
 RATE = 30
@@ -57,9 +58,9 @@ def trusted_weights() -> Iterator[None]:
         yield
 
 
-def write_screenplay(path: Path, lines: Lines) -> Path:
+def write_screenplay(path: Path, lines: Rows) -> Path:
     with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows((text, repr(start)) for text, start in lines)
+        csv.writer(file).writerows((text, repr(start), *take) for text, start, *take in lines)
     return path
 
 
@@ -67,7 +68,7 @@ def config(screenplay: Path, **keys: Any) -> Config:
     return resolve({**SETTINGS, **keys, "screenplay": str(screenplay)})
 
 
-def planned(lines: Lines, **keys: Any) -> Plan:
+def planned(lines: Rows, **keys: Any) -> Plan:
     with tempfile.TemporaryDirectory() as folder:
         screenplay = write_screenplay(Path(folder) / "song.csv", lines)
         return plan.make(config(screenplay, **keys), Paths(Path(folder) / "results"))
@@ -335,6 +336,32 @@ def test_a_reused_line_is_rendered_as_far_as_its_longest_use() -> None:
 
 def test_the_first_take_of_a_line_is_the_same_whether_repeats_vary_or_not() -> None:
     assert segments(planned(SONG, repeats="reuse")) == segments(planned(SONG, repeats="vary"))
+
+
+@pytest.mark.parametrize("repeats", ["vary", "reuse"])
+def test_another_take_renders_that_line_alone(repeats: str) -> None:
+    before = planned(SONG, repeats=repeats)
+    after = planned([*SONG[:2], ("three", 8, 4), *SONG[3:]], repeats=repeats)
+    assert new(before, after) == (1, 2)
+    assert [after.segments[name]["take"] for name in segments(after)] == [0, 0, 4, 0, 0]
+
+
+def test_going_back_to_the_take_that_was_leaves_nothing_to_do() -> None:
+    assert planned(SONG) == planned([(text, start, "") for text, start in SONG])
+    assert planned(SONG) == planned([(text, start, 0) for text, start in SONG])
+
+
+@pytest.mark.parametrize(("repeats", "takes"), [("vary", [0, 1, 7, 3]), ("reuse", [0, 0, 7, 0])])
+def test_a_take_given_does_not_shift_the_others(repeats: str, takes: list[int]) -> None:
+    made = planned([("la", 0), ("la", 4), ("la", 8, 7), ("la", 12)], repeats=repeats)
+    assert [made.segments[name]["take"] for name in segments(made)] == takes
+
+
+def test_a_line_can_show_the_take_of_another() -> None:
+    made = planned([("la", 0), ("one", 4), ("la", 8, 0)])
+    la, one, again = segments(made)
+    assert la == again
+    assert set(made.segments) == {la, one}
 
 
 def test_a_line_too_short_to_be_shown_takes_no_take() -> None:
