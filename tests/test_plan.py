@@ -184,6 +184,11 @@ def test_a_longer_transition_renames_the_clips_that_blend() -> None:
     assert new(planned(SONG), planned(SONG, transition=0)) == (0, 4)
 
 
+def test_a_transition_shorter_than_half_a_frame_blends_nothing_and_draws_no_neighbour() -> None:
+    edited = [*SONG[:2], ("another", 8), *SONG[3:]]
+    assert new(planned(SONG, transition=0.01), planned(edited, transition=0.01)) == (1, 1)
+
+
 @pytest.mark.parametrize(("table", "name"), [("VQGANS", "vqgan"), ("PERCEPTORS", "clip")])
 def test_other_weights_of_the_same_name_rename_every_segment(
     table: str, name: str, monkeypatch: pytest.MonkeyPatch
@@ -295,7 +300,7 @@ def test_the_plan_adds_up(lengths: Any, transition: float, interpolation: str, p
     blends = round(transition * RATE)
     assert sum(entry["frames"] for entry in made.timeline["clips"]) == round(made_end(lengths) * RATE)
     for before, clip in zip([None, *documents(made)], documents(made), strict=False):
-        if before and transition:
+        if before and blends:
             assert clip["before"] == before["shown"]
             assert clip["blend_frames"] == min(blends, clip["shown"]["frames"])
         else:

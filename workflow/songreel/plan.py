@@ -181,8 +181,8 @@ def _clips(shots: Sequence[Shot], segments: Sequence[str], config: Config) -> li
     parts = [
         {"segment": segment, "frames": shot.frames} for segment, shot in zip(segments, shots, strict=True)
     ]
-    befores = [None, *parts] if config.transition else [None] * len(parts)
     transition = round(config.transition * config.frames_per_second)  # frames
+    befores = [None, *parts] if transition else [None] * len(parts)
     return [
         {
             **look,
