@@ -204,7 +204,7 @@ MISTAKES: dict[str, tuple[Prepare, list[str]]] = {
     "a binary file": (lyrics(b"\x7fELF\0\0"), ["song.csv row 1: found a NUL byte"]),
     "a bad time": (lyrics('"a",0\n"b",soon\n'), ["song.csv row 2: found the start 'soon'"]),
     "a missing quote": (lyrics('"a",0\n"b,1\n"c",2\n'), ["song.csv row 2: found "]),
-    "an extra column": (lyrics('"a",0\n"b",1,2\n'), ["song.csv row 2: found 3 columns"]),
+    "an extra column": (lyrics('"a",0\n"b",1,2,3\n'), ["song.csv row 2: found 4 columns"]),
     "an empty text": (lyrics('"a",0\n" ",1\n'), ["song.csv row 2: found an empty text"]),
     "an unknown key": (setting("iteration=3"), ["config key 'iteration' is unknown", "'iterations'"]),
     "an unknown preset": (setting("preset=drft"), ["config key 'preset' is 'drft'", "'draft'"]),

@@ -23,6 +23,7 @@ from songreel.paths import Paths
 from songreel.plan import Plan
 
 Lines = Sequence[tuple[str, float]]  # texts and starts
+Rows = Sequence[tuple[Any, ...]]  # the same, some with a take
 
 FFMPEG = film.executable("")
 RATE = 30
@@ -57,9 +58,9 @@ def trusted_weights() -> Iterator[None]:
         yield
 
 
-def write_screenplay(path: Path, lines: Lines) -> Path:
+def write_screenplay(path: Path, lines: Rows) -> Path:
     with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows((text, repr(start)) for text, start in lines)
+        csv.writer(file).writerows((text, repr(start), *take) for text, start, *take in lines)
     return path
 
 
@@ -67,7 +68,7 @@ def config(screenplay: Path, **keys: Any) -> Config:
     return resolve({**SETTINGS, **keys, "screenplay": str(screenplay)})
 
 
-def planned(lines: Lines, **keys: Any) -> Plan:
+def planned(lines: Rows, **keys: Any) -> Plan:
     with tempfile.TemporaryDirectory() as folder:
         screenplay = write_screenplay(Path(folder) / "song.csv", lines)
         return plan.make(config(screenplay, **keys), Paths(Path(folder) / "results"))
@@ -186,6 +187,11 @@ def test_a_longer_transition_renames_the_clips_that_blend() -> None:
     assert new(planned(SONG), planned(SONG, transition=0)) == (0, 4)
 
 
+def test_a_transition_shorter_than_half_a_frame_blends_nothing_and_draws_no_neighbour() -> None:
+    edited = [*SONG[:2], ("another", 8), *SONG[3:]]
+    assert new(planned(SONG, transition=0.01), planned(edited, transition=0.01)) == (1, 1)
+
+
 @pytest.mark.parametrize(("table", "name"), [("VQGANS", "vqgan"), ("PERCEPTORS", "clip")])
 def test_other_weights_of_the_same_name_rename_every_segment(
     table: str, name: str, monkeypatch: pytest.MonkeyPatch
@@ -297,7 +303,7 @@ def test_the_plan_adds_up(lengths: Any, transition: float, interpolation: str, p
     blends = round(transition * RATE)
     assert sum(entry["frames"] for entry in made.timeline["clips"]) == round(made_end(lengths) * RATE)
     for before, clip in zip([None, *documents(made)], documents(made), strict=False):
-        if before and transition:
+        if before and blends:
             assert clip["before"] == before["shown"]
             assert clip["blend_frames"] == min(blends, clip["shown"]["frames"])
         else:
@@ -338,6 +344,32 @@ def test_a_reused_line_is_rendered_as_far_as_its_longest_use() -> None:
 
 def test_the_first_take_of_a_line_is_the_same_whether_repeats_vary_or_not() -> None:
     assert segments(planned(SONG, repeats="reuse")) == segments(planned(SONG, repeats="vary"))
+
+
+@pytest.mark.parametrize("repeats", ["vary", "reuse"])
+def test_another_take_renders_that_line_alone(repeats: str) -> None:
+    before = planned(SONG, repeats=repeats)
+    after = planned([*SONG[:2], ("three", 8, 4), *SONG[3:]], repeats=repeats)
+    assert new(before, after) == (1, 2)
+    assert [after.segments[name]["take"] for name in segments(after)] == [0, 0, 4, 0, 0]
+
+
+def test_going_back_to_the_take_that_was_leaves_nothing_to_do() -> None:
+    assert planned(SONG) == planned([(text, start, "") for text, start in SONG])
+    assert planned(SONG) == planned([(text, start, 0) for text, start in SONG])
+
+
+@pytest.mark.parametrize(("repeats", "takes"), [("vary", [0, 1, 7, 3]), ("reuse", [0, 0, 7, 0])])
+def test_a_take_given_does_not_shift_the_others(repeats: str, takes: list[int]) -> None:
+    made = planned([("la", 0), ("la", 4), ("la", 8, 7), ("la", 12)], repeats=repeats)
+    assert [made.segments[name]["take"] for name in segments(made)] == takes
+
+
+def test_a_line_can_show_the_take_of_another() -> None:
+    made = planned([("la", 0), ("one", 4), ("la", 8, 0)])
+    la, one, again = segments(made)
+    assert la == again
+    assert set(made.segments) == {la, one}
 
 
 def test_a_line_too_short_to_be_shown_takes_no_take() -> None:

@@ -126,6 +126,37 @@ def test_a_time_is_seconds_or_a_clock_time(time: str, seconds: float, folder: Pa
     assert read(f'"a",{time}', folder)[0].start_seconds == seconds
 
 
+@pytest.mark.parametrize(
+    ("record", "take"),
+    [
+        ('"a",7', None),
+        ('"a",7,', None),
+        ('"a",7, ', None),
+        ('"a",7,""', None),
+        ('"a",7,0', 0),
+        ('"a",7,12', 12),
+        ("a , 7 , 12 ", 12),
+        ('"a","7","12"', 12),
+        ('"a",7,05', 5),
+        ('"a",7,999999', 999999),
+        (f'"a",7,{"0" * 5000}1', 1),
+        ('"a, b",1:07.5,3', 3),
+    ],
+)
+def test_a_third_column_is_the_take(record: str, take: int | None, folder: Path) -> None:
+    (line,) = read(record, folder)
+    assert line.take == take
+
+
+def test_rows_with_and_without_a_take_may_be_mixed(folder: Path) -> None:
+    lines = read('text,start,take\n"a",1,2\nb,2\n"c, d",3,\ne,4,0', folder)
+    assert lines == (Line("a", 1, 2, 2), Line("b", 2, 3), Line("c, d", 3, 4), Line("e", 4, 5, 0))
+
+
+def test_a_comma_in_a_start_makes_a_take(folder: Path) -> None:
+    assert read('"a",1,5', folder) == (Line("a", 1, 1, take=5),)
+
+
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
 def test_rows_are_those_of_the_file_with_any_newline(newline: str, folder: Path) -> None:
     rows = [
@@ -144,7 +175,15 @@ def test_rows_are_those_of_the_file_with_any_newline(newline: str, folder: Path)
 
 
 @pytest.mark.parametrize(
-    "header", ["text,start", "text,start_seconds", '"TEXT" , "Start"', "#\n\nText,Start"]
+    "header",
+    [
+        "text,start",
+        "text,start_seconds",
+        "text,start,take",
+        "text,start_seconds,take",
+        '"TEXT" , "Start"',
+        "#\n\nText,Start, Take",
+    ],
 )
 def test_a_header_may_come_first(header: str, folder: Path) -> None:
     assert [line.text for line in read(f"{header}\na,1", folder)] == ["a"]
@@ -195,13 +234,23 @@ BAD = {
     "typographic_quotes": ("\u201ca, b\u201d,1", 1, ["typographic quote \u201c", "straight", "straight"]),
     "german_quotes": ("\u201ea\u201c,1", 1, ["typographic quote \u201e", "straight", "straight"]),
     "french_quotes": ("\u00ab a \u00bb,1", 1, ["typographic quote \u00ab", "straight", "straight"]),
-    "an_extra_column": ('"a",1,2', 1, ["3 columns", "two", "delete the extra column"]),
-    "an_extra_empty_column": ('"a",1,', 1, ["3 columns", "two", "delete the extra column"]),
+    "an_extra_column": ('"a",1,2,3', 1, ["4 columns ('a,1,2,3')", "two", "three", "delete the extra"]),
+    "an_extra_empty_column": ('"a",1,,', 1, ["4 columns", "two", "three", "delete the extra"]),
+    "two_decimal_commas": ('"a",1,5,2', 1, ["4 columns", "three with a take", "decimals with a point"]),
     "an_unquoted_comma": ("a,1\nb, c,2", 2, ["3 columns ('b,c,2')", "two", "a text with commas in quotes"]),
-    "a_decimal_comma": ('"a",1,5', 1, ["3 columns", "two", "decimals with a point"]),
+    "unquoted_commas": ("a, b, c,2", 1, ["4 columns ('a,b,c,2')", "two", "a text with commas in quotes"]),
+    "an_unquoted_comma_and_a_number": ("a, 2,12.5", 1, ["the take '12.5'", "a text with commas in quotes"]),
+    "a_word_for_a_time_and_a_take": ('"a",soon,2', 1, ["no time in the second", "two", "correct the time"]),
+    "no_time_but_a_take": ('"a",,2', 1, ["no start after 'a'", '"text",start_seconds', "is sung"]),
+    "a_negative_start_and_a_take": ("a,-1,2", 1, ["the negative start '-1'", "0 or more", "correct"]),
+    "a_bad_time_and_a_take": ("a,1:60,2", 1, ["the start '1:60'", "below 60", "correct"]),
+    "an_empty_text_and_a_take": ('"",1,2', 1, ["an empty text", '"text",start_seconds', "delete the row"]),
+    "time_and_take_first": ('5,1,"a"', 1, ["the take 'a'", "a whole number", "correct"]),
     "time_first": ('5,"a"', 1, ["the time '5' first", '"text",start_seconds', "the text first"]),
+    "time_first_and_a_take": ('12,"a",1', 1, ["the time '12' first", '"text",start_seconds', "text first"]),
     "clock_time_first": ("1:05,a, b", 1, ["the time '1:05' first", '"text",start_seconds', "the text first"]),
     "a_late_header": ("a,1\ntext,start", 2, ["'start'", "seconds such as 12.5", "correct"]),
+    "a_late_header_with_a_take": ("a,1\ntext,start,take", 2, ["no time in the second", "two", "correct"]),
     "another_header": ("lyric,when", 1, ["'when'", "seconds such as 12.5", "correct"]),
     "falling": ("a,1\n\nb,3\nc,2.5", 4, ["the start 2.5 s", "after the 3.0 s of row 3", "sort"]),
     "equal": ("a,1\nb,1.0", 2, ["the start 1.0 s", "after the 1.0 s of row 1", "sort"]),
@@ -229,6 +278,9 @@ NOT_TIMES = [
 ]
 NOT_TIMES += ["\u0661\u0662", "\uff11", "\u00b2", "1 2", ".", ":", "1:5", "1:60", "1:99", "1:60:00", "1:2:03"]
 NOT_TIMES += ["1:02:60", "1:02:03:04", ":30", "1:", "1:-5", "1.5:00", "1\u00a0000", "1;5", "soon"]
+
+NOT_TAKES = ["1.5", "1.0", "-1", "+1", "x", "take 2", "1e3", "1_0", "0x1", "1 2", "1:00", "1000000"]
+NOT_TAKES += ["9" * 5000, "\u0661", "\uff11", "\u00b2", "\u22121", "#2"]
 
 EMPTY_TEXTS = {
     "nothing": '"",1',
@@ -262,6 +314,14 @@ def test_what_is_no_time_is_refused(time: str, folder: Path) -> None:
     assert f"{NAME} row 2: found the start " in told
     assert "expected seconds such as 12.5 or a clock time such as 1:02.5" in told
     assert "below 60 after a colon" in told
+
+
+@pytest.mark.parametrize("take", NOT_TAKES, ids=ascii)
+def test_what_is_no_take_is_refused(take: str, folder: Path) -> None:
+    told = message(f'"a",1\n"b",2,{take}', folder)
+    assert_one_sentence(told)
+    assert f"{NAME} row 2: found the take " in told
+    assert "expected a whole number from 0 to 999999 (plain digits); correct or delete it" in told
 
 
 @pytest.mark.parametrize("record", EMPTY_TEXTS.values(), ids=EMPTY_TEXTS)
@@ -344,12 +404,14 @@ def starts() -> st.SearchStrategy[list[float]]:
 def test_any_texts_and_rising_times_are_read_as_csv_wrote_them(
     folder: Path, times: list[float], data: st.DataObject, newline: str, all_quoted: bool, marked: bool
 ) -> None:
-    rows = [(data.draw(texts()), time) for time in times]
+    takes = st.just(()) | st.just(("",)) | st.tuples(st.integers(0, 999_999))
+    rows = [(data.draw(texts()), time, *data.draw(takes)) for time in times]
     file = io.StringIO(newline="")
     quoting: Literal[1, 2] = csv.QUOTE_ALL if all_quoted else csv.QUOTE_NONNUMERIC
     csv.writer(file, lineterminator=newline, quoting=quoting).writerows(rows)
     content = file.getvalue().encode("utf-8-sig" if marked else "utf-8")
-    assert [(line.text, line.start_seconds) for line in read(content, folder)] == rows
+    expected = [(text, time, take[0] if take and take[0] != "" else None) for text, time, *take in rows]
+    assert [(line.text, line.start_seconds, line.take) for line in read(content, folder)] == expected
 
 
 @settings(deadline=None)
@@ -364,4 +426,5 @@ def test_any_bytes_are_lines_or_a_user_error(folder: Path, content: bytes) -> No
     rows = [line.row for line in lines]
     assert lines and all(line.text.strip() == line.text != "" for line in lines)
     assert starts == sorted(set(starts)) and starts[0] >= 0
+    assert all(line.take is None or 0 <= line.take <= 999_999 for line in lines)
     assert rows == sorted(set(rows)) and rows[0] >= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import shutil
 import signal
@@ -19,10 +20,13 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+import torch
 
-from songreel import latents
+from songreel import cli, config, device, latents, plan
+from songreel.paths import Paths
 from tests import films
 from tests.conftest import REPOSITORY, TINY, Project, new_project
+from tests.edits import CHOICES, EDITS, Line, Oracle, Song
 from tests.films import Cue
 
 Lines = list[tuple[str, float]]
@@ -138,6 +142,82 @@ def test_nothing_trusts_times_or_metadata(rendered: Project, mishap: Callable[[P
     assert rendered.planned() == {}
     rendered.write([(A, 0), ("x", 2), (C, 4), (D, 6)])
     assert rendered.planned() == {"keyframes": 1, "clip": 2, "film": 1}
+
+
+# Edits one after the other
+
+FIRST = Song(
+    lines=tuple(Line(text, 20) for text, _ in LINES),
+    opening=0,
+    settings={key: values[0] for key, values in CHOICES.items()}
+    | {key: value for key, value in TINY.items() if key in CHOICES}
+    | {"width": 32, "height": 32},
+)
+Session = list[tuple[Callable[[Project], None], str, int, int]]
+
+
+def _lose_latents(project: Project) -> None:
+    shutil.rmtree(project.results.root / "latents")
+
+
+@pytest.mark.parametrize(
+    "session",
+    [
+        [(_touch, "shift", 13, 38), (_forget_metadata, "undo", 0, 0)],
+        [
+            (_forget_metadata, "leave out", 11, 36),
+            (_copy_anew, "write take", 23, 17),
+            (_touch, "change film", 16, 38),
+        ],
+        [(_lose_latents, "insert", 34, 19), (_forget_metadata, "undo", 0, 0)],
+    ],
+    ids=lambda session: ", ".join(edit for _, edit, *_ in session),
+)
+def test_after_every_edit_the_film_is_as_if_rendered_from_nothing(
+    rendered: Project, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Drawn by chance, and chosen for few jobs; test_edits.py has thousands, planned only."""
+    monkeypatch.setattr(device, "choose", lambda: torch.device("cpu"))
+    oracle, songs = Oracle(), [FIRST]
+    oracle.run(FIRST, oracle.jobs(FIRST))
+    for number, (mishap, edit, at, pick) in enumerate(session):
+        mishap(rendered)
+        if mishap is _lose_latents:
+            oracle.rendered.clear()
+        songs.append(songs[at % len(songs)] if edit == "undo" else EDITS[edit](songs[-1], at, pick))
+        jobs = oracle.jobs(songs[-1])
+        _rewrite(rendered, songs[-1])
+        assert rendered.rendered() == jobs.counts
+        oracle.run(songs[-1], jobs)
+        anew = _rendered_in_one_go(new_project(tmp_path / f"anew-{number}"), songs[-1])
+        frames = films.frames(rendered.film)
+        assert len(set(frames)) > 16
+        assert frames == films.frames(anew.film)
+
+
+def _rewrite(project: Project, song: Song) -> None:
+    """What an author does between two runs."""
+    settings = dict(song.settings)
+    project.configure(size=f"{settings.pop('width')}x{settings.pop('height')}", **settings)
+    project.screenplay.parent.mkdir(exist_ok=True)
+    project.screenplay.write_text(song.screenplay, encoding="utf-8")
+
+
+def _rendered_in_one_go(project: Project, song: Song) -> Project:
+    """The film without Snakemake: every command of the plan, in this process."""
+    _rewrite(project, song)
+    with contextlib.chdir(project.folder):
+        made, paths = plan.make(config.resolve(config.read(Path("config.yaml"))), Paths()), Paths()
+        plan.write(made, paths)
+        commands: list[list[Any]] = []
+        for segment, keyframes in made.needs.items():
+            commands.append(["keyframes", paths.segment_plan(segment), keyframes])
+        for name, clip in made.clips.items():
+            commands.append(["clip", paths.clip_plan(name), *plan.latents_of(clip, made.needs, paths)])
+        names = [entry["clip"] for entry in made.timeline["clips"]]
+        commands.append(["film", paths.timeline(made.song), *map(paths.clip, names)])
+        assert [cli.main([*map(str, command)]) for command in commands] == [0] * len(commands)
+    return project
 
 
 # Length is a prefix

@@ -64,10 +64,14 @@ onstart:
 
 
 def clip_latents(wildcards):
-    """The latents a clip is drawn from, already there or to be rendered."""
+    """The latents a clip is drawn from, already there or to be rendered; none for a clip that outlived them.
+
+    Else rendering them for another clip would draw this one again, for which the line before is rendered, and so on.
+    """
     clip = read_json(paths.clip_plan(wildcards.clip))
-    needs = plan.needs if plan else {}
-    return [ancient(str(path)) for path in planning.latents_of(clip, needs, paths)]
+    files = planning.latents_of(clip, plan.needs if plan else {}, paths)
+    outlived = paths.clip(wildcards.clip).exists() and not all(map(Path.exists, files))
+    return [] if outlived else [ancient(str(path)) for path in files]
 
 
 def film_clips(wildcards):

@@ -130,11 +130,12 @@ def _recipes(shots: Sequence[Shot], config: Config) -> Iterator[Document]:
     sung: Counter[str] = Counter()
     for shot in shots:
         text = shot.line.text
+        take = sung[text] if config.repeats == "vary" else 0
         yield {
             "recipe": RECIPE,
             "text": f"{text}, {config.style}" if config.style else text,
             "seed": config.seed,
-            "take": sung[text] if config.repeats == "vary" else 0,
+            "take": take if shot.line.take is None else shot.line.take,
             "model": {"name": model.name, "sha256": model.sha256},
             "perceptors": [{"name": clip.name, "sha256": clip.sha256} for clip in perceptors],
             "size": [config.width, config.height],
@@ -172,8 +173,8 @@ def _clips(shots: Sequence[Shot], segments: Sequence[str], config: Config) -> li
     parts = [
         {"segment": segment, "frames": shot.frames} for segment, shot in zip(segments, shots, strict=True)
     ]
-    befores = [None, *parts] if config.transition else [None] * len(parts)
     transition = round(config.transition * config.frames_per_second)  # frames
+    befores = [None, *parts] if transition else [None] * len(parts)
     return [
         {
             **look,

@@ -1,4 +1,4 @@
-"""Reads a screenplay: a CSV file of lyric lines, each a text and its start in the song.
+"""Reads a screenplay: a CSV file of lyric lines, each a text, its start in the song and perhaps a take.
 
 Why not the csv module: it refuses a space between a closing quote and the comma, limits a field to 128 KiB,
 and where a quote is missing it tells neither the row that opened it nor what follows it.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from songreel.errors import UserError
 
-_HEADERS = {("text", "start"), ("text", "start_seconds")}
+_HEADERS = {("text", start, *take) for start in ("start", "start_seconds") for take in ((), ("take",))}
 _SHOWN_LENGTH = 40  # characters of the file's text that a message repeats
 
 _NEWLINE = re.compile(r"\r\n|\r|\n")
@@ -28,6 +28,7 @@ _REST_OF_ROW = re.compile(r"[^\r\n]*+")
 # [0-9] and not \d, which takes the digits of every script; float() alone would take nan, 1_000 and them too.
 _DECIMAL = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 _CLOCK = re.compile(r"(?:([0-9]{1,9}):(?=[0-9]{2}:))?([0-9]{1,9}):([0-9]{2}(?:\.[0-9]*)?)")
+_TAKE = re.compile(r"0*([0-9]{1,6})")
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _TYPOGRAPHIC_QUOTES = tuple("\u201c\u201d\u201e\u201f\u00ab\u00bb")
@@ -39,7 +40,9 @@ _INVISIBLE = re.compile(
 )
 
 _ROW_EXPECTED = 'a row "text",start_seconds'
+_COLUMNS_EXPECTED = f"two as in {_ROW_EXPECTED} or three with a take"
 _TIME_EXPECTED = "seconds such as 12.5 or a clock time such as 1:02.5 (plain digits, below 60 after a colon)"
+_TAKE_EXPECTED = "a whole number from 0 to 999999 (plain digits)"
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Line:
     text: str  # never empty; newlines inside are kept as written, whitespace at the ends is not
     start_seconds: float  # in the song; 0 or more, finite
     row: int  # where the record starts in the file, counted from 1
+    take: int | None = None  # which rendering of the text, from 0; None leaves it to the plan
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ def read(path: Path) -> tuple[Line, ...]:
     """The lines of a screenplay, at least one, by strictly rising start.
 
     Raises:
-        UserError: the file cannot be read, is not UTF-8 text, or a row is not a text and a rising start.
+        UserError: the file cannot be read, is not UTF-8 text, or has a row without a text and a rising start.
     """
     lines: list[Line] = []
     for number, record in enumerate(_records(_decode(_read_bytes(path), path), path)):
@@ -206,33 +210,43 @@ def _is_header(fields: tuple[str, ...]) -> bool:
 
 
 def _line(record: _Record) -> Line:
-    _check_columns(record.fields, record.place)
-    text, time = record.fields
+    fields, place = record.fields, record.place
+    _check_columns(fields, place)
+    text, time, *take = fields
     if not any(_is_visible(character) for character in text):
-        raise record.place.error("an empty text", _ROW_EXPECTED, "write a text or delete the row")
+        raise place.error("an empty text", _ROW_EXPECTED, "write a text or delete the row")
     if not time:
-        raise record.place.error(
-            f"no start after {_shown(text)}", _ROW_EXPECTED, "write when the line is sung"
-        )
-    return Line(text, _start_seconds(time, record.place), record.place.row)
+        raise place.error(f"no start after {_shown(text)}", _ROW_EXPECTED, "write when the line is sung")
+    return Line(text, _start_seconds(time, place), place.row, _take("".join(take), place))
 
 
 def _check_columns(fields: tuple[str, ...], place: _Place) -> None:
-    first, last = fields[0], fields[-1]
+    first, second = (*fields, "")[:2]
     if len(fields) == 1:
         raise place.error(
             f"no comma after {_shown(first)}", _ROW_EXPECTED, "write a comma between the text and its start"
         )
-    if _seconds(first) is not None and any(map(str.isalpha, last)):
+    if _seconds(first) is not None and _has_letters(second):
         raise place.error(
             f"the time {_shown(first)} first", _ROW_EXPECTED, "write the text first, then its start"
         )
-    if len(fields) > 2:
+    columns = f"{len(fields)} columns ({_shown(','.join(fields))})"
+    if len(fields) > 3:
         raise place.error(
-            f"{len(fields)} columns ({_shown(','.join(fields))})",
-            f"two as in {_ROW_EXPECTED}",
-            "put a text with commas in quotes, write decimals with a point, or delete the extra column",
+            columns,
+            _COLUMNS_EXPECTED,
+            "put a text with commas in quotes, write decimals with a point, or delete the extra columns",
         )
+    if len(fields) == 3 and _has_letters(second):
+        raise place.error(
+            f"{columns} and no time in the second",
+            _COLUMNS_EXPECTED,
+            "put a text with commas in quotes, or correct the time",
+        )
+
+
+def _has_letters(field: str) -> bool:
+    return any(map(str.isalpha, field))
 
 
 def _is_visible(character: str) -> bool:
@@ -261,6 +275,18 @@ def _seconds(time: str) -> float | None:
     if seconds >= 60 or (clock[1] and minutes >= 60):
         return None
     return float(hours * 3600 + minutes * 60 + seconds)
+
+
+def _take(take: str, place: _Place) -> int | None:
+    if not take:
+        return None
+    if number := _TAKE.fullmatch(take):
+        return int(number[1])
+    raise place.error(
+        f"the take {_shown(take)}",
+        _TAKE_EXPECTED,
+        "correct or delete it, and put a text with commas in quotes",
+    )
 
 
 def _check_rises(before: Line, line: Line, place: _Place) -> None:
