@@ -17,7 +17,7 @@ import psutil
 from tests.conftest import Project, environment
 
 IMPORTING, SAMPLING, DRAWING, JOINING = "importing", "sampling", "drawing", "joining"
-INTERVAL = 0.02  # seconds between two looks
+INTERVAL = 0.2  # seconds between two looks
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Job:
         return [self.process]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Call:
     """A call of snakemake in a process group of its own, in which its jobs stay when it is killed."""
 
@@ -58,12 +58,9 @@ class Call:
             )
         return cls(process, output, texts)
 
-    def ends(self, seconds: float) -> bool:
-        """Whether snakemake ends by itself within some seconds."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(seconds)
-            return True
-        return False
+    def ended(self) -> bool:
+        """Whether snakemake itself has ended."""
+        return self.process.poll() is not None
 
     def members(self) -> list[psutil.Process]:
         """The processes of the group that live, snakemake among them."""
@@ -127,9 +124,10 @@ def happens(condition: Callable[[], bool], seconds: float) -> bool:
     """Whether something comes about within some seconds."""
     deadline = time.monotonic() + seconds
     while not condition():
-        if time.monotonic() > deadline:
+        left = deadline - time.monotonic()
+        if left <= 0:
             return False
-        time.sleep(INTERVAL)
+        time.sleep(min(left, INTERVAL))
     return True
 
 

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -87,12 +87,12 @@ class Round:
     undisturbed: Undisturbed
     folder: Path
     calls: list[Call] = field(default_factory=list)
-    held: list[Counter[str]] = field(default_factory=list)  # keyframes at each call's start, by segment
     kills: list[Kill] = field(default_factory=list)
     late: int = 0  # kills that the rendering was quicker than
     seconds: float = 0
-    lost: int = 0  # keyframes that were on disk when snakemake was called and that its jobs rendered again
+    lost: int = 0  # keyframes that were on disk before a job began and that it rendered again
     leftovers: int = 0  # temporary files that nobody was left to remove
+    identical: bool | None = None  # with the undisturbed film; None when it did not come to that
     wrong: str = ""  # the promise that was not kept
 
     def __post_init__(self) -> None:
@@ -100,6 +100,7 @@ class Round:
         self.project = _project(self.folder / "project")
         self.texts = self.undisturbed.texts
         self.saved: Counter[str] = Counter()  # the most keyframes seen on disk, by segment
+        self.begun: Counter[Call] = Counter()  # how many of its segments have been looked at
 
     def play(self) -> Round:
         """Render and kill, and render to the end."""
@@ -120,7 +121,7 @@ class Round:
 
     def _disturb(self, blow: Blow, seconds: float) -> None:
         call = self._call()
-        if call.ends(seconds):
+        if self._comes(call.ended, seconds):
             self.late += 1
             self._expect(call, 0)
             return
@@ -131,27 +132,43 @@ class Round:
 
     def _finish(self) -> None:
         self._expect(self._call(), 0)
-        if not happens(lambda: not any(call.members() for call in self.calls), PATIENCE):
+        if not self._comes(lambda: not any(call.members() for call in self.calls), PATIENCE):
             raise BrokenPromiseError("a job that outlived its snakemake does not end")
 
     def _call(self) -> Call:
-        self._look()
-        self.held.append(self.saved.copy())
         output = self.folder / f"snakemake-{len(self.calls) + 1}.txt"
         self.calls.append(Call.start(self.project, output, self.texts))
         return self.calls[-1]
 
-    def _look(self) -> None:
-        """See how many keyframes are on disk; they shall never become fewer."""
-        self.saved |= Counter({segment: saved(self.project.results, segment) for segment in self.texts})
-
     def _expect(self, call: Call, *statuses: int) -> None:
-        if not call.ends(PATIENCE):
+        if not self._comes(call.ended, PATIENCE):
             raise BrokenPromiseError(f"snakemake does not end; see {call.output}")
         if call.process.returncode not in statuses:
             raise BrokenPromiseError(
                 f"snakemake ended with status {call.process.returncode}; see {call.output}"
             )
+
+    def _comes(self, event: Callable[[], bool], seconds: float) -> bool:
+        """Whether something comes about within some seconds, which are spent looking at the keyframes."""
+
+        def look() -> bool:
+            self._look()
+            return event()
+
+        return happens(look, seconds)
+
+    def _look(self) -> None:
+        """See what jobs went on from since the last look, and then how many keyframes are on disk now.
+
+        While a job holds a segment nobody else makes it longer: it has all that was there at the last look.
+        """
+        for call in self.calls:
+            for segment, keyframes in call.begun()[self.begun[call] :]:
+                self.lost += max(0, self.saved[segment] - keyframes)
+                self.begun[call] += 1
+        self.saved |= Counter({segment: saved(self.project.results, segment) for segment in self.texts})
+        if self.lost:
+            raise BrokenPromiseError(f"{self.lost} finished keyframes are rendered again")
 
     def _strike(self, blow: Blow, call: Call) -> None:
         """Kill what was drawn, and see it dead. Where no job runs, snakemake is killed instead of one."""
@@ -173,12 +190,10 @@ class Round:
             call.kill_all()
 
     def _compare(self) -> None:
-        for held, call in zip(self.held, self.calls, strict=True):
-            self.lost += sum(max(0, held[segment] - first) for segment, first in call.begun())
-        if self.lost:
-            raise BrokenPromiseError(f"{self.lost} finished keyframes were rendered again")
         ours, theirs = contents(self.project), contents(self.undisturbed.project)
-        if differing := sorted(name for name in ours | theirs if ours.get(name) != theirs.get(name)):
+        differing = sorted(name for name in ours | theirs if ours.get(name) != theirs.get(name))
+        self.identical = not differing
+        if differing:
             raise BrokenPromiseError(f"other than undisturbed: {', '.join(differing)}")
 
 
@@ -248,10 +263,11 @@ def rounds(count: int, seed: int, undisturbed: Undisturbed, folder: Path) -> Ite
 
 def line(played: Round) -> str:
     """What a round was like."""
-    kills = "; ".join(f"{kill.kind} while {kill.doing}" for kill in played.kills) or "nothing killed"
+    kills = [f"{kill.kind} while {kill.doing}" for kill in played.kills] + ["too late"] * played.late
+    identical = {True: "yes", False: "no", None: "not compared"}[played.identical]
     return (
-        f"seed {played.seed}: {kills}; {played.late} too late; {played.seconds:.0f} s; lost {played.lost};"
-        f" identical {'no: ' + played.wrong if played.wrong else 'yes'}"
+        f"seed {played.seed}: {'; '.join(kills)}: {played.seconds:.0f} s, lost {played.lost},"
+        f" {played.leftovers} left over, identical {identical}"
     )
 
 
@@ -265,7 +281,7 @@ def summary(played: Sequence[Round]) -> str:
         "calls of snakemake": sum(len(each.calls) for each in played),
         "finished keyframes rendered again": sum(each.lost for each in played),
         "unfinished keyframes rendered again, at most": sum(kill.unfinished for kill in kills),
-        "films, clips or latents that differ": sum(bool(each.wrong) for each in played),
+        "rounds with the same film, clips and latents": sum(each.identical is True for each in played),
         "temporary files left over": sum(each.leftovers for each in played),
     }
     return f"{_kills_table(kills)}\n\n{_table(['in all', ''], figures.items())}"
@@ -297,7 +313,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         played.append(each)
     print(f"\n{summary(played)}")
     if played[-1].wrong:
-        print(f"\nSee {played[-1].folder}; the same again: --seed {played[-1].seed}", file=sys.stderr)
+        last = played[-1]
+        print(f"\n{last.wrong}; see {last.folder}; the same again: --seed {last.seed}", file=sys.stderr)
         return 1
     shutil.rmtree(folder)
     return 0
