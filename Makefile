@@ -2,9 +2,10 @@
 
 PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
+ROUNDS ?= 10
 BIN := .venv/bin
 
-.PHONY: film test check clean
+.PHONY: film test check soak clean
 
 film: .venv/film.installed
 	$(BIN)/snakemake --cores $(CORES)
@@ -18,6 +19,9 @@ check: .venv/test.installed
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
+
+soak: .venv/test.installed
+	$(BIN)/python -m tests.soak $(ROUNDS)
 
 .venv/film.installed: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .

@@ -78,6 +78,15 @@ class Project:
         self.screenplay.parent.mkdir(parents=True, exist_ok=True)
         self.screenplay.write_text("".join(rows), encoding="utf-8")
 
+    def snakemake(self, *arguments: str, config: Settings | None = None) -> list[str | Path]:
+        """The command that renders the film, with `config` on top of what config.yaml says."""
+        over = ("--config", *(f"{key}={value}" for key, value in config.items())) if config else ()
+        return [
+            *(sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile"),
+            *("--directory", self.folder, "--workflow-profile", REPOSITORY / "profiles/default"),
+            *("--cores", "2", *over, *arguments),
+        ]
+
     def run(self, *arguments: str, config: Settings | None = None) -> Run:
         """Run snakemake, with `config` on top of what config.yaml says."""
         process = self.start(config, *arguments)
@@ -87,14 +96,9 @@ class Project:
 
     def start(self, config: Settings | None = None, *arguments: str) -> subprocess.Popen[str]:
         """Start snakemake; its output, errors included, can be read from the process."""
-        over = ("--config", *(f"{key}={value}" for key, value in config.items())) if config else ()
         return subprocess.Popen(
-            [
-                *(sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile"),
-                *("--directory", self.folder, "--workflow-profile", REPOSITORY / "profiles/default"),
-                *("--cores", "2", *over, *arguments),
-            ],
-            env=_environment(),
+            self.snakemake(*arguments, config=config),
+            env=environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
@@ -117,7 +121,7 @@ class Project:
         return subprocess.Popen(
             [sys.executable, "-m", "songreel", *arguments],
             cwd=self.folder,
-            env={**_environment(), "PYTHONPATH": str(REPOSITORY / "workflow")},
+            env={**environment(), "PYTHONPATH": str(REPOSITORY / "workflow")},
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -156,7 +160,7 @@ class Project:
         return [line["segment"] for line in self.timeline["lines"]]
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Nobody's Snakemake settings, and no GPU: only on a CPU are two renderings the same to the byte."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("SNAKEMAKE_")}
     return {**kept, "CUDA_VISIBLE_DEVICES": ""}
