@@ -217,7 +217,7 @@ def test_a_full_disk_costs_nothing_that_was_kept(work: Path) -> None:
         claim.keep(full)
     assert raised.value.filename == str(work / "1/kept.zarr.zip")
     assert (work / "1/kept.zarr.zip").read_text() == "one"
-    assert files(work) == ["1", "1/kept.zarr.zip"]
+    assert files(work) == ["1", "1/kept.zarr.zip", "1/owner.json"]
 
 
 def test_what_was_published_first_stays(work: Path, tmp_path: Path) -> None:

@@ -81,11 +81,6 @@ class Claim:
                     shutil.copyfile(self.kept, temporary)
                     self._check()
 
-    def end(self) -> None:
-        """Tell other machines at once that this job has ended; this one's kernel tells it anyway."""
-        with contextlib.suppress(OSError):
-            os.unlink(OWNER, dir_fd=self.handle)
-
     @contextmanager
     def _fenced(self) -> Iterator[None]:
         try:
@@ -133,10 +128,7 @@ def held(work: Path, tell: Callable[[str], object]) -> Iterator[Claim]:
             work.mkdir(parents=True, exist_ok=True)
             claim = _take(work, _await_turn(work, tell), stack)
         _inherit(work, claim)
-        try:
-            yield claim
-        finally:
-            claim.end()
+        yield claim
 
 
 def clear(work: Path) -> None:
@@ -155,7 +147,7 @@ def kept(work: Path) -> Path | None:
 def in_use(work: Path) -> bool:
     """Whether a job may be at work in a segment's work folder."""
     owners = [work / str(number) / OWNER for number in _numbers(work)]
-    return bool(owners) and owners[-1].exists() and not presence.released(owners[-1])
+    return bool(owners) and not presence.released(owners[-1])
 
 
 def _await_turn(work: Path, tell: Callable[[str], object]) -> int:

@@ -22,6 +22,7 @@ from songreel.files import Document
 BEAT_SECONDS = 3.0
 LEASE_SECONDS = 30.0  # without a beat, until the writer is given up
 DIGITS = 12  # of the beat, which stands before the rest and is counted up in place
+ENDED = b"ended".ljust(DIGITS)  # instead of the beat
 
 
 @contextmanager
@@ -44,6 +45,8 @@ def shown(path: Path, facts: Document) -> Iterator[None]:
         ended.set()
         if beating.ident:
             beating.join()
+        with contextlib.suppress(OSError):
+            os.pwrite(descriptor, ENDED, 0)  # for other machines: this one's kernel tells it anyway
         os.close(descriptor)
 
 
@@ -66,7 +69,12 @@ def told(path: Path) -> Document | None:
 
 
 def released(path: Path) -> bool:
-    """Whether the kernel knows that the writer has ended. False says nothing of other machines' writers."""
+    """Whether the writer has said, or the kernel knows, that it has ended.
+
+    False says nothing of a writer on another machine, which may have been killed.
+    """
+    if not path.exists() or _beat_of(path) == ENDED:
+        return True
     found = told(path)
     if found is None or found.get("machine") != machine():
         return False
@@ -89,22 +97,22 @@ class Watch:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._seen, self._since = self._read(), time.monotonic()
+        self._seen, self._since = _beat_of(path), time.monotonic()
 
     def over(self) -> bool:
-        """Whether the file is gone or its writer has ended, or was not heard of for LEASE_SECONDS."""
-        read = self._read()
+        """Whether the writer has ended, or was not heard of for LEASE_SECONDS."""
+        read = _beat_of(self.path)
         if read != self._seen:
             self._seen, self._since = read, time.monotonic()
-        gone = not self.path.exists()
-        return gone or released(self.path) or time.monotonic() - self._since > LEASE_SECONDS
+        return released(self.path) or time.monotonic() - self._since > LEASE_SECONDS
 
-    def _read(self) -> bytes:
-        try:
-            with self.path.open("rb") as file:
-                return file.read(DIGITS)
-        except OSError:
-            return b""
+
+def _beat_of(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(DIGITS)
+    except OSError:
+        return b""
 
 
 def machine() -> str:
