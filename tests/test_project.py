@@ -24,7 +24,7 @@ def _pyproject() -> dict[str, Any]:
 def test_the_conda_environment_has_the_versions_of_pyproject() -> None:
     environment = yaml.safe_load((ROOT / "envs" / "songreel.yaml").read_text(encoding="utf-8"))
     packages = environment["dependencies"][-1]["pip"]
-    workflow_only = ("snakemake", "psutil")
+    workflow_only = ("snakemake",)
     wanted = [entry for entry in _pyproject()["dependencies"] if not entry.startswith(workflow_only)]
     assert packages == wanted
 
