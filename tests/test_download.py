@@ -23,9 +23,10 @@ from typing import Any, BinaryIO, TextIO, cast
 import platformdirs
 import pytest
 
-from songreel import download
+from songreel import digests, download
 from songreel.catalogue import Remote
-from songreel.download import cache_folder, fetch
+from songreel.digests import cache_folder
+from songreel.download import fetch
 from songreel.errors import UserError, sentence
 from tests import server
 from tests.conftest import REPOSITORY
@@ -114,13 +115,13 @@ def test_a_file_is_hashed_once_and_again_when_it_was_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashed: list[Path] = []
-    real = download._hash
+    real = digests.digest
 
-    def counted(path: Path, size: int, tell: download.Tell) -> str:
+    def counted(path: Path, size: int, tell: digests.Tell) -> str:
         hashed.append(path)
         return real(path, size, tell)
 
-    monkeypatch.setattr(download, "_hash", counted)
+    monkeypatch.setattr(digests, "digest", counted)
     target = tmp_path / NAME
     target.write_bytes(CONTENT)
     for _ in range(3):
@@ -165,7 +166,7 @@ def test_a_cache_that_cannot_be_written_can_be_read(tmp_path: Path, monkeypatch:
         raise PermissionError(errno.EACCES, "Permission denied")
 
     (tmp_path / NAME).write_bytes(CONTENT)
-    monkeypatch.setattr(download, "write_json_if_changed", refuse)
+    monkeypatch.setattr(digests, "write_json_if_changed", refuse)
     fetch(elsewhere(), tmp_path, lambda _: None)
     assert names(tmp_path) == [NAME]
 

@@ -8,41 +8,36 @@ hash to, so that gigabytes are read once, and what to expect of a file whose pub
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import ipaddress
 import os
 import platform
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
-import platformdirs
 import requests
 from requests.exceptions import RequestException
 from urllib3.exceptions import HTTPError
 
+from songreel import digests
 from songreel.catalogue import Remote
+from songreel.digests import Tell, is_page, megabytes
 from songreel.errors import UserError
-from songreel.files import Document, read_json, write_json_if_changed
+from songreel.files import write_json_if_changed
 from songreel.progress import EVERY, clock
-
-FOLDER = "SONGREEL_WEIGHTS"  # environment variable that names the cache
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0  # without a byte
 PAUSE_SECONDS = 1.0  # before a connection that broke is made again
 TRIES = 3  # in a row that bring no byte more, until an address is given up
 CHUNK = 1 << 15  # bytes
-LARGE = 100_000_000  # bytes that take a while to hash
 
 WHOLE, PART, NO_SUCH_PART, BUSY, BROKEN = 200, 206, 416, 429, 500  # HTTP statuses, the last and all above it
-
-Tell = Callable[[str], object]
 
 
 class _BrokenError(Exception):
@@ -55,12 +50,6 @@ class _UnreachableError(_BrokenError):
 
 class _UselessError(Exception):
     """An address does not give the file, and why."""
-
-
-def cache_folder() -> Path:
-    """Where weights are kept: $SONGREEL_WEIGHTS, or a folder in the user's cache."""
-    named = os.environ.get(FOLDER)
-    return Path(named).expanduser() if named else platformdirs.user_cache_path("songreel") / "weights"
 
 
 def fetch(remote: Remote, folder: Path, tell: Tell) -> Path:
@@ -76,90 +65,13 @@ def fetch(remote: Remote, folder: Path, tell: Tell) -> Path:
         with _alone(target, tell):
             if not _there(target):
                 _Download(remote, target, tell).run()
-    _check(remote, target, tell)
+    digests.check(remote, target, tell)
     return target
 
 
 def _there(target: Path) -> bool:
     """Whether a user's file has that name; a link to a disk that is not mounted is one too."""
     return target.exists() or target.is_symlink()
-
-
-# What a file must hash to
-
-
-def _check(remote: Remote, target: Path, tell: Tell) -> None:
-    """Raise UserError unless the file is the published one, or the one first trusted in its place."""
-    expected, stat = _expected(remote, target), target.stat()
-    found = _remembered(target, stat) or _hash(target, stat.st_size, tell)
-    if expected is None:
-        _trust(target, found, tell)
-    elif found != expected:
-        since = "" if remote.sha256 else ", as it had when it was first used"
-        raise UserError(
-            f"{target}: found sha256 {found}, expected {expected}{since}; move the file away, and the next"
-            f" run downloads the right one."
-        )
-    _remember(target, stat, found)
-
-
-def _expected(remote: Remote, target: Path) -> str | None:
-    """The sha256 stated by the publisher, or else that of the content first trusted, if any."""
-    if remote.sha256:
-        return remote.sha256
-    path = _record(target)
-    found = _read(path).get("sha256")
-    if found is None and path.exists():
-        raise UserError(
-            f"{path}: found a damaged file, expected the sha256 of {target.name}; remove it to trust the"
-            f" {target.name} that is found next."
-        )
-    return found
-
-
-def _trust(target: Path, found: str, tell: Tell) -> None:
-    with target.open("rb") as file:
-        content = file.read(CHUNK)
-    if not content or _is_page(content):
-        raise UserError(
-            f"{target}: found {'a web page' if content else 'an empty file'}, expected weights; move the file"
-            f" away, and the next run downloads them."
-        )
-    name = target.name.removesuffix(".part")
-    tell(f"{name}: nobody states its sha256; {found} was found and is expected from now on.")
-
-
-def _remembered(target: Path, stat: os.stat_result) -> str | None:
-    """What the file was found to hash to, if it was not changed since."""
-    record = _read(_record(target))
-    same = record.get("size") == stat.st_size and record.get("mtime_ns") == stat.st_mtime_ns
-    return record.get("sha256") if same else None
-
-
-def _remember(target: Path, stat: os.stat_result, sha256: str) -> None:
-    facts = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": sha256}
-    with suppress(OSError):  # a cache that others keep and that cannot be written is hashed each time
-        write_json_if_changed(_record(target), facts)
-
-
-def _record(target: Path) -> Path:
-    return target.with_name(f"{target.name}.sha256")
-
-
-def _read(path: Path) -> Document:
-    """What a small file beside a file says; nothing when it is not there or damaged."""
-    with suppress(UserError, OSError):
-        found = read_json(path)
-        if isinstance(found, dict):
-            return found
-    return {}
-
-
-def _hash(path: Path, size: int, tell: Tell) -> str:
-    if size >= LARGE:
-        tell(f"{path.name.removesuffix('.part')}: checking the sha256 of {_megabytes(size)}.")
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 # One process at a time
@@ -195,7 +107,7 @@ class _Download:
 
     def __init__(self, remote: Remote, target: Path, tell: Tell) -> None:
         self.remote, self.target, self.tell = remote, target, tell
-        self.expected = _expected(remote, target)
+        self.expected = digests.expected(remote, target)
         self.part = target.with_name(f"{target.name}.part")
         self.source = target.with_name(f"{target.name}.part.json")  # which address the part was begun from
         self.mended = self.part.exists()  # whether the part may be put together from several answers
@@ -264,7 +176,7 @@ class _Download:
     def _usable(self, url: str) -> int:
         """From which byte to go on: what a sha256 will prove, or what came from the same address."""
         size, limit = self._size(), self._total(url)
-        proven = self.expected or _read(self.source).get("url") == url
+        proven = self.expected or digests.told(self.source).get("url") == url
         if size and (not proven or (limit is not None and size > limit)):
             self._discard()
             return 0
@@ -272,7 +184,7 @@ class _Download:
 
     def _total(self, url: str) -> int | None:
         """The size of the whole file, if it is stated or the address has told it before."""
-        begun = _read(self.source)
+        begun = digests.told(self.source)
         told = begun.get("total") if begun.get("url") == url else None
         return self.remote.bytes or told
 
@@ -286,7 +198,7 @@ class _Download:
         headers = {"Accept-Encoding": "identity"}
         if start:
             headers["Range"] = f"bytes={start}-"
-            begun = _read(self.source)
+            begun = digests.told(self.source)
             if begun.get("url") == url and begun.get("validator"):
                 headers["If-Range"] = begun["validator"]
         return self.session.ask(url, headers)
@@ -326,7 +238,7 @@ class _Download:
         if not first:
             raise _UselessError("found an empty file, expected weights")
         named = response.headers.get("Content-Type", "").startswith("text/html")
-        if _is_page(first) or (named and not self.expected):
+        if is_page(first) or (named and not self.expected):
             raise _UselessError("found a web page, expected weights")
         self._discard()
         write_json_if_changed(self.source, {"url": url, "validator": _validator(response), "total": total})
@@ -336,13 +248,13 @@ class _Download:
         missing, free = (total or 0) - self._size(), shutil.disk_usage(folder).free
         if missing > free:
             raise UserError(
-                f"{folder}: found {_megabytes(free)} free, expected {_megabytes(missing)} for"
+                f"{folder}: found {megabytes(free)} free, expected {megabytes(missing)} for"
                 f" {self.remote.name}; free some space, or name a folder on another disk in the environment"
-                f" variable {FOLDER}."
+                f" variable {digests.FOLDER}."
             )
 
     def _hash(self) -> str:
-        return _hash(self.part, self._size(), self.tell)
+        return digests.digest(self.part, self._size(), self.tell)
 
     def _size(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0
@@ -355,13 +267,13 @@ class _Download:
     def _keep(self, found: str) -> None:
         """Give the part the file's name, safe from a power cut."""
         if self.expected is None:
-            _trust(self.part, found, self.tell)
+            digests.trust(self.part, found, self.tell)
         with _naming(self.part), self.part.open("rb") as file:
             os.fsync(file.fileno())
-        _remember(self.target, self.part.stat(), found)
+        digests.remember(digests.record(self.target), self.part.stat(), found)
         self.part.replace(self.target)
         self.source.unlink(missing_ok=True)
-        self.tell(f"{self.remote.name}: all {_megabytes(self.target.stat().st_size)} are there.")
+        self.tell(f"{self.remote.name}: all {megabytes(self.target.stat().st_size)} are there.")
 
     def _unavailable(self, failures: list[str]) -> str:
         size = f"{self.remote.bytes} bytes" if self.remote.bytes else "of unknown size"
@@ -409,9 +321,9 @@ class _Progress:
 
     def begin(self, host: str) -> None:
         """The first bytes are there."""
-        whole = _megabytes(self.total) if self.total else "an unknown size"
+        whole = megabytes(self.total) if self.total else "an unknown size"
         self.tell(
-            f"{self.name}: going on after {_megabytes(self.start)} of {whole}, from {host}."
+            f"{self.name}: going on after {megabytes(self.start)} of {whole}, from {host}."
             if self.start
             else f"{self.name}: downloading {whole} from {host}."
         )
@@ -428,9 +340,9 @@ class _Progress:
     def _state(self) -> str:
         speed = max(self.done - self.start, 1) / max(self.told - self.started, 1e-9)
         if self.total is None:
-            return f"{_megabytes(self.done)}, {speed / 1e6:.1f} MB/s"
+            return f"{megabytes(self.done)}, {speed / 1e6:.1f} MB/s"
         left = clock((self.total - self.done) / speed)
-        return f"{self.done / 1e6:.0f} of {_megabytes(self.total)}, {speed / 1e6:.1f} MB/s, {left} left"
+        return f"{self.done / 1e6:.0f} of {megabytes(self.total)}, {speed / 1e6:.1f} MB/s, {left} left"
 
 
 def _chunks(response: requests.Response) -> Iterator[bytes]:
@@ -476,10 +388,6 @@ def _is_this_machine(host: str) -> bool:
     return host == "localhost"
 
 
-def _is_page(content: bytes) -> bool:
-    return content.lstrip(b"\xef\xbb\xbf \t\r\n")[:9].lower().startswith((b"<html", b"<!doctype"))
-
-
 def _reason(error: BaseException) -> str:
     """The first cause of what a library tells at length."""
     if isinstance(error, requests.Timeout) or "timed out" in str(error):
@@ -487,7 +395,3 @@ def _reason(error: BaseException) -> str:
     while (cause := error.__cause__ or error.__context__) is not None:
         error = cause
     return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.0f} MB" if size >= 1e6 else f"{size} bytes"
