@@ -446,6 +446,18 @@ def test_pulls_add_up_by_their_weights() -> None:
 # the canvas
 
 
+@pytest.mark.parametrize("micro_batch", [1, 3, 7, 8, 99])
+def test_judging_a_few_cutouts_at_a_time_changes_no_more_than_rounding(micro_batch: int) -> None:
+    def judged(at_once: int) -> tuple[Tensor, Tensor]:
+        latent = canvas()[None].clone().requires_grad_()
+        pulls = [Pull(judge(), judge().embed_texts(["a rose", "the sea"]), 1.5, at_once)]
+        loss = sampler._distance(picture_maker(), pulls, latent, 8, Generator().manual_seed(0))
+        return loss.detach(), torch.autograd.grad(loss, latent)[0]
+
+    for few, whole in zip(judged(micro_batch), judged(0), strict=True):
+        torch.testing.assert_close(few, whole, rtol=1e-4, atol=1e-7)
+
+
 def test_the_canvas_is_a_function_of_the_seed_and_the_size() -> None:
     torch.manual_seed(1)
     first = sampler.canvas(picture_maker(), (48, 32), 3)

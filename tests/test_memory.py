@@ -1,0 +1,134 @@
+"""The memory that is told before the first iteration is what the networks keep."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from songreel import memory, weights
+from songreel.errors import UserError
+from songreel.perceptor import Perceptor, build
+from songreel.vqgan import VQGAN
+
+META = torch.device("meta")  # runs the networks on shapes alone
+
+
+def taming(
+    ch: int, ch_mult: list[int], attention: list[int], blocks: int = 2, z: int = 256
+) -> dict[str, Any]:
+    ddconfig = {
+        "double_z": False,
+        "z_channels": z,
+        "resolution": 256,
+        "in_channels": 3,
+        "out_ch": 3,
+        "ch": ch,
+        "ch_mult": ch_mult,
+        "num_res_blocks": blocks,
+        "attn_resolutions": attention,
+        "dropout": 0.0,
+    }
+    return {"ddconfig": ddconfig, "n_embed": 1024, "embed_dim": z}
+
+
+def clip(side: int, layers: Any, width: int, patch: int | None, embed: int = 512) -> dict[str, Any]:
+    text = {"transformer_width": 512, "transformer_heads": 8, "transformer_layers": 12}
+    vision = {"vision_layers": layers, "vision_width": width, "vision_patch_size": patch}
+    return {
+        "embed_dim": embed,
+        "image_resolution": side,
+        "context_length": 77,
+        "vocab_size": 49408,
+        **text,
+        **vision,
+    }
+
+
+VQGANS = {
+    "f16": taming(128, [1, 1, 2, 2, 4], [16]),
+    "f8": taming(128, [1, 1, 2, 4], [32]),
+    "small": taming(32, [1, 1, 2, 4], [], 1, 64),
+}
+PERCEPTORS = {
+    "ViT-B/32": clip(224, 12, 768, 32),
+    "ViT-B/16": clip(224, 12, 768, 16),
+    "ViT-L/14": clip(224, 24, 1024, 14, 768),
+    "ViT-L/14@336px": clip(336, 24, 1024, 14, 768),
+    "RN50": clip(224, (3, 4, 6, 3), 64, None, 1024),
+    "RN101": clip(224, (3, 4, 23, 3), 64, None),
+    "RN50x4": clip(288, (4, 6, 10, 6), 80, None, 640),
+    "small": clip(64, (1, 1, 1, 1), 24, None, 256),
+}
+
+
+def kept(function: Callable[[Tensor], Tensor], given: Tensor, network: nn.Module) -> int:
+    """The bytes that a network keeps for its backward pass, its weights aside."""
+    network.requires_grad_(False)
+    own = {tensor.untyped_storage()._cdata for tensor in (*network.parameters(), *network.buffers())}
+    found: dict[int, torch.UntypedStorage] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in own:
+            found[storage._cdata] = storage
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        function(given.requires_grad_())
+    return sum(storage.nbytes() for storage in found.values())
+
+
+PRECISIONS = pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+
+
+@PRECISIONS
+@pytest.mark.parametrize("size", [(256, 256), (512, 512), (384, 128)])
+@pytest.mark.parametrize("name", VQGANS)
+def test_the_decoder_keeps_what_is_told(name: str, size: tuple[int, int], dtype: torch.dtype) -> None:
+    with META:
+        maker = VQGAN(**VQGANS[name])
+        maker.decoder.to(dtype)
+        maker.post_quant_conv.to(dtype)
+        grid = (side // maker.factor for side in reversed(size))
+        measured = kept(maker.decode, torch.empty(1, maker.codebook.shape[1], *grid), maker)
+    told = memory.decoder(VQGANS[name]["ddconfig"], size) * dtype.itemsize
+    assert 0.9 < told / measured < 1.2
+
+
+@PRECISIONS
+@pytest.mark.parametrize("name", PERCEPTORS)
+def test_a_perceptor_keeps_what_is_told(name: str, dtype: torch.dtype) -> None:
+    with META:
+        judge = Perceptor(build(PERCEPTORS[name]), META, dtype)
+        measured = kept(judge.embed_images, torch.empty(4, 3, judge.side, judge.side), judge.clip) / 4
+    told = memory.judge(PERCEPTORS[name], dtype.itemsize)
+    assert 0.8 < told / measured < 1.25
+
+
+def test_a_card_of_6_gb_takes_384x384_a_few_cutouts_at_a_time() -> None:
+    """With weights of 1.2 GB: float32, as on cards without bfloat16."""
+    f16, clips = VQGANS["f16"], [PERCEPTORS["ViT-B/32"]]
+    needs = memory.needed(f16, clips, 1_200_000_000, (384, 384), 32, 4, 4)
+    assert needs < 6 * memory.GB
+    assert needs < memory.needed(f16, clips, 1_200_000_000, (384, 384), 32, 0, 4)
+
+
+def test_what_does_not_fit_is_said_with_what_to_lower(monkeypatch: pytest.MonkeyPatch) -> None:
+    models = weights.vqgan("starter"), [weights.perceptor("starter")]
+    recipe = {"size": [512, 256], "strategy": {"cutouts": 32}}
+    job = (*models, recipe, 8, torch.device("cpu"), torch.float32)
+    monkeypatch.setattr(memory, "_free", lambda _: 1_500_000_000)
+    memory.check(*job)
+    monkeypatch.setattr(memory, "_free", lambda _: 200_000_000)
+    with pytest.raises(UserError) as told:
+        memory.check(*job)
+    assert re.fullmatch(
+        r"config key 'size': 512x256 with 32 cutouts, 8 of them judged at a time, takes about 0\.[5-9] GB of"
+        r" memory, found 0\.2 GB free on the CPU; lower 'size', 'micro_batch' or 'cutouts'\.",
+        str(told.value),
+    )
