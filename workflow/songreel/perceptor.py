@@ -8,13 +8,14 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import LayerNorm
 
 from songreel.vqgan import load_strictly
 from songreel.weights import Weights, params
@@ -30,6 +31,9 @@ class Perceptor:
     def __init__(self, clip: Any, device: torch.device, dtype: torch.dtype) -> None:
         self.clip = clip.float().eval().requires_grad_(False).to(device)
         self.clip.visual.to(dtype=dtype, memory_format=torch.channels_last)
+        for module in self.clip.visual.modules():
+            if isinstance(module, LayerNorm):
+                module.float()  # clip normalises in float32, whatever goes in and comes out
         self.dtype = dtype
         self.side: int = self.clip.visual.input_resolution  # pixels
         self.mean = torch.tensor(MEAN, device=device).view(1, 3, 1, 1)
@@ -55,10 +59,15 @@ class Perceptor:
 
 def load(weights: Weights, device: torch.device, dtype: torch.dtype) -> Perceptor:
     """The perceptor ready to judge. Raises UserError when the tensors do not fit the architecture."""
-    # clip's `build_model` cannot infer the starter's number of heads
-    clip = _clip("model").CLIP(**params(weights))
+    clip = build(params(weights))
     load_strictly(clip, weights)
     return Perceptor(clip, device, dtype)
+
+
+def build(arguments: Mapping[str, Any]) -> Any:
+    """A CLIP with random weights, from what its YAML says."""
+    # clip's own `build_model` cannot infer the starter's number of heads
+    return _clip("model").CLIP(**arguments)
 
 
 def _tokenize(texts: Sequence[str], context: int) -> Tensor:

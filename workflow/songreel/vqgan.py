@@ -18,10 +18,22 @@ from torch import Tensor, nn
 
 from songreel import device
 from songreel.errors import UserError
-from songreel.weights import Weights, architecture
+from songreel.weights import Weights, architecture, missing
 
 # taming writes swish as x * sigmoid(x): the fused function is the same and keeps one activation less.
 taming_model.nonlinearity = F.silu
+
+
+class GumbelQuantizer(nn.Module):
+    """The codebook of a Gumbel VQGAN, with taming's names: a projection chooses codes for an encoded picture.
+
+    A latent that is optimised has no such projection; its code is the nearest one, as with a plain codebook.
+    """
+
+    def __init__(self, n_embed: int, embed_dim: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(embed_dim, n_embed, 1)
+        self.embed = nn.Embedding(n_embed, embed_dim)
 
 
 class VQGAN(nn.Module):
@@ -31,12 +43,14 @@ class VQGAN(nn.Module):
     when it is built; its parts do neither.
     """
 
-    def __init__(self, ddconfig: dict[str, Any], n_embed: int, embed_dim: int) -> None:
+    def __init__(self, ddconfig: dict[str, Any], n_embed: int, embed_dim: int, gumbel: bool = False) -> None:
         super().__init__()
         with contextlib.redirect_stdout(None):  # taming prints the latent's shape
             self.encoder = Encoder(**ddconfig)
             self.decoder = Decoder(**ddconfig)
-        self.quantize = VectorQuantizer(n_embed, embed_dim, beta=0.25)
+        self.quantize = (
+            GumbelQuantizer(n_embed, embed_dim) if gumbel else VectorQuantizer(n_embed, embed_dim, beta=0.25)
+        )
         self.quant_conv = nn.Conv2d(ddconfig["z_channels"], embed_dim, 1)
         self.post_quant_conv = nn.Conv2d(embed_dim, ddconfig["z_channels"], 1)
         self.factor = 2 ** (len(ddconfig["ch_mult"]) - 1)
@@ -44,13 +58,23 @@ class VQGAN(nn.Module):
     @property
     def codebook(self) -> Tensor:
         """The code vectors, float32 [n, c]."""
-        weight: Tensor = self.quantize.embedding.weight
+        quantize = self.quantize
+        codes = quantize.embed if isinstance(quantize, GumbelQuantizer) else quantize.embedding
+        weight: Tensor = codes.weight
         return weight
 
     def encode(self, images: Tensor) -> Tensor:
         """Float latents [b, c, h, w] of pictures [b, 3, h*factor, w*factor] in 0..1."""
         latents: Tensor = self.quant_conv(self.encoder(images * 2 - 1))
         return latents
+
+    def tokens(self, images: Tensor) -> Tensor:
+        """The tokens int64 [b, h, w] of pictures [b, 3, h*factor, w*factor] in 0..1."""
+        latents = self.encode(images)
+        if isinstance(self.quantize, GumbelQuantizer):
+            chosen: Tensor = self.quantize.proj(latents).argmax(1)
+            return chosen
+        return self.nearest(latents)
 
     def decode(self, latents: Tensor) -> Tensor:
         """Pictures float32 [b, 3, h*factor, w*factor], about 0..1, not clamped, of latents [b, c, h, w]."""
@@ -86,6 +110,8 @@ def load_strictly(module: nn.Module, weights: Weights) -> None:
     """Fill a module from safetensors. Raises UserError that names a missing, surplus or misshapen tensor."""
     try:
         module.load_state_dict(load_file(weights.tensors), strict=True)
+    except FileNotFoundError:
+        raise missing(weights, weights.tensors) from None
     except RuntimeError as error:
         reason = str(error).replace("\n\t", " ").splitlines()[0]
         raise UserError(
