@@ -2,6 +2,7 @@
 
 
 include: "workflow/rules/common.smk"  # reads config.yaml
+include: "workflow/rules/models.smk"
 include: "workflow/rules/keyframes.smk"
 include: "workflow/rules/clips.smk"
 include: "workflow/rules/film.smk"

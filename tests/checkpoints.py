@@ -166,12 +166,23 @@ def clip_model(vision: str = "vit", half: bool = True) -> Any:
 
 
 def torchscript_clip(path: Path, vision: str = "vit", half: bool = True) -> Path:
-    """A CLIP as OpenAI publishes it: traced, three of its facts as tensors."""
-    model = clip_model(vision, half)
-    for name, value in CLIP_FACTS.items():
+    """A tiny CLIP as OpenAI publishes it: traced, three of its facts as tensors."""
+    return _traced(clip_model(vision, half), CLIP_FACTS, path)
+
+
+def archive(model: Any, config: Mapping[str, Any], path: Path) -> Path:
+    """A CLIP with this config as OpenAI publishes it, in half precision."""
+    _clip("model").convert_weights(model)
+    facts = {name: config[name] for name in ("context_length", "vocab_size")}
+    return _traced(model.eval(), {"input_resolution": config["image_resolution"], **facts}, path)
+
+
+def _traced(model: Any, facts: Mapping[str, int], path: Path) -> Path:
+    for name, value in facts.items():
         model.__dict__.pop(name, None)
         model.register_buffer(name, torch.tensor(value))
-    example = (torch.zeros(1, 3, 64, 64), torch.zeros(1, 8, dtype=torch.long))
+    side, context = facts["input_resolution"], facts["context_length"]
+    example = (torch.zeros(1, 3, side, side), torch.zeros(1, context, dtype=torch.long))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         jit: Any = torch.jit  # without types

@@ -24,7 +24,7 @@ import torch
 
 from songreel import cli, config, device, latents, plan
 from songreel.paths import Paths
-from tests import films
+from tests import films, published
 from tests.conftest import REPOSITORY, TINY, Project, new_project
 from tests.edits import CHOICES, EDITS, Line, Oracle, Song
 from tests.films import Cue
@@ -606,3 +606,21 @@ def _visible(text: str) -> str:
 
 def _files(folder: Path) -> set[Path]:
     return {path for path in folder.rglob("*") if not path.is_dir()}
+
+
+# Models that did not come with songreel
+
+
+def test_models_of_ones_own_are_converted_by_the_workflow_once(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SONGREEL_WEIGHTS", str(tmp_path / "cache"))
+    model = published.write_vqgan("coco", tmp_path / "my model.ckpt")
+    judge = published.write_clip("RN50", tmp_path / "judge.pt")
+    project.configure(model=str(model), perceptors=["starter", f"{judge}:0.5"], micro_batch=1)
+    project.write([(A, 0)])
+    assert project.rendered() == {"fetch": 2, "keyframes": 1, "clip": 1, "film": 1}
+    assert len(list((tmp_path / "cache/converted").glob("*.safetensors"))) == 2
+    assert films.frames(project.film)
+    project.write([("x", 0)])
+    assert project.planned() == {"keyframes": 1, "clip": 1, "film": 1}

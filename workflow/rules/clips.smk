@@ -2,6 +2,7 @@ rule clip:
     input:
         plan=ancient(paths.clip_plan("{clip}")),
         latents=clip_latents,
+        weights=clip_weights,
     output:
         update(paths.clip("{clip}")),
     log:

@@ -8,6 +8,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 from songreel import damage, running
 from songreel import plan as planning
+from songreel import weights as models
 from songreel.config import read as read_config
 from songreel.config import resolve
 from songreel.environment import gpus_per_job, hand_on
@@ -23,6 +24,7 @@ wildcard_constraints:
     clip="[0-9a-f]{16}",
     tune="[0-9a-f]{16}",
     keyframes="[0-9]+",
+    weights="[A-Za-z0-9_.@-]+-[0-9a-f]{16}",
     song="[A-Za-z0-9_][A-Za-z0-9_.-]*",
 
 
@@ -61,6 +63,40 @@ hand_on(song)
 
 onstart:
     stop_jobs_too()
+
+
+def converted(name):
+    """A model in the cache, ready to load."""
+    return str(models.converted(name))
+
+
+def segment_models(segment):
+    """The models that a segment is rendered with, the VQGAN first, unless they came with songreel."""
+    return [
+        model
+        for model in models.of(read_json(paths.segment_plan(segment)))
+        if not models.is_embedded(model)
+    ]
+
+
+def segment_weights(wildcards):
+    return [ancient(str(model.tensors)) for model in segment_models(wildcards.segment)]
+
+
+def clip_weights(wildcards):
+    segment = read_json(paths.clip_plan(wildcards.clip))["shown"]["segment"]
+    drawn_by = read_json(paths.segment_plan(segment))["model"]["name"]
+    return [
+        ancient(str(model.tensors))
+        for model in segment_models(segment)
+        if model.name == drawn_by
+    ]
+
+
+def model_name(wildcards):
+    """What config.yaml calls a model in the cache."""
+    used = [model for segment in plan.segments for model in segment_models(segment)]
+    return next(model.name for model in used if model.tensors.stem == wildcards.weights)
 
 
 def clip_latents(wildcards):

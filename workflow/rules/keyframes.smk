@@ -1,6 +1,7 @@
 rule keyframes:
     input:
-        ancient(paths.segment_plan("{segment}")),
+        plan=ancient(paths.segment_plan("{segment}")),
+        weights=segment_weights,
     output:
         update(paths.latents("{segment}", "{keyframes}")),
     log:
@@ -10,5 +11,8 @@ rule keyframes:
     threads: 1
     resources:
         gpu=gpus_per_job(),
+    params:
+        micro_batch=lambda _: settings.micro_batch,
     shell:
-        "python -m songreel keyframes {input:q} {wildcards.keyframes} --threads {threads} --log {log:q}"
+        "python -m songreel keyframes {input.plan:q} {wildcards.keyframes} --micro-batch {params.micro_batch}"
+        " --threads {threads} --log {log:q}"

@@ -57,7 +57,8 @@ def _keyframes(options: argparse.Namespace) -> None:
     recipe = read_named(options.plan)
     paths = _paths(options.plan)
     progress = Progress(recipe, options.keyframes, paths, options.log)
-    render.segment(recipe, options.plan.stem, options.keyframes, paths, progress)
+    name, keyframes = options.plan.stem, options.keyframes
+    render.segment(recipe, name, keyframes, paths, progress, options.micro_batch)
     history.remember(paths, history.optimising(recipe), progress.iterations, progress.seconds)
 
 
@@ -118,10 +119,24 @@ def _check_planned_together(timeline: dict[str, Any], options: argparse.Namespac
         )
 
 
+def _fetch(options: argparse.Namespace) -> None:
+    from songreel import config, obtain
+
+    def tell(message: str) -> None:
+        say(message, options.log)
+
+    settings = None if options.names else config.resolve(config.read(Path("config.yaml")))
+    names = [settings.model, *(config.weighed(entry)[0] for entry in settings.perceptors)] if settings else []
+    for name in options.names or names:
+        found = obtain.model(name, tell)
+        tell(f"{found.name} is ready: {found.tensors}")
+
+
 def _plan(options: argparse.Namespace) -> None:
     from songreel import config, damage, forecast, plan
 
-    settings = config.resolve(config.read(options.configfile) | dict(options.config))
+    keys = config.read(Path("config.yaml")) | config.read(options.configfile)
+    settings = config.resolve(keys | dict(options.config))
     paths = Paths()
     made = plan.make(settings, paths)
     for fault in damage.find(made, paths):
@@ -183,6 +198,7 @@ def _parser() -> argparse.ArgumentParser:
     keyframes = commands.add_parser("keyframes", help="optimise a segment's keyframes")
     keyframes.add_argument("plan", type=Path, help="results/plan/segments/<segment>.json")
     keyframes.add_argument("keyframes", type=int, help="how many keyframes the segment shall have")
+    keyframes.add_argument("--micro-batch", type=int, default=0, help="cutouts judged at a time (0: all)")
     keyframes.set_defaults(run=_keyframes)
 
     clip = commands.add_parser("clip", help="draw and encode one line's frames")
@@ -191,6 +207,10 @@ def _parser() -> argparse.ArgumentParser:
         "latents", type=Path, nargs="+", help="the latents of the line and of the one before it"
     )
     clip.set_defaults(run=_clip)
+
+    fetch = commands.add_parser("fetch", help="download models, for machines without network")
+    fetch.add_argument("names", nargs="*", metavar="NAME", help="a model (default: config.yaml's)")
+    fetch.set_defaults(run=_fetch)
 
     plan = commands.add_parser(
         "plan", help="say what the next run renders, how long it takes and what it costs"
@@ -239,7 +259,7 @@ def _parser() -> argparse.ArgumentParser:
     tune.add_argument("output", type=Path, help="the WAV file to write")
     tune.set_defaults(run=_tune)
 
-    for command in (keyframes, clip, film, tune, plan, prune):
+    for command in (keyframes, clip, film, tune, fetch, plan, prune):
         command.add_argument("--log", type=Path, help="also write progress and errors to this file")
     for command in (keyframes, clip):
         command.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")

@@ -43,6 +43,7 @@ class Config:
     iterations: int  # per keyframe
     lead_in: int  # iterations
     cutouts: int
+    micro_batch: int  # cutouts judged at a time; 0 is all
     learning_rate: float
 
     frames_per_second: int
@@ -68,6 +69,12 @@ def resolve(raw: Mapping[str, Any]) -> Config:
     _validate(given)
     preset = given.get("preset", _property("preset")["default"])
     return _build(_defaults(preset) | given)
+
+
+def weighed(perceptor: str) -> tuple[str, float]:
+    """A perceptor's name and weight, from NAME or NAME:WEIGHT."""
+    found = re.fullmatch(r"(.+):([0-9]+(?:\.[0-9]*)?|\.[0-9]+)", perceptor)
+    return (found[1], float(found[2])) if found else (perceptor, 1.0)
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from math import ceil
 from pathlib import Path
 
 from songreel import audio, film, screenplay, timeline, weights
-from songreel.config import Config
+from songreel.config import Config, weighed
 from songreel.errors import UserError
 from songreel.files import Document, identity, write_if_changed, write_json_if_changed
 from songreel.paths import Paths, song_folder
@@ -125,7 +125,7 @@ def keyframes_for(frames: int, clip: Document) -> int:
 def _recipes(shots: Sequence[Shot], config: Config) -> Iterator[Document]:
     """What to optimise for each shot."""
     model = weights.vqgan(config.model)
-    perceptors = [weights.perceptor(name) for name in config.perceptors]
+    perceptors = [_perceptor(entry) for entry in config.perceptors]
     _check_size(config, model)
     sung: Counter[str] = Counter()
     for shot in shots:
@@ -137,7 +137,7 @@ def _recipes(shots: Sequence[Shot], config: Config) -> Iterator[Document]:
             "seed": config.seed,
             "take": take if shot.line.take is None else shot.line.take,
             "model": {"name": model.name, "sha256": model.sha256},
-            "perceptors": [{"name": clip.name, "sha256": clip.sha256} for clip in perceptors],
+            "perceptors": perceptors,
             "size": [config.width, config.height],
             "strategy": {
                 "iterations": config.iterations,
@@ -147,6 +147,14 @@ def _recipes(shots: Sequence[Shot], config: Config) -> Iterator[Document]:
             },
         }
         sung[text] += 1
+
+
+def _perceptor(entry: str) -> Document:
+    """What a recipe says of a perceptor, which config.yaml names alone or as NAME:WEIGHT."""
+    name, weight = weighed(entry)
+    judge = weights.perceptor(name)
+    facts = {"name": judge.name, "sha256": judge.sha256}
+    return facts if weight == 1 else facts | {"weight": weight}
 
 
 def _check_size(config: Config, model: weights.Weights) -> None:

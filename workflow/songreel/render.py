@@ -8,12 +8,13 @@ from typing import Protocol
 
 import torch
 
-from songreel import claims, device, latents, perceptor, sampler, vqgan, weights
+from songreel import claims, device, latents, memory, perceptor, sampler, vqgan, weights
 from songreel.claims import Claim
 from songreel.errors import DamageError, UserError
 from songreel.files import Document, set_aside
 from songreel.latents import Segment
 from songreel.paths import Paths
+from songreel.weights import Weights
 
 
 class Watcher(Protocol):
@@ -29,17 +30,20 @@ class Watcher(Protocol):
         """Something is wrong that the work can do without."""
 
 
-def segment(recipe: Document, name: str, keyframes: int, paths: Paths, watcher: Watcher) -> None:
+def segment(
+    recipe: Document, name: str, keyframes: int, paths: Paths, watcher: Watcher, micro_batch: int = 0
+) -> None:
     """Render a segment to `keyframes` keyframes and write its latents file.
 
     Goes on from the longest file of the same segment or from what an interrupted job kept in the work folder;
     waits while another job is at work on it. Raises LostError when another one has taken it over.
+    `micro_batch` cutouts are judged at a time; 0 is all of them.
     """
     target = paths.latents(name, keyframes)
     try:
         with claims.held(paths.work(name), watcher.warn) as claim:
             so_far = _longest(name, [*paths.rendered(name).items(), (0, claim.kept)], watcher)
-            for grown in _grow(recipe, so_far, keyframes, watcher):
+            for grown in _grow(recipe, so_far, keyframes, watcher, micro_batch):
                 _keep(claim, grown, recipe)
                 so_far = grown
             if not target.exists():  # another workflow may have been quicker
@@ -69,14 +73,22 @@ def _longest(name: str, files: Iterable[tuple[int, Path]], watcher: Watcher) -> 
     return max(segments, key=len, default=None)
 
 
-def _grow(recipe: Document, so_far: Segment | None, keyframes: int, watcher: Watcher) -> Iterator[Segment]:
+def _grow(
+    recipe: Document, so_far: Segment | None, keyframes: int, watcher: Watcher, micro_batch: int
+) -> Iterator[Segment]:
     """The segment after each keyframe that it still lacks."""
     if so_far is not None and len(so_far) >= keyframes:
         return
     where = device.choose()
     precision = device.precision(where)
-    picture_maker = vqgan.load(weights_of(recipe["model"], weights.vqgan), where, precision)
-    pulls = [_pull(entry, recipe["text"], where, precision) for entry in recipe["perceptors"]]
+    model = weights_of(recipe["model"], weights.vqgan)
+    judges = [weights_of(entry, weights.perceptor) for entry in recipe["perceptors"]]
+    memory.check(model, judges, recipe, micro_batch, where, precision)
+    picture_maker = vqgan.load(model, where, precision)
+    pulls = [
+        _pull(judge, entry.get("weight", 1.0), recipe["text"], micro_batch, where, precision)
+        for judge, entry in zip(judges, recipe["perceptors"], strict=True)
+    ]
     if so_far is None:
         start = sampler.canvas(picture_maker, recipe["size"], recipe["seed"])
         so_far = latents.empty(start.cpu().numpy())
@@ -100,7 +112,7 @@ def _grow(recipe: Document, so_far: Segment | None, keyframes: int, watcher: Wat
         yield so_far
 
 
-def weights_of(entry: Document, find: Callable[[str], weights.Weights]) -> weights.Weights:
+def weights_of(entry: Document, find: Callable[[str], Weights]) -> Weights:
     """The weights that a plan names. Raises UserError when they are not the ones that it was made with."""
     found = find(entry["name"])
     if found.sha256 != entry["sha256"]:
@@ -111,6 +123,8 @@ def weights_of(entry: Document, find: Callable[[str], weights.Weights]) -> weigh
     return found
 
 
-def _pull(entry: Document, text: str, where: torch.device, precision: torch.dtype) -> sampler.Pull:
-    judge = perceptor.load(weights_of(entry, weights.perceptor), where, precision)
-    return sampler.Pull(judge, judge.embed_texts([text]))
+def _pull(
+    found: Weights, weight: float, text: str, micro_batch: int, where: torch.device, precision: torch.dtype
+) -> sampler.Pull:
+    judge = perceptor.load(found, where, precision)
+    return sampler.Pull(judge, judge.embed_texts([text]), weight, micro_batch)

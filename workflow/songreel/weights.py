@@ -1,29 +1,34 @@
-"""Published weights: which files a model needs, and whether they are the right ones."""
+"""Which files a model needs: the embedded pair's, a published model's in the cache, or the user's own."""
 
 from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from songreel import catalogue, digests
+from songreel.catalogue import Published
 from songreel.errors import UserError
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
+SUFFIXES = (".ckpt", ".pt", ".pth", ".safetensors")  # of a file of the user's own
+MOST_CODES = 1 << 16  # that a token of 16 bits can tell apart
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A checkpoint as safetensors, the YAML that tells its architecture, and what the file must hash to."""
+    """A checkpoint as safetensors, the YAML that tells its architecture, and what identifies them."""
 
-    name: str
-    tensors: Path
+    name: str  # as config.yaml says it
+    tensors: Path  # not there before a published model, or one of the user's own, was fetched and converted
     architecture: Path
-    sha256: str
+    sha256: str  # of the file as it was published; of a VQGAN of the user's own, of both its files
 
 
 VQGANS = {
@@ -46,48 +51,175 @@ PERCEPTORS = {
 
 
 def vqgan(name: str) -> Weights:
-    """The VQGAN of that name, its file checked. Raises UserError if unknown, missing or damaged."""
-    return _checked("model", name, VQGANS)
+    """The VQGAN of that name or path. Raises UserError if unknown, missing or damaged."""
+    listed = (catalogue.vqgan, catalogue.vqgans)
+    return _find("model", name, VQGANS, *listed, _own_vqgan)
 
 
 def perceptor(name: str) -> Weights:
-    """The CLIP of that name, its file checked. Raises UserError if unknown, missing or damaged."""
-    return _checked("perceptors", name, PERCEPTORS)
+    """The CLIP of that name or path. Raises UserError if unknown, missing or damaged."""
+    listed = (catalogue.perceptor, catalogue.perceptors)
+    return _find("perceptors", name, PERCEPTORS, *listed, _own_perceptor)
+
+
+def _find(
+    key: str,
+    name: str,
+    embedded: Mapping[str, Weights],
+    listed: Callable[[str], Published | None],
+    all_listed: Callable[[], tuple[str, ...]],
+    own: Callable[[Path], Weights],
+) -> Weights:
+    if name in embedded:
+        _check_file(embedded[name])
+        return embedded[name]
+    if model := listed(name):
+        return _published(model)
+    if name.endswith(SUFFIXES):
+        return own(Path(name))
+    known = [*embedded, *all_listed()]
+    nearest = (difflib.get_close_matches(name, known, n=1, cutoff=0) or known)[0]
+    raise UserError(
+        f"config key '{key}': found {name!r}, expected one of {', '.join(known)}, or the path of a checkpoint"
+        f" ({', '.join(SUFFIXES)}); did you mean {nearest!r}?"
+    )
+
+
+def _published(model: Published) -> Weights:
+    """A model of the catalogue, where it is in the cache or will be."""
+    folder = digests.cache_folder()
+    *config, checkpoint = model.files
+    sha256 = digests.expected(checkpoint, folder / checkpoint.name)
+    if sha256 is None:
+        raise UserError(
+            f"model {model.name!r}: nobody states the sha256 of its weights, so that no film can be planned"
+            f" before they are there; run songreel fetch {model.name}."
+        )
+    tensors = _named(model.name, sha256)
+    return Weights(
+        model.name,
+        tensors,
+        folder / config[0].name if config else tensors.with_suffix(".yaml"),
+        sha256,
+    )
+
+
+def _own_vqgan(checkpoint: Path) -> Weights:
+    config = checkpoint.with_suffix(".yaml")
+    if not config.is_file():
+        raise UserError(
+            f"config key 'model': found no {config}, expected taming's YAML beside {checkpoint.name}; put it"
+            f" there under that name."
+        )
+    both = _hash_once("model", checkpoint).encode() + config.read_bytes()
+    sha256 = hashlib.sha256(both).hexdigest()
+    found = Weights(str(checkpoint), _named(checkpoint.stem, sha256), config, sha256)
+    architecture(found)  # what is wrong with it is told before anything is rendered
+    return found
+
+
+def _own_perceptor(checkpoint: Path) -> Weights:
+    sha256 = _hash_once("perceptors", checkpoint)
+    tensors = _named(checkpoint.stem, sha256)
+    return Weights(str(checkpoint), tensors, tensors.with_suffix(".yaml"), sha256)
+
+
+def _hash_once(key: str, path: Path) -> str:
+    """The sha256 of a file of the user's own, remembered by its path, size and time."""
+    place = hashlib.sha256(str(path.absolute()).encode("utf-8", "surrogateescape")).hexdigest()
+    record = digests.cache_folder() / f"own/{place[:16]}.sha256"
+    try:
+        found = digests.of(path, record, lambda _: None)
+        digests.remember(record, path.stat(), found)
+    except OSError as error:
+        raise UserError(
+            f"config key '{key}': {str(path)!r} cannot be read ({error.strerror}); correct the path."
+        ) from None
+    return found
+
+
+def _named(name: str, sha256: str) -> Path:
+    plain = re.sub(r"[^\w.@-]+", "-", name, flags=re.ASCII)
+    return converted(f"{plain}-{sha256[:16]}")
+
+
+def converted(stem: str) -> Path:
+    """Where a checkpoint's tensors lie once they are converted."""
+    return digests.cache_folder() / f"converted/{stem}.safetensors"
+
+
+def of(recipe: Mapping[str, Any]) -> list[Weights]:
+    """What a segment is rendered with: its VQGAN first, then its perceptors."""
+    judges = [perceptor(entry["name"]) for entry in recipe["perceptors"]]
+    return [vqgan(recipe["model"]["name"]), *judges]
+
+
+def is_embedded(weights: Weights) -> bool:
+    """Whether the files came with songreel: nothing has to be fetched or converted."""
+    return weights.tensors.is_relative_to(MODELS)
 
 
 def params(weights: Weights) -> dict[str, Any]:
-    """What a model is built from, as its YAML says. Raises UserError when that is damaged."""
-    try:
-        found: dict[str, Any] = yaml.safe_load(weights.architecture.read_text(encoding="utf-8"))
-        return dict(found["model"]["params"])
-    except (yaml.YAMLError, ValueError, LookupError, TypeError):
-        raise UserError(
-            f"{weights.architecture}: found a damaged file, expected the architecture of the model"
-            f" {weights.name!r}; restore it, for example with `git checkout -- models`."
-        ) from None
+    """What a model is built from, as its YAML says. Raises UserError when that is missing or damaged."""
+    return dict(_model(weights)["params"])
 
 
 def architecture(weights: Weights) -> dict[str, Any]:
-    """What a taming YAML says of a VQGAN: `ddconfig`, `n_embed` and `embed_dim`."""
-    found = params(weights)
-    return {key: found[key] for key in ("ddconfig", "n_embed", "embed_dim")}
+    """What a VQGAN is built from: `ddconfig`, `n_embed`, `embed_dim`, and whether it is a `gumbel` one.
+
+    A transformer's YAML holds that of its first stage. Raises UserError when anything is missing, or when
+    there are more codes than a token can tell apart.
+    """
+    model = _model(weights)
+    if "first_stage_config" in model["params"]:
+        model = model["params"]["first_stage_config"]
+    try:
+        found = {key: model["params"][key] for key in ("ddconfig", "n_embed", "embed_dim")}
+    except (LookupError, TypeError):
+        raise _damaged(weights) from None
+    if found["n_embed"] > MOST_CODES:
+        raise UserError(
+            f"{weights.architecture}: found {found['n_embed']} codes, expected at most {MOST_CODES}, the most"
+            f" that keyframes of 16 bits can hold; choose another model."
+        )
+    return {**found, "gumbel": str(model.get("target", "")).endswith("GumbelVQ")}
 
 
 def factor(weights: Weights) -> int:
     """How many pixels wide and high the square is that a VQGAN draws for one token."""
-    levels = len(architecture(weights)["ddconfig"]["ch_mult"])
-    return 1 << (levels - 1)
+    listed = catalogue.vqgan(weights.name)
+    if listed and listed.factor:
+        return listed.factor
+    return 1 << (len(architecture(weights)["ddconfig"]["ch_mult"]) - 1)
 
 
-def _checked(key: str, name: str, table: Mapping[str, Weights]) -> Weights:
-    if name not in table:
-        nearest = (difflib.get_close_matches(name, table, n=1, cutoff=0) or list(table))[0]
-        raise UserError(
-            f"config key '{key}': found {name!r}, expected one of {', '.join(sorted(table))};"
-            f" did you mean {nearest!r}?"
-        )
-    _check_file(table[name])
-    return table[name]
+def _model(weights: Weights) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = yaml.safe_load(weights.architecture.read_text(encoding="utf-8"))["model"]
+        dict(found["params"])
+    except FileNotFoundError:
+        raise missing(weights, weights.architecture) from None
+    except (yaml.YAMLError, ValueError, LookupError, TypeError):
+        raise _damaged(weights) from None
+    return found
+
+
+def missing(weights: Weights, file: Path) -> UserError:
+    """What to say when a file of a model is not there."""
+    return UserError(
+        f"{file}: found no such file, expected a part of the model {weights.name!r}; run songreel fetch"
+        f" {weights.name} where there is a network."
+    )
+
+
+def _damaged(weights: Weights) -> UserError:
+    remedy = "restore it, for example with `git checkout -- models`"
+    if not is_embedded(weights):
+        remedy = "remove it and fetch it again, or correct it if it is yours"
+    return UserError(
+        f"{weights.architecture}: found a damaged file, expected the architecture of the model"
+        f" {weights.name!r}; {remedy}."
+    )
 
 
 def _check_file(weights: Weights) -> None:

@@ -1,0 +1,15 @@
+localrules:
+    fetch,  # the one job that needs a network, which compute nodes may lack
+
+
+rule fetch:
+    output:
+        update(converted("{weights}")),
+    log:
+        paths.log("fetch", "{weights}"),
+    conda:
+        "../../envs/songreel.yaml"
+    params:
+        name=model_name,
+    shell:
+        "python -m songreel fetch {params.name:q} --log {log:q}"
