@@ -209,7 +209,10 @@ MISTAKES: dict[str, tuple[Prepare, list[str]]] = {
     "an unknown key": (setting("iteration=3"), ["config key 'iteration' is unknown", "'iterations'"]),
     "an unknown preset": (setting("preset=drft"), ["config key 'preset' is 'drft'", "'draft'"]),
     "an unknown model": (setting("model=startr"), ["config key 'model': found 'startr'", "'starter'"]),
-    "an unknown perceptor": (setting("perceptors=x"), ["config key 'perceptors': found 'x'", "'starter'"]),
+    "an unknown perceptor": (
+        setting("perceptors=x"),
+        ["config key 'perceptors': found 'x'", "starter, ViT-B/32"],
+    ),
     "a size off the grid": (
         setting("size=130x66"),
         ["config key 'size': found 130x66", "multiples of 8", "128x64"],
