@@ -65,7 +65,8 @@ def stop_jobs_too() -> None:
                 job.terminate()
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, leave)
+    if _in_main_thread():
+        signal.signal(signal.SIGTERM, leave)
 
 
 def _in_main_thread() -> bool:
