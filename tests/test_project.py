@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from songreel import __version__
@@ -21,12 +22,13 @@ def _pyproject() -> dict[str, Any]:
     return project
 
 
-def test_the_conda_environment_has_the_versions_of_pyproject() -> None:
-    environment = yaml.safe_load((ROOT / "envs" / "songreel.yaml").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("name", ["songreel", "starter"])
+def test_the_conda_environment_has_the_versions_of_pyproject(name: str) -> None:
+    environment = yaml.safe_load((ROOT / "envs" / f"{name}.yaml").read_text(encoding="utf-8"))
     packages = environment["dependencies"][-1]["pip"]
-    workflow_only = ("snakemake",)
-    wanted = [entry for entry in _pyproject()["dependencies"] if not entry.startswith(workflow_only)]
-    assert packages == wanted
+    project, workflow_only = _pyproject(), ("snakemake",)
+    wanted = [entry for entry in project["dependencies"] if not entry.startswith(workflow_only)]
+    assert packages == wanted + project["optional-dependencies"].get(name, [])
 
 
 def test_the_package_knows_its_version() -> None:

@@ -1,0 +1,103 @@
+"""The command line. Each rule of the training workflow is one of these commands, and can be run by hand."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from songreel import stops
+from songreel.errors import UserError, sentence
+from songreel.progress import note, say
+from songreel_starter import sources
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. What a user can mend is told in one sentence; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        with stops.handled(lambda: note("stopped; run the same command again to go on.", options.log)):
+            options.run(options)
+    except UserError as error:
+        say(str(error), options.log)
+        return 1
+    except OSError as error:
+        say(sentence(error), options.log)
+        return 1
+    return 0
+
+
+def _source(name: str) -> sources.Source:
+    table = sources.table()
+    if name not in table:
+        raise UserError(f"sources: found {name!r}, expected one of {', '.join(table)}.")
+    return table[name]
+
+
+def _fetch(options: argparse.Namespace) -> None:
+    sources.fetch(_source(options.source), options.target)
+
+
+def _render(options: argparse.Namespace) -> None:
+    # Imported here, like torch elsewhere: each command loads what it needs and nothing else.
+    from songreel_starter import readers, sprites
+
+    names = readers.emoji_names(options.names)
+    source = _source(options.source)
+    shard = sprites.render(source, options.package, names, options.most, options.target)
+    say(f"{source.name}: {len(shard)} sprites, {len(shard.webp) / 1e6:.1f} MB.", options.log)
+
+
+def _texts(options: argparse.Namespace) -> None:
+    from songreel_starter import sprites, texts
+
+    shards = [sprites.load(path) for path in options.shards]
+    found = texts.collect(shards, options.wordnet, options.count, options.seed)
+    texts.write(found, options.target)
+    say(f"{len(found)} texts.", options.log)
+
+
+def _look(options: argparse.Namespace) -> None:
+    from songreel_starter import sheets, sprites
+
+    shards = [sprites.load(path) for path in options.shards]
+    sheets.of_sprites(shards, options.count, options.seed, options.target / "sprites.png")
+    sheets.of_scenes(shards, options.count, options.seed, options.side, options.target / "scenes.png")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m songreel_starter", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    fetch = commands.add_parser("fetch", help="fetch a package with its package manager and check it")
+    fetch.add_argument("source", help="a name in sources.yaml")
+    fetch.add_argument("target", type=Path)
+    fetch.set_defaults(run=_fetch)
+
+    render = commands.add_parser("render", help="render a source's pictures to sprites with words")
+    render.add_argument("source", help="a name in sources.yaml")
+    render.add_argument("package", type=Path, help="the fetched package")
+    render.add_argument("names", type=Path, help="the fetched package of emoji names")
+    render.add_argument("target", type=Path)
+    render.add_argument("--most", type=int, default=0, help="so many pictures at most; 0: all")
+    render.set_defaults(run=_render)
+
+    texts = commands.add_parser("texts", help="collect the texts that the text tower learns")
+    texts.add_argument("target", type=Path)
+    texts.add_argument("shards", type=Path, nargs="+")
+    texts.add_argument("--wordnet", type=Path, help="the fetched package of WordNet")
+    texts.add_argument("--count", type=int, required=True)
+    texts.add_argument("--seed", type=int, default=0)
+    texts.set_defaults(run=_texts)
+
+    look = commands.add_parser("look", help="draw contact sheets of sprites and scenes")
+    look.add_argument("target", type=Path, help="a folder")
+    look.add_argument("shards", type=Path, nargs="+")
+    look.add_argument("--count", type=int, default=64, help="pictures on a sheet")
+    look.add_argument("--side", type=int, default=96, help="the scenes' side in pixels")
+    look.add_argument("--seed", type=int, default=0)
+    look.set_defaults(run=_look)
+
+    for command in commands.choices.values():
+        command.add_argument("--log", type=Path, help="a file to add messages to")
+    return parser

@@ -1,0 +1,69 @@
+# Settings, the sources that they ask for, and where files lie.
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(workflow.basedir).parent))
+
+import jsonschema
+import yaml
+
+from songreel.environment import hand_on
+from songreel.errors import UserError
+from songreel_starter import sources as packages
+
+
+wildcard_constraints:
+    source="[a-z0-9-]+",
+
+
+configfile: str(Path(workflow.basedir) / "config.yaml")
+
+
+def stop(message):
+    """End with one sentence instead of a traceback."""
+    sys.exit(f"songreel: {message}")
+
+
+try:
+    schema = Path(workflow.basedir) / "schemas/config.schema.yaml"
+    jsonschema.validate(dict(config), yaml.safe_load(schema.read_text()))
+    table = packages.table()
+except jsonschema.ValidationError as error:
+    stop(f"config, {'/'.join(map(str, error.path))}: {error.message}; correct it.")
+except UserError as error:
+    stop(error)
+
+all_pictured = [name for name, source in table.items() if source.has_pictures]
+pictured = all_pictured if config["sources"] == "all" else config["sources"].split()
+for name in pictured:
+    if name not in all_pictured:
+        stop(f"sources: found {name!r}, expected some of {' '.join(all_pictured)}.")
+training = [name for name in pictured if table[name].use == "training"]
+if not training:
+    stop(
+        f"sources: found no training source, expected one or more of {' '.join(all_pictured)}."
+    )
+
+results = Path(config["results"])
+hand_on("")
+
+
+def package(name):
+    return results / "packages" / name
+
+
+def shard(name):
+    return results / "sprites" / f"{name}.npz"
+
+
+def texts():
+    return results / "texts.txt"
+
+
+def sheets():
+    return [results / "sheets" / name for name in ("sprites.png", "scenes.png")]
+
+
+def log(*names):
+    return results / "logs" / Path(*names).with_suffix(".log")
