@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from songreel.errors import UserError
-from songreel_starter import scenes, sources, sprites, words
+from songreel_starter import distil, scenes, sources, sprites, words
 from songreel_starter.backgrounds import Background
+from songreel_starter.states import Keeper
 from tests.conftest import REPOSITORY, environment
 
 WORKFLOW = REPOSITORY / "workflow" / "starter"
@@ -56,6 +57,7 @@ def test_the_tiny_setting_makes_sprites_with_words_texts_and_contact_sheets(made
         assert all(entry.label for entry in shard.entries)
     texts = (made / "texts.txt").read_text(encoding="utf-8").splitlines()
     assert len(texts) == len(set(texts)) == 2000
+    assert np.load(made / "texts.npy").shape == (2000, 384)
     assert all((made / "sheets" / name).stat().st_size for name in ("sprites.png", "scenes.png"))
 
 
@@ -168,6 +170,42 @@ def test_a_sprite_is_put_where_its_placement_says() -> None:
 )
 def test_plurals_are_what_people_say(noun: str, several: str) -> None:
     assert words.plural(noun) == several
+
+
+def test_the_text_tower_is_one_that_clip_infers(made: Path) -> None:
+    from clip.model import build_model
+    from safetensors.torch import load_file
+
+    recipe = distil.Recipe(embed=32, width=64, layers=1, steps=20, batch=64)
+    learnt = load_file(made / "text.safetensors")
+    assert learnt.pop("teacher.directions").shape == (384, 32)
+    whole = distil.tower(recipe).state_dict()
+    built = build_model({**whole, **learnt}).float()
+    ids = distil.tokens(["a boat on a river"], recipe.context)
+    assert (built.transformer.width, built.transformer.layers) == (64, 1)
+    assert torch.allclose(built.encode_text(ids), distil.encode(built, ids), atol=1e-4)
+
+
+def test_a_training_that_was_stopped_ends_as_if_it_had_not_been(made: Path, tmp_path: Path) -> None:
+    texts = (made / "texts.txt").read_text(encoding="utf-8").splitlines()[:300]
+    recipe = distil.Recipe(embed=32, width=64, layers=1, steps=6, batch=64)
+    ids = distil.tokens(texts, recipe.context)
+    wanted = torch.nn.functional.normalize(
+        torch.randn(300, 32, generator=torch.Generator().manual_seed(0)), dim=-1
+    )
+
+    def training() -> distil._Training:
+        return distil._Training(recipe, ids, wanted, torch.device("cpu"))
+
+    whole, part = training(), training()
+    losses = [whole.advance() for _ in range(6)]
+    keeper = Keeper(tmp_path / "text.safetensors", {"seed": 0})
+    kept = [part.advance() for _ in range(3)]
+    keeper.keep(part.state())
+    again = training()
+    again.restore(keeper.last())
+    assert kept + [again.advance() for _ in range(3)] == losses
+    assert Keeper(tmp_path / "text.safetensors", {"seed": 1}).last() is None
 
 
 def test_the_phrases_for_evaluation_are_many_and_different() -> None:

@@ -57,6 +57,29 @@ def _texts(options: argparse.Namespace) -> None:
     say(f"{len(found)} texts.", options.log)
 
 
+def _embed(options: argparse.Namespace) -> None:
+    from songreel_starter import teacher, texts
+
+    torch_threads(options.threads)
+    teacher.embed(options.teacher, texts.load(options.texts), options.target, options.log)
+
+
+def _train_text(options: argparse.Namespace) -> None:
+    from songreel_starter import distil, texts
+
+    torch_threads(options.threads)
+    names = ("embed", "width", "layers", "context", "steps", "batch", "seed")
+    recipe = distil.Recipe(**{name: getattr(options, name) for name in names})
+    distil.train(texts.load(options.texts), options.vectors, recipe, options.target, options.log)
+
+
+def torch_threads(count: int) -> None:
+    """Let torch use so many cores."""
+    import torch
+
+    torch.set_num_threads(count)
+
+
 def _look(options: argparse.Namespace) -> None:
     from songreel_starter import sheets, sprites
 
@@ -89,6 +112,23 @@ def _parser() -> argparse.ArgumentParser:
     texts.add_argument("--count", type=int, required=True)
     texts.add_argument("--seed", type=int, default=0)
     texts.set_defaults(run=_texts)
+
+    embed = commands.add_parser("embed", help="embed the texts with the teacher")
+    embed.add_argument("target", type=Path)
+    embed.add_argument("texts", type=Path)
+    embed.add_argument("--teacher", type=Path, help="its fetched package; without one, a stand-in for tests")
+    embed.add_argument("--threads", type=int, default=2)
+    embed.set_defaults(run=_embed)
+
+    train_text = commands.add_parser("train-text", help="distil the text tower")
+    train_text.add_argument("target", type=Path)
+    train_text.add_argument("texts", type=Path)
+    train_text.add_argument("vectors", type=Path, help="the texts' embeddings")
+    for name in ("embed", "width", "layers", "context", "steps", "batch"):
+        train_text.add_argument(f"--{name}", type=int, required=True)
+    train_text.add_argument("--seed", type=int, default=0)
+    train_text.add_argument("--threads", type=int, default=2)
+    train_text.set_defaults(run=_train_text)
 
     look = commands.add_parser("look", help="draw contact sheets of sprites and scenes")
     look.add_argument("target", type=Path, help="a folder")

@@ -69,6 +69,11 @@ def write(texts: Sequence[str], target: Path) -> None:
         temporary.write_text("\n".join(texts) + "\n", encoding="utf-8")
 
 
+def load(path: Path) -> list[str]:
+    """What `write` wrote."""
+    return path.read_text(encoding="utf-8").splitlines()
+
+
 def _kept(texts: Iterable[str]) -> Iterator[str]:
     plain = (re.sub(r"\s+", " ", text).strip() for text in texts)
     return (text for text in plain if SHORTEST <= len(text) <= LONGEST)

@@ -61,6 +61,14 @@ def texts():
     return results / "texts.txt"
 
 
+def vectors():
+    return results / "texts.npy"
+
+
+def text_tower():
+    return results / "text.safetensors"
+
+
 def sheets():
     return [results / "sheets" / name for name in ("sprites.png", "scenes.png")]
 
