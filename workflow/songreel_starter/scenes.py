@@ -98,15 +98,23 @@ def batch(sprites: Library, seed: int, count: int, side: int, first: int = 0) ->
 
     The same numbers give the same scenes, bit for bit on one kind of device; the captions everywhere.
     """
-    assert sprites.pictures is not None
     scenes = [plan(sprites, seed, first + index) for index in range(count)]
-    generator = Generator(sprites.pictures.device).manual_seed(
-        random.Random(f"{seed} {first} {count}").getrandbits(63)
-    )
+    number = random.Random(f"{seed} {first} {count}").getrandbits(63)
+    return paint(sprites, scenes, side, number), [scene.caption for scene in scenes]
+
+
+def paint(sprites: Library, scenes: Sequence[Scene], side: int, seed: int) -> Tensor:
+    """Scenes as pictures uint8 [n, 3, side, side], on the device where the sprites are.
+
+    Other processes may have planned them: planning takes longer than painting on a GPU.
+    """
+    if sprites.pictures is None:
+        raise ValueError("a library without pictures is for captions only")
+    generator = Generator(sprites.pictures.device).manual_seed(seed)
     canvas = backgrounds.paint([scene.background for scene in scenes], side, generator)
     for layer in range(max(len(scene.placements) for scene in scenes)):
         _place(canvas, sprites.pictures, layer, scenes)
-    return (canvas * 255).round().to(torch.uint8), [scene.caption for scene in scenes]
+    return (canvas * 255).round().to(torch.uint8)
 
 
 def captions(sprites: Library, seed: int, count: int) -> list[str]:
@@ -127,10 +135,11 @@ def plan(sprites: Library, seed: int, index: int) -> Scene:
 
 def _weight(entry: Entry, names: frozenset[str], heads: Counter[str]) -> float:
     """A thing that several sources draw teaches more than one that is seen once."""
+    head = entry.label.split()[-1]
     weight = WEIGHTS.get(entry.group, 0.0)
-    if entry.group in ("icon", "clip art") and (entry.label in names or entry.label.split()[-1] in names):
-        weight = 1.0
-    return weight * min(1.0, 0.4 + 0.2 * heads[entry.label.split()[-1]])
+    if entry.group in ("icon", "clip art") and head in names:
+        weight = 1.0 if entry.label in names else 0.35
+    return weight * min(1.0, 0.4 + 0.2 * heads[head])
 
 
 # What is said about a thing.
