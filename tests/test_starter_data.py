@@ -68,6 +68,11 @@ def test_the_whole_plan_is_printed_by_a_dry_run(tmp_path: Path) -> None:
     assert not (tmp_path / "results").exists()
 
 
+def test_what_a_machine_cannot_fetch_can_be_left_out(tmp_path: Path) -> None:
+    plan = snakemake(tmp_path, "--dry-run", "--config", "sources=noto openclipart", "leave_out=openclipart")
+    assert "render 1" in " ".join(plan.split())
+
+
 def test_a_second_run_makes_nothing_again(made: Path) -> None:
     folder = made.parents[1]
     assert "Nothing to be done" in snakemake(folder, "--configfile", WORKFLOW / "tiny.yaml", "--dry-run")

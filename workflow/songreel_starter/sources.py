@@ -108,14 +108,14 @@ def _run(command: list[str], folder: str, source: Source) -> None:
         told = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
         raise UserError(
             f"{source.package} {source.version}: found no such package by `{' '.join(command[:2])}`"
-            f" ({' '.join(told)}); see to the network, or leave {source.name} out of `sources`."
+            f" ({' '.join(told)}); see to the network, or set leave_out={source.name}."
         )
 
 
 def _missing(program: str, name: str) -> str:
     return (
         f"{name}: found no {program} on this machine; install {PROGRAMS.get(program, program)},"
-        f" or leave {name} out of `sources`."
+        f" or set leave_out={name}."
     )
 
 

@@ -131,7 +131,9 @@ def _open(picture: Picture) -> Image.Image:
     else:
         import resvg_py
 
-        data = bytes(resvg_py.svg_to_bytes(svg_string=picture.svg, width=SIDE * 2))
+        # No fonts of the machine, which would make pictures differ from one to the next.
+        drawn = resvg_py.svg_to_bytes(svg_string=picture.svg, width=SIDE * 2, skip_system_fonts=True)
+        data = bytes(drawn)
     with Image.open(io.BytesIO(data)) as image:
         if max(image.size) > LARGEST:
             raise ValueError("too large")

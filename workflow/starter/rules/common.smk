@@ -35,10 +35,12 @@ except UserError as error:
     stop(error)
 
 all_pictured = [name for name, source in table.items() if source.has_pictures]
-pictured = all_pictured if config["sources"] == "all" else config["sources"].split()
-for name in pictured:
+wanted = all_pictured if config["sources"] == "all" else config["sources"].split()
+left_out = config["leave_out"].split()
+for name in wanted + left_out:
     if name not in all_pictured:
-        stop(f"sources: found {name!r}, expected some of {' '.join(all_pictured)}.")
+        stop(f"sources, leave_out: found {name!r}, expected some of {' '.join(all_pictured)}.")
+pictured = [name for name in wanted if name not in left_out]
 training = [name for name in pictured if table[name].use == "training"]
 if not training:
     stop(
