@@ -17,7 +17,7 @@ check: .venv/test.installed
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	$(BIN)/snakefmt --check Snakefile workflow/rules workflow/starter
+	$(BIN)/snakefmt --check Snakefile workflow/rules workflow/starter workflow/starter/Snakefile
 	$(BIN)/snakemake --lint
 
 soak: .venv/test.installed
