@@ -140,7 +140,7 @@ def _iconify(source: Source, archive: Path, names: Names) -> Iterator[Picture]:
         )
         if icon.get("hidden") or f"{key}-fill" in icons["icons"]:
             continue
-        if TONE.search(f"{key} {code_of.get(key, '')}") and "emoj" in source.name + source.by.lower():
+        if TONE.search(f"{key} {code_of.get(key, '')}") and "moj" in source.name + source.by.lower():
             continue
         if max(map(len, name.label.split())) > 14:  # several words written as one
             continue

@@ -17,7 +17,7 @@ from songreel_starter.sprites import Shard
 
 SHORTEST, LONGEST = 2, 110  # characters
 SCENES_SEED = 1_000_003  # apart from the seeds that models are trained with
-GLOSS_SHARE = 0.35  # of the texts, at most
+GLOSSES, COLOURED, PHRASES = 0.3, 0.1, 0.1  # shares of the texts, at most; names come first, captions last
 PARTS_OF_SPEECH = ("noun", "verb", "adj")
 PRONOUNS = ("I", "you", "we", "she", "he", "they")
 BETWEEN = (
@@ -49,10 +49,13 @@ def collect(shards: Sequence[Shard], wordnet: Path | None, count: int, seed: int
     texts = dict.fromkeys(_kept(_labels(library)))
     meanings = _meanings(wordnet) if wordnet else []
     glosses = list(dict.fromkeys(_kept(text for word, gloss in meanings for text in _told(word, gloss))))
-    texts |= dict.fromkeys(dice.sample(glosses, min(len(glosses), int(count * GLOSS_SHARE))))
+    texts |= dict.fromkeys(dice.sample(glosses, min(len(glosses), int(count * GLOSSES))))
     vocabulary = [word for word, _ in meanings if " " not in word] or sorted(library.names)
-    phrases = (_phrase(vocabulary, dice) for _ in range(count // 5))
+    phrases = (_phrase(vocabulary, dice) for _ in range(int(count * PHRASES)))
     texts |= dict.fromkeys(_kept(phrases))
+    names = sorted(library.names)
+    coloured = (f"{dice.choice(COLOURS)} {dice.choice(names)}" for _ in range(int(count * COLOURED)))
+    texts |= dict.fromkeys(_kept(coloured))
     captions = _kept(scenes.plan(library, SCENES_SEED + seed, index).caption for index in range(2 * count))
     for caption in captions:
         if len(texts) >= count:
@@ -84,9 +87,6 @@ def _labels(library: scenes.Library) -> Iterator[str]:
         yield entry.label
         yield from entry.keywords
         yield ", ".join((entry.label, *entry.keywords[:3]))
-    for colour in words.COLOURS:
-        for name in sorted(library.names):
-            yield f"{colour} {name}"
 
 
 def _meanings(wordnet: Path) -> list[tuple[str, str]]:

@@ -39,7 +39,9 @@ wanted = all_pictured if config["sources"] == "all" else config["sources"].split
 left_out = config["leave_out"].split()
 for name in wanted + left_out:
     if name not in all_pictured:
-        stop(f"sources, leave_out: found {name!r}, expected some of {' '.join(all_pictured)}.")
+        stop(
+            f"sources, leave_out: found {name!r}, expected some of {' '.join(all_pictured)}."
+        )
 pictured = [name for name in wanted if name not in left_out]
 training = [name for name in pictured if table[name].use == "training"]
 if not training:
