@@ -207,6 +207,18 @@ def test_a_render_without_its_weights_says_how_to_fetch_them(
         rendered(recipe("coco", "starter"), tmp_path)
 
 
+@pytest.mark.parametrize("kept", [0, 100, 5000])
+def test_converted_weights_that_are_cut_short_are_named(kept: int, tmp_path: Path) -> None:
+    own = str(published.write_vqgan("coco", tmp_path / "mine.ckpt"))
+    tensors = obtain.model(own, quiet).tensors
+    tensors.write_bytes(tensors.read_bytes()[:kept])
+    with pytest.raises(UserError, match=r"mine-.*: found a damaged file .*songreel fetch"):
+        rendered(recipe(own, "starter"), tmp_path)
+    tensors.unlink()
+    obtain.model(own, quiet)
+    check_keyframe(rendered(recipe(own, "starter"), tmp_path), 4, published.WIDTH, 8192)
+
+
 def test_the_command_fetches_what_is_named_and_refuses_what_is_unknown(
     web: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

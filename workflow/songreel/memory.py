@@ -115,9 +115,7 @@ def check(
 
 def _loaded_bytes(files: Weights) -> int:
     """What a file's tensors take in float32, by its header alone."""
-    if not files.tensors.exists():
-        raise weights.missing(files, files.tensors)
-    with safe_open(files.tensors, "pt") as tensors:
+    with weights.readable(files), safe_open(files.tensors, "pt") as tensors:
         return sum(4 * prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
 
 

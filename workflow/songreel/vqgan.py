@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from songreel import device
 from songreel.errors import UserError
-from songreel.weights import Weights, architecture, missing
+from songreel.weights import Weights, architecture, readable
 
 # taming writes swish as x * sigmoid(x): the fused function is the same and keeps one activation less.
 taming_model.nonlinearity = F.silu
@@ -108,10 +108,10 @@ def load(weights: Weights, where: torch.device, dtype: torch.dtype) -> VQGAN:
 
 def load_strictly(module: nn.Module, weights: Weights) -> None:
     """Fill a module from safetensors. Raises UserError that names a missing, surplus or misshapen tensor."""
+    with readable(weights):
+        tensors = load_file(weights.tensors)
     try:
-        module.load_state_dict(load_file(weights.tensors), strict=True)
-    except FileNotFoundError:
-        raise missing(weights, weights.tensors) from None
+        module.load_state_dict(tensors, strict=True)
     except RuntimeError as error:
         reason = str(error).replace("\n\t", " ").splitlines()[0]
         raise UserError(

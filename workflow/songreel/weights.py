@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from safetensors import SafetensorError
 
 from songreel import catalogue, digests
 from songreel.catalogue import Published
@@ -202,6 +204,20 @@ def _model(weights: Weights) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError, LookupError, TypeError):
         raise _damaged(weights) from None
     return found
+
+
+@contextmanager
+def readable(weights: Weights) -> Iterator[None]:
+    """Raise UserError when, inside the block, a model's tensors turn out to be missing or damaged."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise missing(weights, weights.tensors) from None
+    except SafetensorError as error:
+        raise UserError(
+            f"{weights.tensors}: found a damaged file ({error}), expected the weights of {weights.name!r};"
+            f" remove it and run songreel fetch {weights.name}, which converts them again."
+        ) from None
 
 
 def missing(weights: Weights, file: Path) -> UserError:
