@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,8 @@ def snakemake(folder: Path, *arguments: str | Path) -> str:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The results of the tiny setting, made by the real Snakemake from the real packages."""
+    if not shutil.which("npm"):
+        pytest.skip("npm, which fetches the pictures' packages, is not on this machine")
     folder = tmp_path_factory.mktemp("starter")
     snakemake(folder, "--configfile", WORKFLOW / "tiny.yaml")
     return folder / "results" / "starter"
