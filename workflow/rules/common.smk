@@ -72,11 +72,7 @@ def converted(name):
 
 def segment_models(segment):
     """The models that a segment is rendered with, the VQGAN first, unless they came with songreel."""
-    return [
-        model
-        for model in models.of(read_json(paths.segment_plan(segment)))
-        if not models.is_embedded(model)
-    ]
+    return models.brought(read_json(paths.segment_plan(segment)))
 
 
 def segment_weights(wildcards):

@@ -193,19 +193,19 @@ def _inherit(work: Path, claim: Claim) -> None:
         if number < int(claim.folder.name):
             with contextlib.suppress(FileNotFoundError):
                 (work / str(number) / KEPT).replace(claim.kept)
-            _remove(work / str(number))
+            remove(work / str(number))
 
 
 def _leave(work: Path, claim: Claim) -> None:
     """Remove the work folder, unless the next job is already there."""
-    _remove(claim.folder)
+    remove(claim.folder)
     for litter in work.glob(".*"):  # of jobs that were killed; one that is just claiming tries again
         shutil.rmtree(litter, ignore_errors=True)
     with contextlib.suppress(OSError):
         work.rmdir()
 
 
-def _remove(folder: Path) -> None:
+def remove(folder: Path) -> None:
     """Remove a folder; from the first step on nothing can be found under its name."""
     gone = folder.with_name(f".gone-{uuid.uuid4().hex}")
     with contextlib.suppress(FileNotFoundError):

@@ -6,14 +6,12 @@ import contextlib
 import json
 import os
 import re
-import shutil
-import uuid
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from songreel import config, running
+from songreel import claims, config, running
 from songreel import plan as planning
 from songreel.config import Config
 from songreel.errors import DamageError, UserError
@@ -202,13 +200,10 @@ def _text(segment: str, paths: Paths) -> str:
 
 def remove(item: Item) -> None:
     """Remove what was found, or what is left of it. Raises OSError when that is refused."""
-    if not item.path.is_dir():
+    if item.path.is_dir():
+        claims.remove(item.path)  # all at once: a job that claims it just now is fenced off and says so
+    else:
         item.path.unlink(missing_ok=True)
-        return
-    gone = item.path.with_name(f".gone-{uuid.uuid4().hex}")
-    with contextlib.suppress(FileNotFoundError):
-        item.path.rename(gone)  # all at once: a job that claims it just now is fenced off and says so
-        shutil.rmtree(gone, ignore_errors=True)
 
 
 def as_table(items: Sequence[Item]) -> str:

@@ -150,10 +150,12 @@ def converted(stem: str) -> Path:
     return digests.cache_folder() / f"converted/{stem}.safetensors"
 
 
-def of(recipe: Mapping[str, Any]) -> list[Weights]:
-    """What a segment is rendered with: its VQGAN first, then its perceptors."""
-    judges = [perceptor(entry["name"]) for entry in recipe["perceptors"]]
-    return [vqgan(recipe["model"]["name"]), *judges]
+def brought(recipe: Mapping[str, Any]) -> list[Weights]:
+    """The models of a segment that did not come with songreel: its VQGAN first, then its perceptors."""
+    # The embedded pair is not looked up, which would hash it for every line of a film.
+    makers = [name for name in (recipe["model"]["name"],) if name not in VQGANS]
+    judges = [entry["name"] for entry in recipe["perceptors"] if entry["name"] not in PERCEPTORS]
+    return [*map(vqgan, makers), *map(perceptor, judges)]
 
 
 def is_embedded(weights: Weights) -> bool:
