@@ -48,6 +48,14 @@ def _render(options: argparse.Namespace) -> None:
     say(f"{source.name}: {len(shard)} sprites, {len(shard.webp) / 1e6:.1f} MB.", options.log)
 
 
+def _paint(options: argparse.Namespace) -> None:
+    from songreel_starter import pool, scenes, sprites
+
+    torch_threads(1)
+    library = scenes.library([sprites.load(path) for path in options.shards])
+    pool.paint(library, options.seed, options.number, options.count, options.side, options.target)
+
+
 def _texts(options: argparse.Namespace) -> None:
     from songreel_starter import sprites, texts
 
@@ -104,6 +112,15 @@ def _parser() -> argparse.ArgumentParser:
     render.add_argument("target", type=Path)
     render.add_argument("--most", type=int, default=0, help="so many pictures at most; 0: all")
     render.set_defaults(run=_render)
+
+    paint = commands.add_parser("paint", help="paint a file of scenes to learn from")
+    paint.add_argument("target", type=Path)
+    paint.add_argument("shards", type=Path, nargs="+")
+    paint.add_argument("--number", type=int, default=0, help="which file of a pool")
+    paint.add_argument("--count", type=int, required=True, help="scenes in a file")
+    paint.add_argument("--side", type=int, required=True, help="the scenes' side in pixels")
+    paint.add_argument("--seed", type=int, default=0)
+    paint.set_defaults(run=_paint)
 
     texts = commands.add_parser("texts", help="collect the texts that the text tower learns")
     texts.add_argument("target", type=Path)

@@ -43,6 +43,7 @@ class Source:
     by: str
     use: str
     reader: str
+    half: str | None = None  # of the sources for training: who learns from it, steering or judging
     pictures: Mapping[str, list[str]] | None = None  # the words of each picture, for photographs
 
     @property

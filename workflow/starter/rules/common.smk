@@ -12,9 +12,13 @@ from songreel.environment import hand_on
 from songreel.errors import UserError
 from songreel_starter import sources as packages
 
+HALVES = "steering", "judging"  # of the sources: what the pair's CLIP sees, and what its judge does
+
 
 wildcard_constraints:
     source="[a-z0-9-]+",
+    half="steering|judging",
+    number="[0-9]+",
 
 
 configfile: str(Path(workflow.basedir) / "config.yaml")
@@ -49,6 +53,13 @@ if not training:
         f"sources: found no training source, expected one or more of {' '.join(all_pictured)}."
     )
 
+halves = {half: [name for name in training if table[name].half == half] for half in HALVES}
+for half, names in halves.items():
+    if not names:
+        stop(
+            f"sources: found none whose half is {half}, expected one or more for each of {' '.join(HALVES)}."
+        )
+
 results = Path(config["results"])
 hand_on("")
 
@@ -59,6 +70,11 @@ def package(name):
 
 def shard(name):
     return results / "sprites" / f"{name}.npz"
+
+
+def scenes(half):
+    files = range(config[f"{half}_files"])
+    return [results / "scenes" / half / f"{number}.npy" for number in files]
 
 
 def texts():

@@ -31,6 +31,23 @@ rule render:
         " --most {params.most} --log {log:q}"
 
 
+rule paint:
+    input:
+        lambda wildcards: [ancient(shard(name)) for name in halves[wildcards.half]],
+    output:
+        update(results / "scenes" / "{half}" / "{number}.npy"),
+    log:
+        log("paint", "{half}-{number}"),
+    conda:
+        "../../../envs/starter.yaml"
+    threads: 1
+    params:
+        scenes="--count {per_file} --side {side} --seed {seed}".format(**config),
+    shell:
+        "python -m songreel_starter paint {output:q} {input:q} --number {wildcards.number} {params.scenes}"
+        " --log {log:q}"
+
+
 rule texts:
     input:
         shards=[ancient(shard(name)) for name in training],
