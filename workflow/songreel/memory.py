@@ -44,7 +44,8 @@ def needed(
     `size` is the picture's width and height in pixels, `micro_batch` the cutouts judged at a time (0 is all),
     `number_bytes` 2 for bfloat16 and 4 for float32.
     """
-    total = stored + decoder(vqgan["ddconfig"], size) * number_bytes
+    fold = vqgan.get("fold", 1)
+    total = stored + decoder(vqgan["ddconfig"], (size[0] // fold, size[1] // fold)) * number_bytes
     for perceptor in perceptors:
         at_once = min(micro_batch or cutouts, cutouts)
         total += at_once * judge(perceptor, number_bytes)

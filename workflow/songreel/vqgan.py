@@ -40,11 +40,15 @@ class VQGAN(nn.Module):
     """Encoder, codebook and decoder, with taming's names so that its checkpoints load strictly.
 
     `taming.models.vqgan.VQModel` itself does not import with today's Lightning and downloads LPIPS weights
-    when it is built; its parts do neither.
+    when it is built; its parts do neither. With `fold`, encoder and decoder see squares of fold x fold pixels
+    as one pixel of more channels: the largest pictures inside, which take most of the time, get smaller.
     """
 
-    def __init__(self, ddconfig: dict[str, Any], n_embed: int, embed_dim: int, gumbel: bool = False) -> None:
+    def __init__(
+        self, ddconfig: dict[str, Any], n_embed: int, embed_dim: int, gumbel: bool = False, fold: int = 1
+    ) -> None:
         super().__init__()
+        ddconfig = {**ddconfig, "in_channels": 3 * fold**2, "out_ch": 3 * fold**2}
         with contextlib.redirect_stdout(None):  # taming prints the latent's shape
             self.encoder = Encoder(**ddconfig)
             self.decoder = Decoder(**ddconfig)
@@ -53,7 +57,8 @@ class VQGAN(nn.Module):
         )
         self.quant_conv = nn.Conv2d(ddconfig["z_channels"], embed_dim, 1)
         self.post_quant_conv = nn.Conv2d(embed_dim, ddconfig["z_channels"], 1)
-        self.factor = 2 ** (len(ddconfig["ch_mult"]) - 1)
+        self.fold = fold
+        self.factor = fold * 2 ** (len(ddconfig["ch_mult"]) - 1)
 
     @property
     def codebook(self) -> Tensor:
@@ -65,7 +70,8 @@ class VQGAN(nn.Module):
 
     def encode(self, images: Tensor) -> Tensor:
         """Float latents [b, c, h, w] of pictures [b, 3, h*factor, w*factor] in 0..1."""
-        latents: Tensor = self.quant_conv(self.encoder(images * 2 - 1))
+        pixels = F.pixel_unshuffle(images * 2 - 1, self.fold)
+        latents: Tensor = self.quant_conv(self.encoder(pixels))
         return latents
 
     def tokens(self, images: Tensor) -> Tensor:
@@ -80,7 +86,7 @@ class VQGAN(nn.Module):
         """Pictures float32 [b, 3, h*factor, w*factor], about 0..1, not clamped, of latents [b, c, h, w]."""
         hidden = self.post_quant_conv(latents.to(self.post_quant_conv.weight.dtype))
         pictures: Tensor = self.decoder(hidden.contiguous(memory_format=device.memory_format(hidden.device)))
-        return pictures.float() * 0.5 + 0.5
+        return F.pixel_shuffle(pictures, self.fold).float() * 0.5 + 0.5
 
     def nearest(self, latents: Tensor) -> Tensor:
         """The tokens int64 [b, h, w] whose codes lie nearest to latents [b, c, h, w]."""

@@ -169,7 +169,7 @@ def params(weights: Weights) -> dict[str, Any]:
 
 
 def architecture(weights: Weights) -> dict[str, Any]:
-    """What a VQGAN is built from: `ddconfig`, `n_embed`, `embed_dim`, and whether it is a `gumbel` one.
+    """What a VQGAN is built from: `ddconfig`, `n_embed`, `embed_dim`, `fold` and whether it is `gumbel`.
 
     A transformer's YAML holds that of its first stage. Raises UserError when anything is missing, or when
     there are more codes than a token can tell apart.
@@ -186,7 +186,8 @@ def architecture(weights: Weights) -> dict[str, Any]:
             f"{weights.architecture}: found {found['n_embed']} codes, expected at most {MOST_CODES}, the most"
             f" that keyframes of 16 bits can hold; choose another model."
         )
-    return {**found, "gumbel": str(model.get("target", "")).endswith("GumbelVQ")}
+    gumbel = str(model.get("target", "")).endswith("GumbelVQ")
+    return {**found, "gumbel": gumbel, "fold": model["params"].get("fold", 1)}
 
 
 def factor(weights: Weights) -> int:
@@ -194,7 +195,8 @@ def factor(weights: Weights) -> int:
     listed = catalogue.vqgan(weights.name)
     if listed and listed.factor:
         return listed.factor
-    return 1 << (len(architecture(weights)["ddconfig"]["ch_mult"]) - 1)
+    built = architecture(weights)
+    return int(built["fold"]) << (len(built["ddconfig"]["ch_mult"]) - 1)
 
 
 def _model(weights: Weights) -> dict[str, Any]:

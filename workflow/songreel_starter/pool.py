@@ -1,4 +1,4 @@
-"""Scenes painted once and learned from many times: pictures in files mapped into memory, captions beside them."""
+"""Scenes painted once and learned from many times: pictures in files mapped into memory with captions."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Pool:
         self.starts = np.cumsum([0, *(len(part) for part in self.parts)])
         if self.starts[-1] != len(self.captions):
             raise UserError(
-                f"{paths[0].parent}: found {self.starts[-1]} scenes and {len(self.captions)} captions, expected"
-                f" as many; remove the folder and paint them again."
+                f"{paths[0].parent}: found {self.starts[-1]} scenes and {len(self.captions)} captions,"
+                f" expected as many; remove the folder and paint them again."
             )
 
     def __len__(self) -> int:
