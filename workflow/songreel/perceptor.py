@@ -44,7 +44,7 @@ class Perceptor:
         """Unit vectors float32 [len(texts), d]. A text longer than the context is cut at its end."""
         # CLIP's own `encode_text` would cast the words to the picture tower's precision.
         context = self.clip.positional_embedding.shape[0]
-        tokens = _tokenize(texts, context).to(self.mean.device)
+        tokens = tokenize(texts, context).to(self.mean.device)
         embedded = self.clip.token_embedding(tokens) + self.clip.positional_embedding  # [n, context, width]
         hidden = self.clip.transformer(embedded.permute(1, 0, 2)).permute(1, 0, 2)
         at_end = self.clip.ln_final(hidden)[torch.arange(len(texts)), tokens.argmax(-1)]
@@ -70,7 +70,8 @@ def build(arguments: Mapping[str, Any]) -> Any:
     return _clip("model").CLIP(**arguments)
 
 
-def _tokenize(texts: Sequence[str], context: int) -> Tensor:
+def tokenize(texts: Sequence[str], context: int) -> Tensor:
+    """Byte-pair tokens int64 [n, context]; a text longer than that is cut at its end."""
     tokenizer = _clip("simple_tokenizer").SimpleTokenizer()
     start, end = tokenizer.encoder["<|startoftext|>"], tokenizer.encoder["<|endoftext|>"]
     tokens = torch.zeros(len(texts), context, dtype=torch.long)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from songreel import stops
 from songreel.errors import UserError, sentence
 from songreel.progress import note, say
 from songreel_starter import sources
+
+if TYPE_CHECKING:
+    from songreel_starter.scenes import Library
+    from songreel_starter.towers import Recipe
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,7 +74,8 @@ def _embed(options: argparse.Namespace) -> None:
     from songreel_starter import teacher, texts
 
     torch_threads(options.threads)
-    teacher.embed(options.teacher, texts.load(options.texts), options.target, options.log)
+    found = [text for path in options.texts for text in texts.load(path)]
+    teacher.embed(options.teacher, found, options.target, options.log)
 
 
 def _train_text(options: argparse.Namespace) -> None:
@@ -79,6 +85,40 @@ def _train_text(options: argparse.Namespace) -> None:
     names = ("embed", "width", "layers", "context", "steps", "batch", "seed")
     recipe = distil.Recipe(**{name: getattr(options, name) for name in names})
     distil.train(texts.load(options.texts), options.vectors, recipe, options.target, options.log)
+
+
+def _train_clip(options: argparse.Namespace) -> None:
+    from songreel_starter import clip_tower, pool, towers
+
+    torch_threads(options.threads)
+    library = _library(options.shards)
+    painted = pool.Pool(options.scenes)
+    tower = clip_tower.Tower(options.width, tuple(options.layers), options.side)
+    recipe = _recipe(options, text=towers.fingerprint(options.text), scenes=len(painted), tower=repr(tower))
+    clip_tower.train(painted, library, options.text, tower, recipe, options.target, options.log)
+
+
+def _train_judge(options: argparse.Namespace) -> None:
+    from songreel_starter import judge, pool
+
+    torch_threads(options.threads)
+    library = _library(options.shards)
+    painted = pool.Pool(options.scenes)
+    recipe = _recipe(options, scenes=len(painted))
+    judge.train(painted, options.captions, library, options.teacher, recipe, options.target, options.log)
+
+
+def _library(shards: Sequence[Path]) -> Library:
+    from songreel import device
+    from songreel_starter import scenes, sprites
+
+    return scenes.library([sprites.load(path) for path in shards], device.choose())
+
+
+def _recipe(options: argparse.Namespace, **kept: object) -> Recipe:
+    from songreel_starter import towers
+
+    return towers.Recipe(options.steps, options.batch, seed=options.seed, kept=kept)
 
 
 def torch_threads(count: int) -> None:
@@ -132,7 +172,7 @@ def _parser() -> argparse.ArgumentParser:
 
     embed = commands.add_parser("embed", help="embed the texts with the teacher")
     embed.add_argument("target", type=Path)
-    embed.add_argument("texts", type=Path)
+    embed.add_argument("texts", type=Path, nargs="+", help="files with a text in each line")
     embed.add_argument("--teacher", type=Path, help="its fetched package; without one, a stand-in for tests")
     embed.add_argument("--threads", type=int, default=2)
     embed.set_defaults(run=_embed)
@@ -146,6 +186,28 @@ def _parser() -> argparse.ArgumentParser:
     train_text.add_argument("--seed", type=int, default=0)
     train_text.add_argument("--threads", type=int, default=2)
     train_text.set_defaults(run=_train_text)
+
+    train_clip = commands.add_parser("train-clip", help="train CLIP's picture tower beside its text tower")
+    train_clip.add_argument("target", type=Path)
+    train_clip.add_argument("--text", type=Path, required=True, help="the distilled text tower")
+    train_clip.add_argument("--width", type=int, required=True)
+    train_clip.add_argument("--layers", type=int, nargs="+", required=True, help="blocks in each stage")
+    train_clip.add_argument("--side", type=int, required=True, help="of the pictures it sees, in pixels")
+    train_clip.set_defaults(run=_train_clip)
+    train_judge = commands.add_parser("train-judge", help="train the CLIP that judges the pair")
+    train_judge.add_argument("target", type=Path)
+    train_judge.add_argument("--captions", type=Path, required=True, help="the scenes' captions, embedded")
+    train_judge.add_argument("--teacher", type=Path, help="its package; without one, a stand-in for tests")
+    train_judge.set_defaults(run=_train_judge)
+    for train in (train_clip, train_judge):
+        train.add_argument("--scenes", type=Path, nargs="+", required=True, help="files that were painted")
+        train.add_argument(
+            "--shards", type=Path, nargs="+", required=True, help="sprites of the same sources"
+        )
+        train.add_argument("--steps", type=int, required=True)
+        train.add_argument("--batch", type=int, required=True)
+        train.add_argument("--seed", type=int, default=0)
+        train.add_argument("--threads", type=int, default=2)
 
     look = commands.add_parser("look", help="draw contact sheets of sprites and scenes")
     look.add_argument("target", type=Path, help="a folder")

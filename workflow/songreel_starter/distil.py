@@ -15,6 +15,7 @@ from torch import Generator, Tensor, nn
 
 from songreel import device as devices
 from songreel.files import replacing
+from songreel.perceptor import build, tokenize
 from songreel.progress import say
 from songreel_starter.states import Keeper, fingerprint
 
@@ -42,19 +43,22 @@ class Recipe:
 
 def tower(recipe: Recipe) -> nn.Module:
     """A CLIP with this text tower; its picture tower is the least there can be and is not trained here."""
-    from clip.model import CLIP
-
     torch.manual_seed(recipe.seed)
     text = (recipe.context, 49408, recipe.width, max(1, recipe.width // 64), recipe.layers)
-    clip = CLIP(recipe.embed, 32, (1, 1, 1, 1), 8, None, *text)
-    return cast(nn.Module, clip.float())
+    names = ("context_length", "vocab_size", "transformer_width", "transformer_heads", "transformer_layers")
+    eye = {
+        "image_resolution": 32,
+        "vision_layers": (1, 1, 1, 1),
+        "vision_width": 8,
+        "vision_patch_size": None,
+    }
+    arguments = {"embed_dim": recipe.embed, **eye, **dict(zip(names, text, strict=True))}
+    return cast(nn.Module, build(arguments).float())
 
 
 def tokens(texts: Sequence[str], context: int) -> Tensor:
     """Byte-pair tokens int32 [n, context]; a text longer than that is cut at its end."""
-    import clip
-
-    return cast(Tensor, clip.tokenize(list(texts), context_length=context, truncate=True)).int()
+    return tokenize(texts, context).int()
 
 
 def encode(clip: Any, ids: Tensor) -> Tensor:

@@ -108,6 +108,11 @@ class Bag:
         return torch.stack([torch.randn(WIDTH, generator=generator) for generator in dice]).mean(0)
 
 
+def load(package: Path | None) -> MiniLM | Bag:
+    """The model of a fetched package, or without one the stand-in."""
+    return MiniLM(package, devices.choose()) if package else Bag()
+
+
 def embed(package: Path | None, texts: Sequence[str], target: Path, log: Path | None) -> None:
     """The texts' embeddings as a .npy file, float16 [n, 384]; goes on where it was stopped.
 
@@ -115,7 +120,7 @@ def embed(package: Path | None, texts: Sequence[str], target: Path, log: Path | 
     """
     keeper = Keeper(target, {"texts": fingerprint(texts), "teacher": bool(package)})
     state = keeper.last() or {"vectors": torch.empty(0, WIDTH, dtype=torch.float16)}
-    model = MiniLM(package, devices.choose()) if package else Bag()
+    model = load(package)
     parts = [state["vectors"]]
     for start in range(len(parts[0]), len(texts), CHUNK):
         parts.append(model.embed(texts[start : start + CHUNK]).half())

@@ -77,6 +77,10 @@ def scenes(half):
     return [results / "scenes" / half / f"{number}.npy" for number in files]
 
 
+def captions(half):
+    return [file.with_suffix(".txt") for file in scenes(half)]
+
+
 def texts():
     return results / "texts.txt"
 
@@ -87,6 +91,14 @@ def vectors():
 
 def text_tower():
     return results / "text.safetensors"
+
+
+def clip():
+    return results / "clip.safetensors"
+
+
+def judge():
+    return results / "judge.safetensors"
 
 
 def sheets():

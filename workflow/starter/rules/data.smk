@@ -35,7 +35,8 @@ rule paint:
     input:
         lambda wildcards: [ancient(shard(name)) for name in halves[wildcards.half]],
     output:
-        update(results / "scenes" / "{half}" / "{number}.npy"),
+        pictures=update(results / "scenes" / "{half}" / "{number}.npy"),
+        captions=update(results / "scenes" / "{half}" / "{number}.txt"),
     log:
         log("paint", "{half}-{number}"),
     conda:
@@ -44,7 +45,7 @@ rule paint:
     params:
         scenes="--count {per_file} --side {side} --seed {seed}".format(**config),
     shell:
-        "python -m songreel_starter paint {output:q} {input:q} --number {wildcards.number} {params.scenes}"
+        "python -m songreel_starter paint {output.pictures:q} {input:q} --number {wildcards.number} {params.scenes}"
         " --log {log:q}"
 
 
