@@ -9,7 +9,7 @@ from pathlib import Path
 from songreel import stops
 from songreel.errors import UserError, sentence
 from songreel.progress import note, say
-from songreel_starter import sources
+from songreel_starter import evaluation, sources
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -154,6 +154,8 @@ def _parser() -> argparse.ArgumentParser:
     look.add_argument("--side", type=int, default=96, help="the scenes' side in pixels")
     look.add_argument("--seed", type=int, default=0)
     look.set_defaults(run=_look)
+
+    evaluation.add(commands)
 
     for command in commands.choices.values():
         command.add_argument("--log", type=Path, help="a file to add messages to")
