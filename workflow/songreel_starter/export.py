@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 import yaml
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from songreel import perceptor, vqgan
@@ -33,7 +33,7 @@ def export(trained: Path, target: Path) -> None:
         with replacing(target / f"{kind}.yaml") as temporary:
             temporary.write_text(_architecture(source), encoding="utf-8")
         with replacing(target / f"{kind}.safetensors") as temporary:
-            save_file(tensors, temporary)
+            temporary.write_bytes(save(tensors))
     for kind in pairs.KINDS:
         _check_loads(pairs.weights(target, kind), kind)
 
@@ -42,8 +42,8 @@ def check_size(folder: Path, size: int) -> None:
     """Raise UserError when a pair's files are more bytes than the repository should carry."""
     if size > MOST_BYTES:
         raise UserError(
-            f"{folder}: found {size / 1e6:.1f} MB, expected at most {MOST_BYTES // 10**6} MB in a pair's folder;"
-            f" train a narrower tower or decoder."
+            f"{folder}: found {size / 1e6:.1f} MB, expected at most {MOST_BYTES // 10**6} MB in a pair's"
+            f" folder; train a narrower tower or decoder."
         )
 
 

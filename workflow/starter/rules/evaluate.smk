@@ -10,6 +10,7 @@ wildcard_constraints:
 
 held_out = [config["test_style"]]
 phrases = f"--phrases '{Path(workflow.basedir) / 'phrases.txt'}' --most {config['evaluated_phrases']}"
+trained = Path(config["pair"] or results)
 pair_folders = [results / "first", results / "export"]
 
 
@@ -52,7 +53,7 @@ rule first_pair:
 
 rule export:
     input:
-        [results / name for name in PAIR],
+        [trained / name for name in PAIR],
     output:
         pair("export"),
     log:
@@ -61,7 +62,7 @@ rule export:
         "../../../envs/starter.yaml"
     threads: 1
     params:
-        trained=results,
+        trained=trained,
         folder=results / "export",
     shell:
         "python -m songreel_starter export {params.trained:q} {params.folder:q} --log {log:q}"
