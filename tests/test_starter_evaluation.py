@@ -134,6 +134,15 @@ def test_pictures_are_judged_by_the_phrase_that_steered_them() -> None:
     assert found["first"]["all"]["first_1"] == 1
     assert found["last"]["all"]["first_1"] == 0
     assert found["chance"]["first_1"] == pytest.approx(1 / 3)
+    assert found["first"]["unseen"]["queries"] == 3
+
+
+def test_phrases_that_were_learned_from_are_told_apart() -> None:
+    pixels = np.zeros((3, 3, 8, 8), np.uint8)
+    pixels[[0, 1, 2], [0, 1, 1]] = 255  # the last one is not blue but green
+    found = evaluate.judged(Colourist(), Shown(list(COLOURS), pixels, pixels), {"red thing"})["first"]
+    assert found["all"]["first_1"] == pytest.approx(2 / 3)
+    assert found["unseen"]["first_1"] == pytest.approx(1 / 2)
 
 
 def test_retrieval_takes_one_picture_for_each_label(style: Path) -> None:

@@ -110,6 +110,8 @@ def _values(facts: Facts, folder: Path) -> dict[str, str]:
         "simple_first": _percent(judged["first"]["simple"]["first_1"]),
         "phrases": str(judged["chance"]["among"]),
         "all_first": _percent(judged["first"]["all"]["first_1"]),
+        "seen": str(judged["chance"]["among"] - judged["first"]["unseen"]["queries"]),
+        "unseen_first": _percent(judged["first"]["unseen"]["first_1"]),
         "chance_first": _percent(judged["chance"]["first_1"]),
         "shuffled": _percent(judged["first"]["shuffled"]["first_1"]),
         "setting": speed["setting"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -97,9 +97,13 @@ def shuffled(queries: Tensor, gallery: Tensor, seed: int = 0) -> Document:
 
 
 @torch.no_grad()
-def judged(judge: Embedder, shown: Shown) -> Document:
-    """How often the phrase that steered a picture is ranked first, or in the first five, of all phrases."""
+def judged(judge: Embedder, shown: Shown, captions: Collection[str] = ()) -> Document:
+    """How often the phrase that steered a picture is ranked first, or in the first five, of all phrases.
+
+    A phrase is unseen when it is none of the captions that the pair learned from.
+    """
     texts = judge.embed_texts(shown.phrases)
+    unseen = torch.tensor([phrase not in captions for phrase in shown.phrases])
     document: Document = {"chance": chance(len(texts), (1, 5))}
     for name, pixels in {"first": shown.first, "last": shown.last}.items():
         pictures = embedded(judge, torch.from_numpy(pixels))
@@ -107,6 +111,7 @@ def judged(judge: Embedder, shown: Shown) -> Document:
         document[name] = {
             "all": shares(found, (1, 5)),
             "simple": shares(found[:SIMPLE], (1, 5)),
+            "unseen": shares(found[unseen.to(found.device)], (1, 5)),
             "shuffled": shuffled(pictures, texts),
             "ranks": found.tolist(),
         }

@@ -40,6 +40,7 @@ def add(commands: Any) -> None:
     judge.add_argument("target", type=Path, help="a JSON file")
     judge.add_argument("judge", type=Path)
     judge.add_argument("pictures", type=Path, nargs="+", help="files of keyframes, of one pair or more")
+    judge.add_argument("--scenes", type=Path, nargs="*", default=[], help="files that the pair's CLIP saw")
     judge.add_argument("--teacher", type=Path, help="the package of the sentence-embedding model")
     _add_phrases(judge)
     judge.set_defaults(run=_judge)
@@ -124,12 +125,13 @@ def _keyframes(options: argparse.Namespace) -> None:
 
 
 def _judge(options: argparse.Namespace) -> None:
-    from songreel_starter import evaluate, keyframes
+    from songreel_starter import evaluate, keyframes, pool
 
+    captions = frozenset(pool.Pool(options.scenes).captions if options.scenes else ())
     phrases = keyframes.read_phrases(options.phrases, options.most)
     judge = _load_judge(options)
     document = {
-        pair: evaluate.judged(judge, keyframes.load(files, phrases))
+        pair: evaluate.judged(judge, keyframes.load(files, phrases), captions)
         for pair, files in keyframes.by_pair(options.pictures).items()
     }
     write_json_if_changed(options.target, document)

@@ -108,7 +108,8 @@ def load(paths: Sequence[Path], phrases: Sequence[str]) -> Shown:
             last |= zip(told, arrays["last"], strict=True)
     for phrase in phrases:
         if phrase not in first:
-            raise UserError(f"{paths[0].parent}: found no picture of {phrase!r}; draw it with `keyframes`.")
+            where = paths[0].parent
+            raise UserError(f"{where}: found no picture of {phrase!r}; remove the folder, it is drawn again.")
     stacked = [np.stack([pictures[phrase] for phrase in phrases]) for pictures in (first, last)]
     return Shown(list(phrases), stacked[0], stacked[1])
 

@@ -93,6 +93,7 @@ rule judge:
         judge=results / "judge.safetensors",
         teacher=teacher(),
         pictures=keyframes("first") + keyframes("export"),
+        scenes=[ancient(file) for file in scenes("steering")],
     output:
         evaluation("judged.json"),
     log:
@@ -105,7 +106,7 @@ rule judge:
         phrases=phrases,
     shell:
         "python -m songreel_starter judge {output:q} {input.judge:q} {input.pictures:q} {params.teacher}"
-        " {params.phrases} --log {log:q}"
+        " --scenes {input.scenes:q} {params.phrases} --log {log:q}"
 
 
 rule retrieval:
