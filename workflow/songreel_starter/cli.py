@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from songreel import stops
 from songreel.errors import UserError, sentence
 from songreel.progress import note, say
-from songreel_starter import sources
+from songreel_starter import evaluation, sources
 
 if TYPE_CHECKING:
     from songreel_starter.scenes import Library
@@ -216,6 +216,8 @@ def _parser() -> argparse.ArgumentParser:
     look.add_argument("--side", type=int, default=96, help="the scenes' side in pixels")
     look.add_argument("--seed", type=int, default=0)
     look.set_defaults(run=_look)
+
+    evaluation.add(commands)
 
     for command in commands.choices.values():
         command.add_argument("--log", type=Path, help="a file to add messages to")
