@@ -140,7 +140,7 @@ def test_the_judge_learns_to_tell_things_apart(painted: pool.Pool, library: Libr
     target = tmp_path / "judge.safetensors"
     recipe = towers.Recipe(steps=60, batch=32, seed=1)
     judge.train(painted, tmp_path / "captions.npy", library, None, recipe, target, None)
-    trained = judge.Judge(target, None, device.choose())
+    trained = judge.load(target, None, device.choose())
     assert library.pictures is not None
     shown = library.pictures[:, :3].float() / 255
     likeness = trained.embed_images(shown) @ trained.embed_texts(list(COLOURS)).T

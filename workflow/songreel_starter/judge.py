@@ -57,14 +57,19 @@ def train(
         save_file(averaged, temporary)
 
 
+def load(path: Path, words: Path | None, device: torch.device) -> Judge:
+    """A trained judge; `words` as in `train`."""
+    trained = tower(teacher.WIDTH)
+    trained.load_state_dict(load_file(path), strict=True)
+    return Judge(trained, teacher.load(words), device)
+
+
 class Judge:
     """Pictures and words to one space."""
 
-    def __init__(self, weights: Path, words: Path | None, device: torch.device) -> None:
-        self.tower = tower(teacher.WIDTH)
-        self.tower.load_state_dict(load_file(weights), strict=True)
-        self.tower.eval().requires_grad_(False).to(device)
-        self.words, self.device = teacher.load(words), device
+    def __init__(self, tower: nn.Module, words: teacher.MiniLM | teacher.Bag, device: torch.device) -> None:
+        self.tower = tower.eval().requires_grad_(False).to(device)
+        self.words, self.device = words, device
         self.mean = torch.tensor(MEAN, device=device).view(1, 3, 1, 1)
         self.std = torch.tensor(STD, device=device).view(1, 3, 1, 1)
 
