@@ -36,16 +36,19 @@ HIDDEN = 64  # channels between encoder and codebook
 TELL_EVERY = 100  # steps
 HELD_OUT = 64  # scenes
 PERCEPTION = 0.12  # weight of the picture tower's opinion
-COMMITMENT = 0.03  # weight of the distance from the codes, by the latents' variance
+COMMITMENT = (
+    0.25  # weight of the distance from the codes, by the latents' variance; a tenth lets them run away
+)
+MODESTY = 0.01  # weight of what latents are larger than one
 RAW = (
     0.1  # of the pictures are drawn from latents that are not codes, so that the decoder stays smooth between
 )
 NOISE = 0.1, 0.4  # in standard deviations, at the start and the end of the time without codes
 SHARPNESS = 0.5  # the critic's gradient by that of all else
 RISE = 500  # steps in which the critic gains its say
-CODEBOOK_DECAY, AVERAGE_DECAY = 0.99, 0.998  # a step
-RARE = 0.05  # of its share of the vectors, under which a code is used for something else
-RESTART_EVERY = 100  # steps
+CODEBOOK_DECAY, AVERAGE_DECAY = 0.98, 0.998  # a step
+RARE = 0.2  # of its share of the vectors, under which a code is used for something else
+RESTART_EVERY = 25  # steps
 SAMPLE = 32  # vectors for each code of the first codebook
 SPREAD = (
     4.7  # standard deviation of the codes, as of the first pair's, for which the sampler's steps are tuned
@@ -185,7 +188,7 @@ class _Training:
         with self._precision():
             drawn = self.vqgan.decode(shown)
         gradient, loss = self._gradient(drawn, wanted)
-        self._descend((drawn * gradient).sum() + COMMITMENT * distance + 1e-3 * _excess(latents))
+        self._descend((drawn * gradient).sum() + COMMITMENT * distance + MODESTY * _excess(latents))
         if self.step >= self.recipe.adversarial_from:
             self._teach_critic(drawn.detach(), wanted)
         self.step += 1
