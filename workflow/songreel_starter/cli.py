@@ -121,6 +121,15 @@ def _recipe(options: argparse.Namespace, **kept: object) -> Recipe:
     return towers.Recipe(options.steps, options.batch, seed=options.seed, kept=kept)
 
 
+def _train_vqgan(options: argparse.Namespace) -> None:
+    from songreel_starter import autoencoder
+
+    torch_threads(options.threads)
+    names = ("codes", "blocks", "steps", "autoencoder_steps", "adversarial_from", "batch", "crop", "seed")
+    recipe = autoencoder.Recipe(**{name: getattr(options, name) for name in names})
+    autoencoder.train(options.scenes, options.clip, recipe, options.target, options.log)
+
+
 def torch_threads(count: int) -> None:
     """Let torch use so many cores."""
     import torch
@@ -208,6 +217,15 @@ def _parser() -> argparse.ArgumentParser:
         train.add_argument("--batch", type=int, required=True)
         train.add_argument("--seed", type=int, default=0)
         train.add_argument("--threads", type=int, default=2)
+    train_vqgan = commands.add_parser("train-vqgan", help="train the picture maker")
+    train_vqgan.add_argument("target", type=Path)
+    train_vqgan.add_argument("clip", type=Path, help="safetensors with CLIP's picture tower")
+    train_vqgan.add_argument("scenes", type=Path, nargs="+", help="files of scenes")
+    for name in ("codes", "blocks", "steps", "autoencoder-steps", "adversarial-from", "batch", "crop"):
+        train_vqgan.add_argument(f"--{name}", type=int, required=True)
+    train_vqgan.add_argument("--seed", type=int, default=0)
+    train_vqgan.add_argument("--threads", type=int, default=2)
+    train_vqgan.set_defaults(run=_train_vqgan)
 
     look = commands.add_parser("look", help="draw contact sheets of sprites and scenes")
     look.add_argument("target", type=Path, help="a folder")
