@@ -86,6 +86,7 @@ class Things:
         count, side = len(behind), behind.shape[-1]
         picked = torch.multinomial(self.weights, count, generator=dice)
         pixels = self.library.pictures[self.sprites[picked].to(self.where)].float() / 255
+        pixels = F.interpolate(pixels, size=(side, side), mode="area")
         colour, alpha = pixels[:, :3], pixels[:, 3:]
         tinted = self.of_one_ink[picked] | (torch.rand(count, generator=dice) < TINTED)
         ink = torch.rand(count, 3, 1, 1, generator=dice).to(self.where)
@@ -184,7 +185,8 @@ class Training:
         dice = Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step)
         chosen = torch.randint(len(self.pool), (self.recipe.batch - half,), generator=dice)
         painted = self.pool.pictures(chosen, self.where).float() / 255
-        behind = _behind(painted, half, dice)
+        small = F.interpolate(painted, size=(self.side, self.side), mode="area")
+        behind = _behind(small, half, dice)
         things, labels = self.things.batch(behind, dice)
         generator = Generator(self.where).manual_seed(int(torch.randint(1 << 60, (), generator=dice)))
         return (
