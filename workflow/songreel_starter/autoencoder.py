@@ -36,13 +36,9 @@ HIDDEN = 64  # channels between encoder and codebook
 TELL_EVERY = 100  # steps
 HELD_OUT = 64  # scenes
 PERCEPTION = 0.12  # weight of the picture tower's opinion
-COMMITMENT = (
-    0.25  # weight of the distance from the codes, by the latents' variance; a tenth lets them run away
-)
+COMMITMENT = 0.25  # weight of the distance from the codes by the latents' variance; at 0.03 half of them died
 MODESTY = 0.01  # weight of what latents are larger than one
-RAW = (
-    0.1  # of the pictures are drawn from latents that are not codes, so that the decoder stays smooth between
-)
+RAW = 0.1  # of the pictures are drawn from unquantised latents: the decoder stays smooth between codes
 NOISE = 0.1, 0.4  # in standard deviations, at the start and the end of the time without codes
 SHARPNESS = 0.5  # the critic's gradient by that of all else
 RISE = 500  # steps in which the critic gains its say

@@ -12,7 +12,7 @@ rule train_vqgan:
         log("train_vqgan"),
     conda:
         "../../../envs/starter.yaml"
-    threads: 1  # with two it is hardly faster, and far slower beside another training
+    threads: 2
     params:
         model="--codes {codes} --blocks {vqgan_blocks}".format(**config),
         training="--steps {vqgan_steps} --autoencoder-steps {autoencoder_steps} --adversarial-from {adversarial_from}"
