@@ -61,14 +61,9 @@ class Perceptor:
 
 def load(weights: Weights, device: torch.device, dtype: torch.dtype) -> Perceptor:
     """The perceptor ready to judge. Raises UserError when the tensors do not fit the architecture."""
-    return Perceptor(read(weights), device, dtype)
-
-
-def read(weights: Weights) -> Any:
-    """The CLIP as it was published, float32 on the CPU. Raises UserError as `load` does."""
     clip = build(params(weights))
     load_strictly(clip, weights)
-    return clip.float().eval().requires_grad_(False)
+    return Perceptor(clip, device, dtype)
 
 
 def build(arguments: Mapping[str, Any]) -> Any:
