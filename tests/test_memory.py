@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from songreel import memory, weights
 from songreel.errors import UserError
 from songreel.perceptor import Perceptor, build
-from songreel.vqgan import VQGAN
+from songreel.vqgan import VQGAN, ready
 
 META = torch.device("meta")  # runs the networks on shapes alone
 
@@ -91,9 +91,7 @@ PRECISIONS = pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 @pytest.mark.parametrize("name", VQGANS)
 def test_the_decoder_keeps_what_is_told(name: str, size: tuple[int, int], dtype: torch.dtype) -> None:
     with META:
-        maker = VQGAN(**VQGANS[name])
-        maker.decoder.to(dtype)
-        maker.post_quant_conv.to(dtype)
+        maker = ready(VQGAN(**VQGANS[name]), META, dtype)
         grid = (side // maker.factor for side in reversed(size))
         measured = kept(maker.decode, torch.empty(1, maker.codebook.shape[1], *grid), maker)
     told = memory.decoder(VQGANS[name]["ddconfig"], size) * dtype.itemsize

@@ -113,6 +113,14 @@ def test_nothing_is_left_to_train() -> None:
     assert not any(module.training for module in (*picture_maker().modules(), *judge().clip.modules()))
 
 
+def test_a_decoder_made_quick_draws_the_published_ones_picture_with_its_gradient() -> None:
+    published, latents = vqgan.read(STARTER["vqgan"]), torch.rand(2, 16, 3, 5, requires_grad=True)
+    pictures = [maker.decode(latents) for maker in (published, picture_maker())]
+    gradients = [torch.autograd.grad(picture.square().sum(), latents)[0] for picture in pictures]
+    torch.testing.assert_close(pictures[1], pictures[0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-3, atol=1e-4)
+
+
 def test_a_decoder_in_bfloat16_draws_the_same_picture() -> None:
     maker = vqgan.load(STARTER["vqgan"], CPU, torch.bfloat16)
     tokens = torch.randint(0, 4096, (1, 4, 4), generator=torch.Generator().manual_seed(2))

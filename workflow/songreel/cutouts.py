@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
 FULL_VIEWS = 0.35  # share of the cutouts that see the whole short side
+FULL = 0.95, 1.05  # the side of such a view, as a share of the short side
 SMALLEST = 0.5  # smallest crop's side, as a share of the short side, unless CLIP's own input is smaller still
 DEGREES, PERSPECTIVE, JITTER, ERASED, NOISE = 15.0, 0.15, 0.1, 0.4, 0.08
 LUMA = (0.299, 0.587, 0.114)
@@ -21,13 +23,17 @@ AROUND_GREY = ((0.0, -1.0, 1.0), (1.0, 0.0, -1.0), (-1.0, 1.0, 0.0))  # times sq
 
 
 def cut(image: Tensor, count: int, side: int, generator: Generator) -> Tensor:
-    """`count` cutouts float32 [count, 3, side, side] of a picture [1, 3, h, w] with values in 0..1."""
+    """`count` cutouts float32 [count, 3, side, side] of pictures with values in 0..1.
+
+    All of one picture [1, 3, h, w], or one of each of the pictures [count, 3, h, w].
+    """
     draw = _Dice(count, image.device, generator)
     crops = _size(draw, side / min(image.shape[-2:]))
-    cutouts = _sample(image, _homography(draw, crops, image.shape[-2:]), crops, side)
-    cutouts = _erase(draw, _jitter(draw, cutouts))
-    noise = torch.randn(cutouts.shape, device=image.device, generator=generator)
-    return cutouts + noise * draw.uniform(0, NOISE, 1, 1, 1)
+    sampled = _sample(image, _homography(draw, crops, image.shape[-2:]), crops, side)  # [n, 3, pixels]
+    erased = torch.lerp(sampled, sampled.mean(2, keepdim=True), _box(draw, side))
+    colours, offset = _colours(draw)
+    noise = draw.noise(3, side * side)
+    return torch.baddbmm(noise.add_(offset), colours, erased).view(count, 3, side, side)
 
 
 class _Dice:
@@ -37,19 +43,26 @@ class _Dice:
         self.count, self.device, self.generator = count, device, generator
 
     def uniform(self, low: float, high: float, *shape: int) -> Tensor:
-        values = torch.rand(self.count, *shape, device=self.device, generator=self.generator)
-        return values * (high - low) + low
+        values = torch.empty(self.count, *shape, device=self.device)
+        return values.uniform_(low, high, generator=self.generator)
 
     def chance(self, probability: float, *shape: int) -> Tensor:
         return (self.uniform(0, 1, *shape) < probability).float()
 
+    def noise(self, *shape: int) -> Tensor:
+        values = torch.randn(self.count, *shape, device=self.device, generator=self.generator)
+        return values.mul_(self.uniform(0, NOISE, *[1] * len(shape)))
+
+
+def _full_views(count: int) -> int:
+    return math.ceil(FULL_VIEWS * count)
+
 
 def _size(draw: _Dice, input_share: float) -> Tensor:
-    """Each crop's side as a share of the picture's short side, [n]."""
+    """Each crop's side as a share of the picture's short side, [n]: the full views come first."""
     smallest = min(input_share, SMALLEST)
-    sizes = draw.uniform(smallest, 1.0)
-    full = torch.arange(draw.count, device=draw.device) < FULL_VIEWS * draw.count
-    return torch.where(full, draw.uniform(0.95, 1.05), sizes)
+    full = torch.arange(draw.count, device=draw.device) < _full_views(draw.count)
+    return torch.where(full, draw.uniform(*FULL), draw.uniform(smallest, 1.0))
 
 
 def _homography(draw: _Dice, crops: Tensor, shape: torch.Size) -> Tensor:
@@ -72,36 +85,69 @@ def _homography(draw: _Dice, crops: Tensor, shape: torch.Size) -> Tensor:
 
 
 def _sample(image: Tensor, homography: Tensor, crops: Tensor, side: int) -> Tensor:
-    """Trilinear sampling from a pyramid of halved pictures, so that large crops do not alias."""
-    n = len(homography)
-    axis = (torch.arange(side, device=image.device) + 0.5) * (2 / side) - 1
-    y, x = torch.meshgrid(axis, axis, indexing="ij")
-    points = torch.stack((x, y, torch.ones_like(x)), -1)  # [side, side, 3]
-    mapped = torch.einsum("nij,hwj->nhwi", homography, points)
-    grid = mapped[..., :2] / mapped[..., 2:].clamp(min=0.1)
-    short = min(image.shape[-2:])
-    level = (crops * (short / side)).log2().clamp(min=0).view(n, 1, 1, 1)
-    cutouts = torch.zeros(n, 3, side, side, device=image.device)
-    for depth in range(max(1, math.ceil(math.log2(max(1.05 * short / side, 1)) + 1))):
-        layer = F.avg_pool2d(image, 2**depth) if depth else image
+    """Trilinear samples [n, 3, pixels] of a pyramid of halved pictures, so that large crops do not alias."""
+    n, full = len(crops), _full_views(len(crops))
+    ratio = min(image.shape[-2:]) / side
+    level = (crops * ratio).log2().clamp(min=0)
+    lowest, highest = (max(0.0, math.log2(share * ratio)) for share in FULL)
+    parts = [(slice(full), math.floor(lowest), math.ceil(highest))]
+    if full < n:
+        parts.append((slice(full, n), 0, math.ceil(max(0.0, math.log2(ratio)))))
+    pyramid = [image]
+    while len(pyramid) <= math.ceil(highest):
+        pyramid.append(_halved(pyramid[-1]))
+    grid = _grid(homography, side)
+    return torch.cat([_blend(pyramid, grid, level, rows, range(low, high + 1)) for rows, low, high in parts])
+
+
+def _grid(homography: Tensor, side: int) -> Tensor:
+    """Where in the picture the pixels of the cutouts lie, in -1..1: [x and y, n, side, side]."""
+    maps = homography.transpose(0, 1).reshape(-1, 3)
+    mapped = (maps @ _points(side, homography.device)).view(3, -1, side, side)
+    return mapped[:2] / mapped[2:].clamp(min=0.1)
+
+
+def _blend(pyramid: Sequence[Tensor], grid: Tensor, level: Tensor, rows: slice, depths: range) -> Tensor:
+    """Some of the cutouts, [rows, 3, pixels], from the levels of the pyramid that these can need."""
+    grid, level = grid[:, rows], level[rows].view(-1, 1, 1)
+    single = len(pyramid[0]) == 1
+    if single:  # all sampled as one tall cutout: no gradient as large as the picture for each of them
+        grid = grid.flatten(1, 2)[:, None]
+    blended = torch.zeros((), device=grid.device)
+    for depth in depths:
+        layer = pyramid[depth] if single else pyramid[depth][rows]
         sampled = F.grid_sample(
-            layer.expand(n, -1, -1, -1), grid, padding_mode="reflection", align_corners=False
+            layer, grid.permute(1, 2, 3, 0), padding_mode="reflection", align_corners=False
         )
-        cutouts = cutouts + sampled * (1 - (level - depth).abs()).clamp(min=0)
-    return cutouts
+        pixels = sampled.view(3, len(level), -1).transpose(0, 1) if single else sampled.flatten(2)
+        blended = torch.addcmul(blended, pixels, (1 - (level - depth).abs()).clamp(min=0))
+    return blended
 
 
-def _jitter(draw: _Dice, cutouts: Tensor) -> Tensor:
-    """Brightness, contrast, saturation and hue as one affine map of the colours."""
-    n, device = draw.count, draw.device
+def _halved(image: Tensor) -> Tensor:
+    """Each square of four pixels as one, in half the time that `F.avg_pool2d` takes a CPU for a batch."""
+    rows = image[..., 0:-1:2, :] + image[..., 1::2, :]
+    return (rows[..., 0:-1:2] + rows[..., 1::2]) / 4
+
+
+@functools.cache
+def _points(side: int, device: torch.device) -> Tensor:
+    """The homogeneous coordinates [3, side * side] of a cutout's pixels."""
+    axis = (torch.arange(side) + 0.5) * (2 / side) - 1
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    return torch.stack((x, y, torch.ones_like(x))).flatten(1).to(device)
+
+
+def _colours(draw: _Dice) -> tuple[Tensor, Tensor]:
+    """Brightness, contrast, saturation and hue: a map [n, 3, 3] of the colours and an offset [n, 1, 1]."""
+    device = draw.device
     on = draw.chance(0.7, 1, 1)
     grey = _constant(LUMA, device).expand(3, 3)
     identity = torch.eye(3, device=device)
     saturation = 1 + draw.uniform(-JITTER, JITTER, 1, 1) * on
     contrast = 1 + draw.uniform(-JITTER, JITTER, 1, 1) * on
-    colours = (saturation * identity + (1 - saturation) * grey) @ _hue(draw, on) * contrast  # [n, 3, 3]
-    offset = 0.5 * (1 - contrast) + draw.uniform(-JITTER, JITTER, 1, 1) * on
-    return (colours @ cutouts.flatten(2) + offset).view(n, *cutouts.shape[1:])
+    colours = (saturation * identity + (1 - saturation) * grey) @ _hue(draw, on) * contrast
+    return colours, 0.5 * (1 - contrast) + draw.uniform(-JITTER, JITTER, 1, 1) * on
 
 
 def _hue(draw: _Dice, on: Tensor) -> Tensor:
@@ -119,12 +165,10 @@ def _constant(values: tuple[float, ...] | tuple[tuple[float, ...], ...], device:
     return torch.tensor(values, device=device)
 
 
-def _erase(draw: _Dice, cutouts: Tensor) -> Tensor:
-    """Replace a random rectangle by the cutout's mean colour."""
-    side = cutouts.shape[-1]
+def _box(draw: _Dice, side: int) -> Tensor:
+    """The rectangle to be replaced by the cutout's mean colour: 1 inside, else 0, [n, 1, pixels]."""
     axis = (torch.arange(side, device=draw.device) + 0.5) / side
     reach = draw.uniform(0.05, ERASED / 2, 2) * draw.chance(0.4, 1)
     centre = draw.uniform(0, 1, 2)
-    inside = (axis - centre[..., None]).abs() < reach[..., None]  # [n, 2, side]
-    box = (inside[:, 0, :, None] & inside[:, 1, None, :])[:, None]  # [n, 1, side, side]
-    return torch.where(box, cutouts.mean((2, 3), keepdim=True), cutouts)
+    inside = ((axis - centre[..., None]).abs() < reach[..., None]).float()  # [n, 2, side]
+    return (inside[:, 0, :, None] * inside[:, 1, None, :]).view(draw.count, 1, -1)

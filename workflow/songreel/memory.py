@@ -24,7 +24,7 @@ ATTENTION = 6  # the same for an attention block, besides its matrix of weights
 TRANSFORMER = {2: 18, 4: 15}  # the same for a layer of a vision transformer, by the bytes of its numbers
 HEAD = 64  # channels of an attention head
 STEM, BOTTLENECK = 2.0, 4.0  # the same for a ResNet's first convolutions and for each of its blocks
-RESNET = 3.5
+RESNET = 1.8
 CUTTING = 16  # copies of a cutout, float32, that its warping, recolouring and erasing keep
 MARGIN = 1.25  # for what is kept for a moment only, and for the allocator's gaps
 GB = 1e9
@@ -67,8 +67,8 @@ def decoder(ddconfig: Mapping[str, Any], size: tuple[int, int]) -> int:
             if side in ddconfig["attn_resolutions"]:
                 values += _attention(channels, pixels)
         if level:
-            side, pixels = side * 2, pixels * 4
             values += pixels * channels
+            side, pixels = side * 2, pixels * 4
     return int(values + 2 * pixels * channels)
 
 

@@ -14,8 +14,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import LayerNorm
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from songreel.vqgan import load_strictly
 from songreel.weights import Weights, params
@@ -30,6 +31,7 @@ class Perceptor:
 
     def __init__(self, clip: Any, device: torch.device, dtype: torch.dtype) -> None:
         self.clip = clip.float().eval().requires_grad_(False).to(device)
+        _fold_batch_norms(self.clip.visual)
         self.clip.visual.to(dtype=dtype, memory_format=torch.channels_last)
         for module in self.clip.visual.modules():
             if isinstance(module, LayerNorm):
@@ -68,6 +70,17 @@ def build(arguments: Mapping[str, Any]) -> Any:
     """A CLIP with random weights, from what its YAML says."""
     # clip's own `build_model` cannot infer the starter's number of heads
     return _clip("model").CLIP(**arguments)
+
+
+def _fold_batch_norms(visual: nn.Module) -> None:
+    """Let each convolution of a ResNet do the scaling and shifting of the batch normalisation behind it."""
+    pairs = (("conv1", "bn1"), ("conv2", "bn2"), ("conv3", "bn3"), ("0", "1"))  # the last: a shortcut's
+    for module in visual.modules():
+        for first, second in pairs:
+            conv, norm = (getattr(module, name, None) for name in (first, second))
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                setattr(module, first, fuse_conv_bn_eval(conv, norm))
+                setattr(module, second, nn.Identity().eval())
 
 
 def tokenize(texts: Sequence[str], context: int) -> Tensor:

@@ -90,9 +90,11 @@ class VQGAN(nn.Module):
 
     def nearest(self, latents: Tensor) -> Tensor:
         """The tokens int64 [b, h, w] whose codes lie nearest to latents [b, c, h, w]."""
-        vectors = latents.permute(0, 2, 3, 1)  # [b, h, w, c]
-        distances = self.codebook.square().sum(1) - 2 * vectors @ self.codebook.T  # [b, h, w, n], less |z|^2
-        return distances.argmin(-1)
+        batch, channels, height, width = latents.shape
+        vectors = latents.permute(0, 2, 3, 1).reshape(-1, channels)
+        # |c|^2 - 2zc: without |z|^2, which is the same for all codes
+        distances = torch.addmm(self.codebook.square().sum(1), vectors, self.codebook.T, alpha=-2)
+        return distances.argmin(-1).view(batch, height, width)
 
     def embed(self, tokens: Tensor) -> Tensor:
         """The quantised latents float32 [b, c, h, w] of tokens int [b, h, w]."""
@@ -100,16 +102,41 @@ class VQGAN(nn.Module):
 
 
 def load(weights: Weights, where: torch.device, dtype: torch.dtype) -> VQGAN:
-    """The VQGAN ready to steer: decoder in `dtype`, encoder and codebook in float32, no weight gradients.
+    """The VQGAN ready to steer. Raises UserError when the tensors do not fit the architecture."""
+    return ready(read(weights), where, dtype)
 
-    Raises UserError when the tensors do not fit the architecture.
-    """
+
+def read(weights: Weights) -> VQGAN:
+    """The VQGAN as it was published, float32 on the CPU. Raises UserError as `load` does."""
     vqgan = VQGAN(**architecture(weights))
     load_strictly(vqgan, weights)
+    return vqgan.eval().requires_grad_(False)
+
+
+def ready(vqgan: VQGAN, where: torch.device, dtype: torch.dtype) -> VQGAN:
+    """Decoder in `dtype` and made quick, encoder and codebook in float32, no weight gradients."""
+    for level in vqgan.decoder.up:
+        if hasattr(level, "upsample"):
+            level.upsample = doubling(level.upsample.conv)
     vqgan.eval().requires_grad_(False).to(where)
     vqgan.decoder.to(dtype=dtype, memory_format=device.memory_format(where))
     vqgan.post_quant_conv.to(dtype=dtype)
     return vqgan
+
+
+@torch.no_grad()
+def doubling(conv: nn.Conv2d) -> nn.ConvTranspose2d:
+    """What doubling a picture by repeating its pixels and then this 3x3 convolution do, in one step.
+
+    Of the nine pixels that the convolution sees many are the same: four multiplications are left of nine.
+    """
+    double = nn.ConvTranspose2d(conv.in_channels, conv.out_channels, 4, stride=2, padding=1)
+    kernel = conv.weight.flip(2, 3).transpose(0, 1)  # [in, out, 3, 3]
+    shifted = [F.pad(kernel, (x, 1 - x, y, 1 - y)) for x in (0, 1) for y in (0, 1)]
+    double.weight.copy_(torch.stack(shifted).sum(0))
+    assert conv.bias is not None and double.bias is not None
+    double.bias.copy_(conv.bias)
+    return double.to(conv.weight.dtype)
 
 
 def load_strictly(module: nn.Module, weights: Weights) -> None:
