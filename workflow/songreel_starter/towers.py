@@ -28,9 +28,8 @@ from songreel_starter.pool import Pool
 from songreel_starter.scenes import Library
 from songreel_starter.states import Keeper
 
-LEAST_WEIGHT = (
-    0.15  # of the sprites that are shown as single things: clip art of nothing in particular is below
-)
+LEAST_WEIGHT = 0.5  # of the sprites that are shown as single things: what has a name that says what it is
+AT_ONCE = 64  # pictures cut together: more need memory that has to be found anew each time
 OTHERS = 4096  # captions of other scenes that a scene's own is told from
 ALIKE, SHARE = 20.0, 0.2  # how near texts are right answers, too, and how much of the answer is theirs
 THINGS, SCENES = 0.6, 1.0  # weights of the two losses
@@ -190,11 +189,16 @@ class Training:
         things, labels = self.things.batch(behind, dice)
         generator = Generator(self.where).manual_seed(int(torch.randint(1 << 60, (), generator=dice)))
         return (
-            cut(things, len(things), self.side, generator),
+            self._seen(things, generator),
             labels,
-            cut(painted, len(painted), self.side, generator),
+            self._seen(painted, generator),
             chosen.to(self.where),
         )
+
+    def _seen(self, pictures: Tensor, generator: Generator) -> Tensor:
+        """A cutout of each picture [n, 3, h, w]."""
+        parts = torch.split(pictures, AT_ONCE)
+        return torch.cat([cut(part, len(part), self.side, generator) for part in parts])
 
     def _scenes_loss(self, embedded: Tensor, chosen: Tensor, scale: Tensor) -> Tensor:
         dice = Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step + 500_009)
