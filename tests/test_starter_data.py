@@ -1,4 +1,4 @@
-"""What the starter pair's training data promise: the pinned packages come, and words are true to pictures."""
+"""What the starter pair's training promises: packages as pinned, true words, and a pair at its end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from songreel.errors import UserError
-from songreel_starter import distil, scenes, sources, sprites, words
+from songreel_starter import distil, pairs, scenes, sources, sprites, words
 from songreel_starter.backgrounds import Background
 from songreel_starter.states import Keeper
 from tests.conftest import REPOSITORY, environment
@@ -72,8 +72,29 @@ def test_the_whole_plan_is_printed_by_a_dry_run(tmp_path: Path) -> None:
 
 
 def test_what_a_machine_cannot_fetch_can_be_left_out(tmp_path: Path) -> None:
-    plan = snakemake(tmp_path, "--dry-run", "--config", "sources=noto openclipart", "leave_out=openclipart")
-    assert "render 1" in " ".join(plan.split())
+    chosen = "sources=noto emojione openclipart", "leave_out=openclipart"
+    plan = snakemake(tmp_path, "--dry-run", "--config", *chosen)
+    assert "render 3" in " ".join(plan.split())  # with the style that the pair is tested on
+
+
+def test_both_clips_need_a_style_of_their_own(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="found none whose half is judging"):
+        snakemake(tmp_path, "--dry-run", "--config", "sources=noto")
+
+
+def test_the_tiny_setting_ends_in_a_pair_with_its_card(made: Path) -> None:
+    """Trained on the CPU, evaluated beside the first pair, and ready for songreel to load."""
+    folder = made / "export"
+    clip = pairs.load_clip(folder, torch.device("cpu"), torch.float32)
+    vqgan = pairs.load_vqgan(folder, torch.device("cpu"), torch.float32)
+    with torch.no_grad():
+        pictures = vqgan.decode(vqgan.embed(torch.zeros(1, 4, 4, dtype=torch.int64)))
+        assert clip.embed_images(pictures).shape == (1, 32)
+    card = (folder / "CARD.md").read_text(encoding="utf-8")
+    for told in ("chance", "the first pair", "this pair", "meteocons", "MIT", "sheet.jpg", "first.jpg"):
+        assert told in card
+    assert (folder / "sheet.jpg").exists()
+    assert (folder / "first.jpg").exists()
 
 
 def test_a_second_run_makes_nothing_again(made: Path) -> None:

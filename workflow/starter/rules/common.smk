@@ -41,10 +41,10 @@ except UserError as error:
 all_pictured = [name for name, source in table.items() if source.has_pictures]
 wanted = all_pictured if config["sources"] == "all" else config["sources"].split()
 left_out = config["leave_out"].split()
-for name in wanted + left_out:
+for name in wanted + left_out + [config["test_style"]]:
     if name not in all_pictured:
         stop(
-            f"sources, leave_out: found {name!r}, expected some of {' '.join(all_pictured)}."
+            f"sources, leave_out, test_style: found {name!r}, expected some of {' '.join(all_pictured)}."
         )
 pictured = [name for name in wanted if name not in left_out]
 training = [name for name in pictured if table[name].use == "training"]
