@@ -27,11 +27,8 @@ from songreel_starter import likeness
 from songreel_starter.pool import Pool
 from songreel_starter.states import Keeper, State
 
-FOLD, LEVELS, CHANNELS = (
-    4,
-    (1, 2),
-    64,
-)  # the decoder's time: pictures inside are at most a quarter of the side
+# What a film's speed is decided by: all pictures inside the decoder are as small as its grid of codes.
+FOLD, LEVELS, CHANNELS = 8, (1,), 96
 HIDDEN = 64  # channels between encoder and codebook
 TELL_EVERY = 100  # steps
 HELD_OUT = 64  # scenes
@@ -57,7 +54,7 @@ class Recipe:
 
     codes: int = 2048
     code_width: int = 16
-    blocks: int = 0  # of each level of the encoder; the decoder has one more
+    blocks: int = 1  # of each level of the encoder; the decoder has one more
     steps: int = 20_000
     autoencoder_steps: int = 2000
     adversarial_from: int = 12_000

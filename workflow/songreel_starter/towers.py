@@ -62,7 +62,8 @@ class Things:
 
     def __init__(self, library: Library, embed: Texts, where: torch.device) -> None:
         weights = [b - a for a, b in zip([0.0, *library.cumulative], library.cumulative, strict=False)]
-        chosen = [index for index, weight in enumerate(weights) if weight > LEAST_WEIGHT]
+        named = [index for index, weight in enumerate(weights) if weight > LEAST_WEIGHT]
+        chosen = named or list(range(len(weights)))
         labels = [library.entries[index].label for index in chosen]
         often = Counter(labels)
         self.names = sorted(often)
@@ -83,7 +84,7 @@ class Things:
         """Sprites over backgrounds [n, 3, side, side] in 0..1, and the numbers [n] of their names."""
         assert self.library.pictures is not None
         count, side = len(behind), behind.shape[-1]
-        picked = torch.multinomial(self.weights, count, generator=dice)
+        picked = torch.multinomial(self.weights, count, replacement=True, generator=dice)
         pixels = self.library.pictures[self.sprites[picked].to(self.where)].float() / 255
         pixels = F.interpolate(pixels, size=(side, side), mode="area")
         colour, alpha = pixels[:, :3], pixels[:, 3:]
