@@ -12,7 +12,10 @@ from songreel.environment import hand_on
 from songreel.errors import UserError
 from songreel_starter import sources as packages
 
-HALVES = "steering", "judging"  # of the sources: what the pair's CLIP sees, and what its judge does
+HALVES = (
+    "steering",
+    "judging",
+)  # of the sources: what the pair's CLIP sees, and what its judge does
 
 
 wildcard_constraints:
@@ -53,7 +56,9 @@ if not training:
         f"sources: found no training source, expected one or more of {' '.join(all_pictured)}."
     )
 
-halves = {half: [name for name in training if table[name].half == half] for half in HALVES}
+halves = {
+    half: [name for name in training if table[name].half == half] for half in HALVES
+}
 for half, names in halves.items():
     if not names:
         stop(
