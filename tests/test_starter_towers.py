@@ -91,7 +91,7 @@ def test_clip_can_be_built_from_what_was_trained(
     assert torch.allclose(
         perceptor.Perceptor(inferred, torch.device("cpu"), torch.float32).embed_images(pictures),
         published.embed_images(pictures),
-        atol=1e-5,
+        atol=2e-3,  # build_model rounds to float16
     )
 
 
