@@ -7,8 +7,8 @@ is batched arithmetic on the picture's device: no loop over cutouts, nothing cop
 from __future__ import annotations
 
 import functools
+import itertools
 import math
-from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,7 @@ from torch import Generator, Tensor
 
 FULL_VIEWS = 0.35  # share of the cutouts that see the whole short side
 FULL = 0.95, 1.05  # the side of such a view, as a share of the short side
+BLUR = 0.25  # octaves by which a cutout is rather blurred than aliased
 SMALLEST = 0.5  # smallest crop's side, as a share of the short side, unless CLIP's own input is smaller still
 DEGREES, PERSPECTIVE, JITTER, ERASED, NOISE = 15.0, 0.15, 0.1, 0.4, 0.08
 LUMA = (0.299, 0.587, 0.114)
@@ -28,8 +29,10 @@ def cut(image: Tensor, count: int, side: int, generator: Generator) -> Tensor:
     All of one picture [1, 3, h, w], or one of each of the pictures [count, 3, h, w].
     """
     draw = _Dice(count, image.device, generator)
-    crops = _size(draw, side / min(image.shape[-2:]))
-    sampled = _sample(image, _homography(draw, crops, image.shape[-2:]), crops, side)  # [n, 3, pixels]
+    ratio = min(image.shape[-2:]) / side
+    crops = _size(draw, 1 / ratio)
+    homography = _homography(draw, crops, image.shape[-2:])
+    sampled = _sample(image, homography, crops * ratio, side)  # [n, 3, pixels]
     erased = torch.lerp(sampled, sampled.mean(2, keepdim=True), _box(draw, side))
     colours, offset = _colours(draw)
     noise = draw.noise(3, side * side)
@@ -75,29 +78,53 @@ def _homography(draw: _Dice, crops: Tensor, shape: torch.Size) -> Tensor:
     turn[:, 0, 0], turn[:, 0, 1] = angle.cos() * flip, -angle.sin()
     turn[:, 1, 0], turn[:, 1, 1] = angle.sin() * flip, angle.cos()
     turn[:, 2, :2] = draw.uniform(-PERSPECTIVE, PERSPECTIVE, 2) * draw.chance(0.5, 1)
-    turn[:, 2, 2] = 1
+    turn[:, 2, 2].fill_(1)
     scale_x, scale_y = crops * (short / width), crops * (short / height)
     place = torch.zeros(n, 3, 3, device=draw.device)
     place[:, 0, 0], place[:, 0, 2] = scale_x, (1 - scale_x).clamp(min=0) * draw.uniform(-1, 1)
     place[:, 1, 1], place[:, 1, 2] = scale_y, (1 - scale_y).clamp(min=0) * draw.uniform(-1, 1)
-    place[:, 2, 2] = 1
+    place[:, 2, 2].fill_(1)
     return place @ turn
 
 
-def _sample(image: Tensor, homography: Tensor, crops: Tensor, side: int) -> Tensor:
-    """Trilinear samples [n, 3, pixels] of a pyramid of halved pictures, so that large crops do not alias."""
-    n, full = len(crops), _full_views(len(crops))
-    ratio = min(image.shape[-2:]) / side
-    level = (crops * ratio).log2().clamp(min=0)
-    lowest, highest = (max(0.0, math.log2(share * ratio)) for share in FULL)
-    parts = [(slice(full), math.floor(lowest), math.ceil(highest))]
-    if full < n:
-        parts.append((slice(full, n), 0, math.ceil(max(0.0, math.log2(ratio)))))
-    pyramid = [image]
-    while len(pyramid) <= math.ceil(highest):
-        pyramid.append(_halved(pyramid[-1]))
-    grid = _grid(homography, side)
-    return torch.cat([_blend(pyramid, grid, level, rows, range(low, high + 1)) for rows, low, high in parts])
+def _sample(image: Tensor, homography: Tensor, reductions: Tensor, side: int) -> Tensor:
+    """Samples [n, 3, pixels], each cutout's from a picture halved until large crops do not alias.
+
+    `reductions` [n] says how many pixels of the picture's width a cutout's pixel stands for. The halved
+    pictures lie side by side in one, so that whichever a cutout needs, each pixel is sampled once.
+    """
+    single, n = len(image) == 1, len(reductions)
+    deepest = math.floor(math.log2(FULL[1] * min(image.shape[-2:]) / side) + BLUR + 0.5)
+    sizes, atlas = _atlas(image, max(0, deepest))
+    level = (reductions.log2() + (BLUR + 0.5)).floor().clamp(0, len(sizes) - 1).long()
+    table = _constant(
+        tuple((float(x), float(width), float(height)) for x, width, height in sizes), image.device
+    )
+    offset, *lengths = table[level].T.reshape(3, n, 1, 1)
+    grid = torch.stack(
+        [
+            _place(part, length) * (2 / whole) + (shift * (2 / whole) - 1)
+            for part, length, shift, whole in zip(
+                _grid(homography, side), lengths, (offset, 0.0), reversed(atlas.shape[-2:]), strict=True
+            )
+        ],
+        dim=-1,
+    )  # [n, side, side, x and y]
+    if single:  # all sampled as one tall cutout: no gradient as large as the picture for each of them
+        sampled = F.grid_sample(atlas, grid.view(1, n * side, side, 2), align_corners=False)
+        return sampled.view(3, n, -1).transpose(0, 1)
+    return F.grid_sample(atlas, grid, align_corners=False).flatten(2)
+
+
+def _atlas(image: Tensor, deepest: int) -> tuple[list[tuple[int, int, int]], Tensor]:
+    """A picture and its halves, `deepest` of them, from left to right, and each one's x, width and height."""
+    pictures = [image]
+    for _ in range(deepest):
+        pictures.append(halved(pictures[-1]))
+    widths, heights = ([it.shape[axis] for it in pictures] for axis in (-1, -2))
+    sizes = list(zip([0, *itertools.accumulate(widths[:-1])], widths, heights, strict=True))
+    padded = [F.pad(it, (0, 0, 0, heights[0] - it.shape[-2])) for it in pictures]
+    return sizes, torch.cat(padded, -1) if deepest else image
 
 
 def _grid(homography: Tensor, side: int) -> Tensor:
@@ -107,24 +134,13 @@ def _grid(homography: Tensor, side: int) -> Tensor:
     return mapped[:2] / mapped[2:].clamp(min=0.1)
 
 
-def _blend(pyramid: Sequence[Tensor], grid: Tensor, level: Tensor, rows: slice, depths: range) -> Tensor:
-    """Some of the cutouts, [rows, 3, pixels], from the levels of the pyramid that these can need."""
-    grid, level = grid[:, rows], level[rows].view(-1, 1, 1)
-    single = len(pyramid[0]) == 1
-    if single:  # all sampled as one tall cutout: no gradient as large as the picture for each of them
-        grid = grid.flatten(1, 2)[:, None]
-    blended = torch.zeros((), device=grid.device)
-    for depth in depths:
-        layer = pyramid[depth] if single else pyramid[depth][rows]
-        sampled = F.grid_sample(
-            layer, grid.permute(1, 2, 3, 0), padding_mode="reflection", align_corners=False
-        )
-        pixels = sampled.view(3, len(level), -1).transpose(0, 1) if single else sampled.flatten(2)
-        blended = torch.addcmul(blended, pixels, (1 - (level - depth).abs()).clamp(min=0))
-    return blended
+def _place(at: Tensor, length: Tensor) -> Tensor:
+    """Pixels of a picture so long, from coordinates -1..1; those a little outside are mirrored back in."""
+    mirrored = at.clamp(-1, 1) * 2 - at
+    return torch.minimum(((mirrored + 1) * (length / 2)).clamp(min=0.5), length - 0.5)
 
 
-def _halved(image: Tensor) -> Tensor:
+def halved(image: Tensor) -> Tensor:
     """Each square of four pixels as one, in half the time that `F.avg_pool2d` takes a CPU for a batch."""
     rows = image[..., 0:-1:2, :] + image[..., 1::2, :]
     return (rows[..., 0:-1:2] + rows[..., 1::2]) / 4

@@ -28,7 +28,7 @@ from songreel_starter.pool import Pool
 from songreel_starter.states import Keeper, State
 
 # What a film's speed is decided by: all pictures inside the decoder are as small as its grid of codes.
-FOLD, LEVELS, CHANNELS = 8, (1,), 96
+FOLD, LEVELS, CHANNELS = 8, (1,), 64
 HIDDEN = 64  # channels between encoder and codebook
 TELL_EVERY = 100  # steps
 HELD_OUT = 64  # scenes

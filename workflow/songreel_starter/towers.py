@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from songreel import device as devices
-from songreel.cutouts import cut
+from songreel.cutouts import cut, halved
 from songreel.perceptor import MEAN, STD
 from songreel.progress import say
 from songreel_starter import scenes, words
@@ -37,6 +37,7 @@ SCALE, MOST_SCALE = 20.0, 80.0  # of the logits
 RISE, FALL = 100, 0.2  # steps over which the learning rate rises; share of the steps over which it falls
 AVERAGED = 0.998  # of the weights' running average that stays at each step; the average is what is kept
 TELL_EVERY = 100  # steps
+BLURRED, NOISE = 0.25, 0.3  # share of the cutouts that are blurred; the most noise, as a standard deviation
 TINTED = 0.1  # share of the coloured things that get another colour
 
 Texts = Callable[[Sequence[str]], Tensor]  # words to unit vectors float32 [n, d], on the CPU
@@ -60,7 +61,9 @@ class Recipe:
 class Things:
     """Single sprites, and the bank of names that each is told from."""
 
-    def __init__(self, library: Library, embed: Texts, where: torch.device) -> None:
+    def __init__(self, library: Library, embed: Texts, side: int, where: torch.device) -> None:
+        """`side` is that of the pictures in pixels: sprites are shrunk to it once."""
+        assert library.pictures is not None
         weights = [b - a for a, b in zip([0.0, *library.cumulative], library.cumulative, strict=False)]
         named = [index for index, weight in enumerate(weights) if weight > LEAST_WEIGHT]
         chosen = named or list(range(len(weights)))
@@ -68,8 +71,10 @@ class Things:
         often = Counter(labels)
         self.names = sorted(often)
         number = {name: index for index, name in enumerate(self.names)}
-        self.library, self.where = library, where
-        self.sprites = torch.tensor(chosen)
+        self.where = where
+        self.sprites = torch.cat(
+            [_resized(part.to(where), side) for part in torch.split(library.pictures[chosen], AT_ONCE)]
+        )  # uint8 [sprites, 4, side, side]
         self.labels = torch.tensor([number[label] for label in labels])
         # A name that many draw comes oftener than one that is drawn once, but not so many times as often.
         self.weights = torch.tensor(
@@ -82,11 +87,9 @@ class Things:
 
     def batch(self, behind: Tensor, dice: Generator) -> tuple[Tensor, Tensor]:
         """Sprites over backgrounds [n, 3, side, side] in 0..1, and the numbers [n] of their names."""
-        assert self.library.pictures is not None
         count, side = len(behind), behind.shape[-1]
         picked = torch.multinomial(self.weights, count, replacement=True, generator=dice)
-        pixels = self.library.pictures[self.sprites[picked].to(self.where)].float() / 255
-        pixels = F.interpolate(pixels, size=(side, side), mode="area")
+        pixels = self.sprites[picked.to(self.where)].float().div_(255)
         colour, alpha = pixels[:, :3], pixels[:, 3:]
         tinted = self.of_one_ink[picked] | (torch.rand(count, generator=dice) < TINTED)
         ink = torch.rand(count, 3, 1, 1, generator=dice).to(self.where)
@@ -130,7 +133,7 @@ class Training:
         self.optimiser = torch.optim.AdamW(groups, recipe.learning_rate, (0.9, 0.98))
         self.parameters = [*matrices, *vectors, self.scale]
         self.averaged = {name: value.clone() for name, value in tower.state_dict().items()}
-        self.things = Things(library, embed, self.where)
+        self.things = Things(library, embed, side, self.where)
         self.captions = captions.to(self.where)
         self.mean = torch.tensor(MEAN, device=self.where).view(1, 3, 1, 1)
         self.std = torch.tensor(STD, device=self.where).view(1, 3, 1, 1)
@@ -184,9 +187,11 @@ class Training:
         half = self.recipe.batch // 2
         dice = Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step)
         chosen = torch.randint(len(self.pool), (self.recipe.batch - half,), generator=dice)
-        painted = self.pool.pictures(chosen, self.where).float() / 255
-        small = F.interpolate(painted, size=(self.side, self.side), mode="area")
-        behind = _behind(small, half, dice)
+        painted = self.pool.pictures(chosen, self.where).float().div_(255)
+        small = painted
+        while small.shape[-1] >= 2 * self.side:
+            small = halved(small)
+        behind = _behind(small, half, self.side, dice)
         things, labels = self.things.batch(behind, dice)
         generator = Generator(self.where).manual_seed(int(torch.randint(1 << 60, (), generator=dice)))
         return (
@@ -197,9 +202,9 @@ class Training:
         )
 
     def _seen(self, pictures: Tensor, generator: Generator) -> Tensor:
-        """A cutout of each picture [n, 3, h, w]."""
+        """A cutout of each picture [n, 3, h, w], some of them blurred or noisy."""
         parts = torch.split(pictures, AT_ONCE)
-        return torch.cat([cut(part, len(part), self.side, generator) for part in parts])
+        return torch.cat([roughened(cut(part, len(part), self.side, generator), generator) for part in parts])
 
     def _scenes_loss(self, embedded: Tensor, chosen: Tensor, scale: Tensor) -> Tensor:
         dice = Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step + 500_009)
@@ -243,6 +248,19 @@ def train(training: Training, target: Path, log: Path | None) -> dict[str, Tenso
     return {name: value.cpu().contiguous() for name, value in training.averaged.items()}
 
 
+def roughened(pictures: Tensor, generator: Generator) -> Tensor:
+    """Pictures [n, 3, side, side] as half-done ones look: the first ones blurred, all more or less noisy.
+
+    What tells things apart in spite of noise has gradients along their shapes, not along pixels (Kaur et al.:
+    Are Perceptually-Aligned Gradients a General Property of Robust Classifiers?, 2019).
+    """
+    blurred = pictures[: round(BLURRED * len(pictures))]
+    blurred = F.interpolate(halved(blurred), size=blurred.shape[-2:], mode="bilinear")
+    amount = torch.rand(len(pictures), 1, 1, 1, device=pictures.device, generator=generator)
+    noise = torch.randn(pictures.shape, device=pictures.device, generator=generator)
+    return torch.cat((blurred, pictures[len(blurred) :])).addcmul_(noise, amount.square(), value=NOISE)
+
+
 def fingerprint(path: Path) -> str:
     """What tells a file from any other, for a recipe."""
     with path.open("rb") as file:
@@ -260,12 +278,19 @@ def _told_apart(
     return F.cross_entropy(scale * embedded @ bank.T, answer)
 
 
-def _behind(painted: Tensor, count: int, dice: Generator) -> Tensor:
+def _resized(sprites: Tensor, side: int) -> Tensor:
+    """Pictures uint8 [n, 4, side, side] of larger or smaller ones."""
+    return F.interpolate(sprites.float(), size=(side, side), mode="area").round().byte()
+
+
+def _behind(painted: Tensor, count: int, side: int, dice: Generator) -> Tensor:
     """Backgrounds [count, 3, side, side]: one colour, a soft gradient, or a part of a scene, enlarged."""
-    side, where = painted.shape[-1], painted.device
+    where = painted.device
     kind = torch.rand(count, generator=dice)
     colour = torch.rand(count, 3, 1, 1, generator=dice)
-    soft = F.interpolate(torch.rand(count, 3, 3, 3, generator=dice), size=side, mode="bicubic")
+    soft = F.interpolate(
+        torch.rand(count, 3, 3, 3, generator=dice), size=side, mode="bilinear", align_corners=True
+    )
     row = torch.randint(len(painted), (count,), generator=dice)
     top, left = (int(torch.randint(side // 2 + 1, (), generator=dice)) for _ in range(2))
     part = painted[row.to(where), :, top : top + side // 2, left : left + side // 2]
