@@ -22,6 +22,11 @@ def picture_maker() -> VQGAN:
 
 
 @functools.cache
+def codes() -> int:
+    return len(picture_maker().codebook)
+
+
+@functools.cache
 def judge() -> Perceptor:
     return perceptor.load(weights.perceptor("starter"), CPU, torch.float32)
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from songreel import draw, plan
 from songreel.sampler import Strategy
 from songreel.vqgan import VQGAN
-from tests.starter import canvas, chain, picture_maker
+from tests.starter import canvas, chain, codes, picture_maker
 
 Frames = NDArray[np.uint8]  # [n, height, width, 3]
 Tokens = NDArray[np.uint16]  # [k, h, w]
@@ -107,7 +107,7 @@ def test_the_thousandth_keyframe_is_exact_at_a_rate_without_an_exact_float() -> 
 
 
 def test_the_real_picture_maker_is_given_the_quantised_latents() -> None:
-    tokens = np.random.default_rng(0).integers(0, 4096, (2, 4, 4), dtype=np.uint16)
+    tokens = np.random.default_rng(0).integers(0, codes(), (2, 4, 4), dtype=np.uint16)
     frames = drawn(clip(3), tokens, maker=picture_maker())
     with torch.no_grad():
         ends = picture_maker().embed(torch.from_numpy(tokens.astype(np.int64)))
@@ -138,7 +138,7 @@ def test_batches_do_not_show(pixels: int, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_batches_do_not_show_in_real_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    tokens = np.random.default_rng(0).integers(0, 4096, (4, 4, 4), dtype=np.uint16)
+    tokens = np.random.default_rng(0).integers(0, codes(), (4, 4, 4), dtype=np.uint16)
     whole = drawn(clip(7), tokens, maker=picture_maker())
     monkeypatch.setattr(draw, "BATCH_PIXELS", 32 * 32 * 3)
     assert_near(drawn(clip(7), tokens, maker=picture_maker()), whole, atol=1)

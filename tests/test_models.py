@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from songreel import perceptor, vqgan, weights
 from songreel.errors import UserError
 from songreel.weights import Weights
-from tests.starter import CPU, judge, picture_maker
+from tests.starter import CPU, codes, judge, picture_maker
 
 STARTER = {"vqgan": weights.VQGANS["starter"], "clip": weights.PERCEPTORS["starter"]}
 TEXTS = (
@@ -45,7 +45,7 @@ def psnr(a: Tensor, b: Tensor) -> float:
 
 
 def test_tokens_become_a_picture_of_their_size() -> None:
-    tokens = torch.randint(0, 4096, (2, 3, 5), generator=torch.Generator().manual_seed(0))
+    tokens = torch.randint(0, codes(), (2, 3, 5), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         latents = picture_maker().embed(tokens)
         pictures = picture_maker().decode(latents)
@@ -56,7 +56,7 @@ def test_tokens_become_a_picture_of_their_size() -> None:
 
 
 def test_the_nearest_token_of_a_code_is_its_own() -> None:
-    tokens = torch.arange(4096).view(1, 64, 64)
+    tokens = torch.arange(codes()).view(1, 32, -1)
     embedded = picture_maker().embed(tokens)
     found = picture_maker().embed(picture_maker().nearest(embedded + 1e-4))
     assert torch.equal(found, embedded)
@@ -123,7 +123,7 @@ def test_a_decoder_made_quick_draws_the_published_ones_picture_with_its_gradient
 
 def test_a_decoder_in_bfloat16_draws_the_same_picture() -> None:
     maker = vqgan.load(STARTER["vqgan"], CPU, torch.bfloat16)
-    tokens = torch.randint(0, 4096, (1, 4, 4), generator=torch.Generator().manual_seed(2))
+    tokens = torch.randint(0, codes(), (1, 4, 4), generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         exact = picture_maker().decode(picture_maker().embed(tokens))
         rough = maker.decode(maker.embed(tokens))

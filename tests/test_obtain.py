@@ -20,7 +20,7 @@ from songreel.config import resolve
 from songreel.errors import UserError
 from songreel.files import Document, identity
 from songreel.paths import Paths
-from tests import checkpoints, published, server
+from tests import checkpoints, published, server, starter
 from tests.server import Answer, Server
 
 CPU = torch.device("cpu")
@@ -108,7 +108,7 @@ def test_every_published_clip_is_fetched_converted_and_judges(
     found = obtain.model(name, quiet)
     expected = published.PERCEPTORS[name]
     assert weights.params(found) == expected | {"vision_layers": _plain(expected["vision_layers"])}
-    check_keyframe(rendered(recipe("starter", name), tmp_path), 8, 16, 4096)
+    check_keyframe(rendered(recipe("starter", name), tmp_path), 8, 16, starter.codes())
     _check_tower_is_clips_own(name)
 
 
