@@ -1,5 +1,6 @@
 """What the picture maker and the judge promise: to be the published networks, or to refuse to load."""
 
+import copy
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,12 +11,14 @@ import numpy as np
 import pytest
 import taming.modules.diffusionmodules.model as taming_model
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from taming.modules.vqvae.quantize import VectorQuantizer
 from torch import Tensor, nn
 
 from songreel import perceptor, vqgan, weights
 from songreel.errors import UserError
+from songreel.vqgan import VQGAN
 from songreel.weights import Weights
 from tests.starter import CPU, codes, judge, picture_maker
 
@@ -90,15 +93,17 @@ def test_the_picture_maker_is_tamings_own(monkeypatch: pytest.MonkeyPatch) -> No
         return module.eval()
 
     width, channels = config["embed_dim"], config["ddconfig"]["z_channels"]
-    encoder = filled(taming_model.Encoder(**config["ddconfig"]), "encoder")
-    decoder = filled(taming_model.Decoder(**config["ddconfig"]), "decoder")
+    fold = config["fold"]
+    folded = {**config["ddconfig"], "in_channels": 3 * fold**2, "out_ch": 3 * fold**2}
+    encoder = filled(taming_model.Encoder(**folded), "encoder")
+    decoder = filled(taming_model.Decoder(**folded), "decoder")
     before = filled(nn.Conv2d(channels, width, 1), "quant_conv")
     after = filled(nn.Conv2d(width, channels, 1), "post_quant_conv")
     quantise = filled(VectorQuantizer(config["n_embed"], width, beta=0.25), "quantize")
     with torch.no_grad():
-        latents = before(encoder(plain_picture() * 2 - 1))
+        latents = before(encoder(F.pixel_unshuffle(plain_picture() * 2 - 1, fold)))
         quantised, _, (_, _, indices) = quantise(latents)
-        picture = (decoder(after(quantised)) + 1) / 2
+        picture = (F.pixel_shuffle(decoder(after(quantised)), fold) + 1) / 2
         ours = picture_maker().encode(plain_picture())
         tokens = picture_maker().nearest(ours)
         torch.testing.assert_close(ours, latents, rtol=1e-4, atol=1e-4)
@@ -114,8 +119,13 @@ def test_nothing_is_left_to_train() -> None:
 
 
 def test_a_decoder_made_quick_draws_the_published_ones_picture_with_its_gradient() -> None:
-    published, latents = vqgan.read(STARTER["vqgan"]), torch.rand(2, 16, 3, 5, requires_grad=True)
-    pictures = [maker.decode(latents) for maker in (published, picture_maker())]
+    torch.manual_seed(0)
+    ddconfig = {"ch": 32, "ch_mult": [1, 2, 2], "num_res_blocks": 1, "attn_resolutions": [], "dropout": 0.0}
+    ddconfig |= {"resolution": 32, "z_channels": 32, "double_z": False}
+    published, latents = VQGAN(ddconfig, 64, 16), torch.rand(2, 16, 3, 5, requires_grad=True)
+    quick = vqgan.ready(copy.deepcopy(published), CPU, torch.float32)
+    assert any(isinstance(module, nn.ConvTranspose2d) for module in quick.modules())
+    pictures = [maker.decode(latents) for maker in (published, quick)]
     gradients = [torch.autograd.grad(picture.square().sum(), latents)[0] for picture in pictures]
     torch.testing.assert_close(pictures[1], pictures[0], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-3, atol=1e-4)
