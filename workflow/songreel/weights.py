@@ -38,7 +38,7 @@ VQGANS = {
         "starter",
         MODELS / "starter/vqgan.safetensors",
         MODELS / "starter/vqgan.yaml",
-        "a2b62c3ed055879d581fd863124c7cfe0046af673463310aba9b85899c7c4c72",
+        "e439ed3695fc354e1012bb4ed8420805d86c6f6e2a2572b18d9e35ed5ffcd10b",
     ),
 }
 
@@ -47,7 +47,7 @@ PERCEPTORS = {
         "starter",
         MODELS / "starter/clip.safetensors",
         MODELS / "starter/clip.yaml",
-        "8432095190a00adf3a1bc87f7de0761c1808bcf016972200d471b6e4e89101b9",
+        "86b56fb80802b4802f1d3be59c7da158c8e0000ac0be61674c9f2979b3f65b5e",
     ),
 }
 
