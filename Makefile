@@ -5,7 +5,7 @@ CORES ?= $(shell nproc 2>/dev/null || echo 2)
 ROUNDS ?= 10
 BIN := .venv/bin
 
-.PHONY: film test check soak clean
+.PHONY: film test check soak bench clean
 
 film: .venv/film.installed
 	$(BIN)/snakemake --cores $(CORES)
@@ -22,6 +22,9 @@ check: .venv/test.installed
 
 soak: .venv/test.installed
 	$(BIN)/python -m tests.soak $(ROUNDS)
+
+bench: .venv/film.installed
+	$(BIN)/songreel bench
 
 .venv/film.installed: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .

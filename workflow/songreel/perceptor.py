@@ -61,9 +61,14 @@ class Perceptor:
 
 def load(weights: Weights, device: torch.device, dtype: torch.dtype) -> Perceptor:
     """The perceptor ready to judge. Raises UserError when the tensors do not fit the architecture."""
+    return Perceptor(read(weights), device, dtype)
+
+
+def read(weights: Weights) -> Any:
+    """CLIP as it was published, float32 on the CPU. Raises UserError as `load` does."""
     clip = build(params(weights))
     load_strictly(clip, weights)
-    return Perceptor(clip, device, dtype)
+    return clip.float().eval().requires_grad_(False)
 
 
 def build(arguments: Mapping[str, Any]) -> Any:
