@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from songreel import device, graphs, perceptor, sampler, vqgan, weights
+from songreel import device, graphs, perceptor, resampling, sampler, vqgan, weights
 from songreel.errors import UserError
 from songreel.sampler import Iteration, Keyframe, Pull, Strategy
 from tests import tape
@@ -100,6 +100,59 @@ def test_the_tape_draws_new_random_numbers_each_time() -> None:
     replay()
     expected = torch.rand(6, generator=Generator().manual_seed(5))
     assert torch.equal(drawn, expected[3:])
+
+
+# the gradient that a GPU adds up
+
+
+def samples(size: tuple[int, int], seed: int = 0) -> tuple[Tensor, Tensor]:
+    """A picture [1, 3, h, w] and places [1, 50, 40, 2] at least half a pixel from its edges."""
+    dice = Generator().manual_seed(seed)
+    height, width = size
+    inside = torch.tensor((1 - 1 / width, 1 - 1 / height))
+    return torch.rand(1, 3, *size, generator=dice), (
+        torch.rand(1, 50, 40, 2, generator=dice) * 2 - 1
+    ) * inside
+
+
+@pytest.mark.parametrize("size", [(16, 16), (12, 31)])
+def test_the_gpus_gradient_of_samples_is_the_one_of_grid_sample(size: tuple[int, int]) -> None:
+    picture, grid = samples(size)
+    gradient = torch.randn(1, 3, 50, 40, generator=Generator().manual_seed(1)) * 1e-6
+    values, gradients = list[Tensor](), list[Tensor]()
+    for sample in (resampling._SameEachTime.apply, resampling.sample):
+        picture = picture.detach().requires_grad_()
+        values.append(sampled := sample(picture, grid))
+        gradients += torch.autograd.grad(sampled, picture, gradient)
+    assert torch.equal(*values)
+    torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-11)
+
+
+def test_the_gpus_gradient_does_not_depend_on_the_order_of_the_samples() -> None:
+    picture, grid = samples((16, 16))
+    gradient = torch.randn(1, 3, 50, 40, generator=Generator().manual_seed(1))
+    order = torch.randperm(50, generator=Generator().manual_seed(2))
+    once = resampling.scatter(gradient, grid, picture.shape)
+    assert torch.equal(resampling.scatter(gradient[:, :, order], grid[:, order], picture.shape), once)
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e20])
+def test_gradients_of_any_size_are_added_up(size: float) -> None:
+    picture, grid = samples((8, 8))
+    once = resampling.scatter(torch.ones(1, 3, 50, 40), grid, picture.shape)
+    found = resampling.scatter(torch.full((1, 3, 50, 40), size), grid, picture.shape)
+    torch.testing.assert_close(found, once * size, rtol=1e-5, atol=0)
+    assert not resampling.scatter(torch.zeros(1, 3, 50, 40), grid, picture.shape).any()
+
+
+def test_with_the_gpus_gradient_an_iteration_can_be_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = keyframes(2, canvas(), pulls=pulls())
+    monkeypatch.setattr(resampling, "sample", resampling._SameEachTime.apply)
+    same = keyframes(2, canvas(), pulls=pulls())
+    torch.testing.assert_close(same[0].loss, plain[0].loss, rtol=1e-3, atol=0)
+    monkeypatch.setattr(graphs, "replayed", tape.replayed)
+    for expected, found in zip(same, keyframes(2, canvas(), pulls=pulls()), strict=True):
+        assert torch.equal(found.latent, expected.latent)
 
 
 # the recording itself
