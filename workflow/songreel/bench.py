@@ -265,7 +265,7 @@ def _drawing(settings: Config, bench: Bench, iterations_per_second: float) -> Do
     """Frames a second that are decoded and encoded, and what drawing costs against optimising."""
     maker, _ = _ready(settings, bench)
     frames = max(1, draw.BATCH_PIXELS[bench.where.type] // (settings.width * settings.height))  # a batch
-    clip = _clip(settings, frames)
+    clip = plain_clip(settings, frames)
     tokens = _tokens(settings, maker, plan.keyframes_for(frames, clip))
     (batch,) = draw.frames(maker, clip, tokens, None)
     decode = [frames / seconds(lambda: list(draw.frames(maker, clip, tokens, None))) for _ in _times(bench)]
@@ -293,8 +293,8 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def _clip(settings: Config, frames: int) -> Document:
-    """The plan of a clip without a line before it."""
+def plain_clip(settings: Config, frames: int) -> Document:
+    """The plan of a clip without a line before it, as far as drawing reads it."""
     return {
         "frames_per_second": settings.frames_per_second,
         "keyframes_per_second": settings.keyframes_per_second,
@@ -314,7 +314,7 @@ def _tokens(settings: Config, maker: VQGAN, keyframes: int) -> Any:
 
 
 def _encode(settings: Config, batches: list[Any]) -> None:
-    clip = _clip(settings, sum(map(len, batches)))
+    clip = plain_clip(settings, sum(map(len, batches)))
     size, rate = (settings.width, settings.height), Fraction(settings.frames_per_second)
     with tempfile.TemporaryDirectory() as folder:
         film.encode(batches, clip, size, rate, Path(folder) / "clip.mp4", film.executable(settings.ffmpeg))
