@@ -23,11 +23,15 @@ check: .venv/test.installed
 soak: .venv/test.installed
 	$(BIN)/python -m tests.soak $(ROUNDS)
 
-bench: .venv/film.installed
+bench: .venv/bench.installed
 	$(BIN)/songreel bench
 
 .venv/film.installed: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+.venv/bench.installed: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	touch $@
 
 .venv/test.installed: pyproject.toml | .venv/bin/python

@@ -194,9 +194,11 @@ def _work(settings: Config, bench: Bench) -> Work:
 def _race(settings: Config, bench: Bench) -> Document:
     """Iterations a second of ours and of the baseline, taking turns."""
     ours, capture = _ours(settings, bench)
-    baseline = _baseline_of(settings, bench)
+    published = _baseline(settings, bench)
+    baseline = _rate(published.step, bench)
     rounds = [{"ours": ours(), "baseline": baseline()} for _ in range(bench.rounds)]
     return {
+        "baseline_augmentations": published.augmentations,
         "iterations_per_second": median(each["ours"] for each in rounds),
         "baseline_iterations_per_second": median(each["baseline"] for each in rounds),
         "times_baseline": median(each["ours"] / each["baseline"] for each in rounds),
@@ -226,9 +228,8 @@ def _ours(settings: Config, bench: Bench) -> tuple[Callable[[], float], float]:
     return lambda: iterations * keyframes / sum(islice(chain, keyframes)), first - once
 
 
-def _baseline_of(settings: Config, bench: Bench) -> Callable[[], float]:
-    """What measures the baseline's iterations a second."""
-    step = _baseline_step(settings, bench)
+def _rate(step: Callable[[], None], bench: Bench) -> Callable[[], float]:
+    """What measures how many steps a second there are."""
     step()
     count = max(1, round(bench.seconds / roofline.seconds(step, bench.where)))
 
@@ -239,14 +240,12 @@ def _baseline_of(settings: Config, bench: Bench) -> Callable[[], float]:
     return lambda: count / roofline.seconds(steps, bench.where)
 
 
-def _baseline_step(settings: Config, bench: Bench) -> Callable[[], None]:
+def _baseline(settings: Config, bench: Bench) -> Any:
+    """benchmarks/baseline.py's Baseline."""
     maker, clip = (network.to(bench.where) for network in _published(settings))
     start, target = _canvas(settings, maker)[None], _target(clip, bench.where)
-    baseline = _baseline_module().Baseline(
-        maker, clip, target, start, settings.cutouts, settings.learning_rate
-    )
-    step: Callable[[], None] = baseline.step
-    return step
+    module = _baseline_module()
+    return module.Baseline(maker, clip, target, start, settings.cutouts, settings.learning_rate)
 
 
 def _baseline_module() -> ModuleType:
@@ -379,7 +378,7 @@ def peak_memory(name: str, bench: Bench, whose: str) -> int:
     """The most bytes of memory that this process has held after two iterations, the GPU's if it has one."""
     torch.set_num_threads(bench.threads)
     settings = resolve(CASES[name])
-    step = _baseline_step(settings, bench) if whose == "baseline" else _ours_step(settings, bench)
+    step = _baseline(settings, bench).step if whose == "baseline" else _ours_step(settings, bench)
     step()
     step()
     if bench.where.type == "cuda":
@@ -436,6 +435,7 @@ ROWS: Sequence[tuple[str, Callable[[Document], str]]] = (
     ("cutouts", lambda case: str(case["cutouts"])),
     ("iterations/s", _number("iterations_per_second")),
     ("baseline's iterations/s", _number("baseline_iterations_per_second")),
+    ("the baseline augments with", lambda case: case["baseline_augmentations"]),
     ("times the baseline", _number("times_baseline")),
     ("keyframes/s", _number("keyframes_per_second")),
     ("TFLOP an iteration", _number("flop_per_iteration", 1e12)),
