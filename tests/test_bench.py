@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import taming.modules.diffusionmodules.model as taming_model
 import torch
 import torch.nn.functional as F
@@ -110,10 +111,31 @@ def test_a_run_measures_both_and_tells_all() -> None:
     assert 0.5 < case["start_up_seconds"] < 60
     table = bench.as_table(found).splitlines()
     assert table[2].split() == ["starter"]
-    told = {row[:36].strip(): row[36:].strip() for row in table[3:]}
+    told = {row[:40].strip(): row[40:].strip() for row in table[3:]}
     assert told["iterations/s"] == f"{case['iterations_per_second']:.3g}"
     assert told["size"] == "128x128"
     assert len(told) == len(bench.ROWS)
+
+
+@pytest.mark.parametrize(("preset", "expected"), [("draft", 14e3), ("swift", 95e3), ("reference", 419e3)])
+def test_a_songs_iterations_are_those_that_a_plan_asks_for(preset: str, expected: float) -> None:
+    """Expected are the plan's own sums for the song of tests.test_workflow (see docs/performance.md)."""
+    seconds, lines = bench.FILMS["song"]
+    found = bench.iterations(resolve({"preset": preset}), seconds, lines)
+    assert found == pytest.approx(expected, rel=0.06)
+
+
+def test_a_film_is_planned_from_the_measured_parts() -> None:
+    parts = {
+        "iterations_per_second": 10.0,
+        "decoded_frames_per_second": 20.0,
+        "encoded_frames_per_second": 30.0,
+        "start_up_seconds": 2.0,
+    }
+    lines, seconds = 4, 20
+    optimising = bench.iterations(resolve({"preset": "draft"}), seconds, lines) / 10
+    expected = optimising + seconds * 30 * (1 / 20 + 1 / 30) + 2 * lines * 2
+    assert bench.film_seconds("draft", parts, seconds, lines) == pytest.approx(expected)
 
 
 def test_what_is_measured_is_the_preset() -> None:

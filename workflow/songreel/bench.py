@@ -43,6 +43,7 @@ from songreel.weights import Weights
 
 BASELINE = Path(__file__).resolve().parents[2] / "benchmarks/baseline.py"
 ENCODED_SECONDS = 5  # of film, about a line
+FILMS = {"song": (209, 37), "concert": (2400, 436)}  # seconds and lines
 TEXT = "a red rose"
 
 # The architectures of the models of those names, to be measured with random weights: nothing is downloaded.
@@ -130,18 +131,22 @@ def _case(name: str, bench: Bench, found: Device) -> Document:
     work = _work(settings, bench)
     raced = _race(settings, bench)
     rate = raced["iterations_per_second"]
+    parts = {
+        **raced,
+        **_drawing(settings, bench, rate),
+        "start_up_seconds": _start_up_seconds(name, bench),
+    }
     return {
         "size": [settings.width, settings.height],
         "cutouts": settings.cutouts,
         "iterations_per_keyframe": settings.iterations,
-        **raced,
+        **parts,
         "keyframes_per_second": rate / settings.iterations,
         "flop_per_iteration": work.flop,
         "bytes_per_iteration": work.bytes,
         "share_of_matmul_peak": rate * work.flop / found.flop_per_second,
         "share_of_roofline": rate / found.attainable(work),
-        **_drawing(settings, bench, rate),
-        "start_up_seconds": _start_up_seconds(name, bench),
+        "films": _films(settings, parts),
         "peak_memory_bytes": _peak_memory(name, bench, "ours"),
         "baseline_peak_memory_bytes": _peak_memory(name, bench, "baseline"),
     }
@@ -319,6 +324,36 @@ def _encode(settings: Config, batches: list[Any]) -> None:
         film.encode(batches, clip, size, rate, Path(folder) / "clip.mp4", film.executable(settings.ffmpeg))
 
 
+# Whole films, planned from these parts
+
+
+def _films(settings: Config, parts: Document) -> Document:
+    """The seconds that a song and a concert take on this device, by preset: those that iterate as here."""
+    presets = [settings.preset, "swift"] if settings.preset == "reference" else [settings.preset]
+    return {
+        preset: {film: film_seconds(preset, parts, *shape) for film, shape in FILMS.items()}
+        for preset in presets
+    }
+
+
+def film_seconds(preset: str, parts: Document, seconds: float, lines: int) -> float:
+    """What a film of so many seconds and lines takes on one device, one line after the other."""
+    settings = resolve({"preset": preset})
+    frames = seconds * settings.frames_per_second
+    optimising = iterations(settings, seconds, lines) / parts["iterations_per_second"]
+    drawing = frames * (1 / parts["decoded_frames_per_second"] + 1 / parts["encoded_frames_per_second"])
+    starting = 2 * lines * parts["start_up_seconds"]  # two jobs a line
+    return float(optimising + drawing + starting)
+
+
+def iterations(settings: Config, seconds: float, lines: int) -> int:
+    """Of a film whose lines are equally long."""
+    rendered = (seconds / lines + settings.transition) * settings.frames_per_second  # frames of a line
+    clip = plain_clip(settings, 0)
+    each = settings.lead_in + settings.iterations * plan.keyframes_for(round(rendered), clip)
+    return lines * each
+
+
 # A job's start and its memory, each in a process of its own
 
 
@@ -418,12 +453,16 @@ def as_table(found: Document) -> str:
     )
     rows = [("", list(cases)), *((label, [show(case) for case in cases.values()]) for label, show in ROWS)]
     return "\n".join(
-        [head, *(f"{label:<36}" + "".join(f"{it:>14}" for it in cells) for label, cells in rows)]
+        [head, *(f"{label:<40}" + "".join(f"{it:>14}" for it in cells) for label, cells in rows)]
     )
 
 
 def _number(key: str, unit: float = 1.0) -> Callable[[Document], str]:
     return lambda case: f"{case[key] / unit:.3g}"
+
+
+def _films_told(film: str) -> Callable[[Document], str]:
+    return lambda case: " or ".join(f"{took[film] / 3600:.3g}" for took in case["films"].values())
 
 
 def _percent(key: str) -> Callable[[Document], str]:
@@ -447,6 +486,8 @@ ROWS: Sequence[tuple[str, Callable[[Document], str]]] = (
     ("drawing, of the time of optimising", _percent("drawing_share_of_optimising")),
     ("start-up of a job, s", _number("start_up_seconds")),
     ("first keyframe's extra, s", _number("first_keyframe_extra_seconds")),
+    ("a song of 209 s, h (reference or swift)", _films_told("song")),
+    ("a concert of 40 min, h (the same)", _films_told("concert")),
     ("peak memory, GB", _number("peak_memory_bytes", 1e9)),
     ("baseline's peak memory, GB", _number("baseline_peak_memory_bytes", 1e9)),
 )
