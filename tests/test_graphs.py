@@ -12,10 +12,12 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from songreel import device, graphs, perceptor, resampling, sampler, vqgan, weights
+from songreel import device, graphs, perceptor, resampling, roofline, sampler, vqgan, weights
 from songreel.errors import UserError
+from songreel.perceptor import Perceptor
 from songreel.sampler import Iteration, Keyframe, Pull, Strategy
 from tests import tape
+from tests.published import PERCEPTORS
 from tests.starter import canvas, judge, picture_maker
 
 STRATEGY = Strategy(iterations=3, lead_in=2, cutouts=5, learning_rate=0.2)
@@ -153,6 +155,42 @@ def test_with_the_gpus_gradient_an_iteration_can_be_replayed(monkeypatch: pytest
     monkeypatch.setattr(graphs, "replayed", tape.replayed)
     for expected, found in zip(same, keyframes(2, canvas(), pulls=pulls()), strict=True):
         assert torch.equal(found.latent, expected.latent)
+
+
+# the tower that a GPU looks with
+
+
+def towers(name: str, dtype: torch.dtype) -> tuple[Perceptor, Perceptor]:
+    """The same random tower as on a CPU and as on a GPU."""
+    found = []
+    for fused in (False, True):
+        torch.manual_seed(0)
+        clip = perceptor.build(PERCEPTORS[name])
+        if fused:
+            perceptor.fuse(clip.visual)
+        found.append(Perceptor(clip, torch.device("cpu"), dtype))
+    return found[0], found[1]
+
+
+@pytest.mark.parametrize("name", ["ViT-B/32", "RN50"])
+def test_a_gpus_tower_sees_the_same(name: str) -> None:
+    seen = torch.rand(3, 3, 224, 224, generator=Generator().manual_seed(0)).requires_grad_()
+    plain, fused = (tower.embed_images(seen) for tower in towers(name, torch.float32))
+    torch.testing.assert_close(fused, plain, rtol=0, atol=1e-5)
+    words = torch.randn(plain.shape, generator=Generator().manual_seed(1))
+    gradients = [torch.autograd.grad((view * words).sum(), seen)[0] for view in (plain, fused)]
+    torch.testing.assert_close(*gradients, rtol=1e-3, atol=1e-3 * float(gradients[0].abs().max()))
+
+
+def test_a_gpus_tower_is_as_exact_in_bfloat16_and_moves_less() -> None:
+    exact, _ = towers("ViT-B/32", torch.float32)
+    seen = torch.rand(3, 3, 224, 224, generator=Generator().manual_seed(0))
+    plain, fused = towers("ViT-B/32", torch.bfloat16)
+    apart = [float((it.embed_images(seen) - exact.embed_images(seen)).norm()) for it in (plain, fused)]
+    assert apart[1] < 1.5 * apart[0] < 0.1
+    work = [roofline.count(lambda it=it: it.embed_images(seen)) for it in (plain, fused)]  # type: ignore[misc]
+    assert work[1].bytes < 0.9 * work[0].bytes
+    assert work[1].flop == work[0].flop
 
 
 # the recording itself
