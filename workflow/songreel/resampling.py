@@ -46,9 +46,9 @@ def scatter(gradient: Tensor, grid: Tensor, shape: torch.Size) -> Tensor:
     """The gradient [1, c, h, w] of a picture of that shape, from that of its samples [1, c, n, m]."""
     _, channels, height, width = shape
     pixels, shares = _corners(grid.view(-1, 2), height, width)  # [4, samples]
-    given = gradient.reshape(channels, 1, -1).float() * shares  # [c, 4, samples]
     scale = FINENESS / gradient.abs().amax().float().clamp(min=SMALLEST)
-    whole = (given * scale).round_().long().view(channels, -1)
+    given = gradient.reshape(channels, 1, -1) * scale
+    whole = (given * shares).long().view(channels, -1)  # [c, 4 * samples]
     total = torch.zeros(channels, height * width, dtype=torch.long, device=grid.device)
     total.scatter_add_(1, pixels.view(1, -1).expand(channels, -1), whole)
     return (total / scale).to(gradient.dtype).view(shape)
