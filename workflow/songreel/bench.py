@@ -272,10 +272,10 @@ def _drawing(settings: Config, bench: Bench, iterations_per_second: float) -> Do
     clip = plain_clip(settings, frames)
     tokens = _tokens(settings, maker, plan.keyframes_for(frames, clip))
     (batch,) = draw.frames(maker, clip, tokens, None)
-    decode = [frames / seconds(lambda: list(draw.frames(maker, clip, tokens, None))) for _ in _times(bench)]
+    decode = [frames / elapsed(lambda: list(draw.frames(maker, clip, tokens, None))) for _ in _times(bench)]
     length = ENCODED_SECONDS * settings.frames_per_second
     pictures = [np.stack(list(islice(cycle(batch), length)))]
-    encode = [length / seconds(lambda: _encode(settings, pictures)) for _ in _times(bench)]
+    encode = [length / elapsed(lambda: _encode(settings, pictures)) for _ in _times(bench)]
     drawn = settings.frames_per_second * (1 / median(decode) + 1 / median(encode))
     optimised = settings.keyframes_per_second * settings.iterations / iterations_per_second
     return {
@@ -290,7 +290,7 @@ def _times(bench: Bench) -> range:
     return range(bench.rounds)
 
 
-def seconds(work: Callable[[], object]) -> float:
+def elapsed(work: Callable[[], object]) -> float:
     """Seconds that a call of `work` takes, whose result is on the host."""
     started = time.perf_counter()
     work()
@@ -364,7 +364,7 @@ def _start_up_seconds(name: str, bench: Bench) -> float:
         code = f"from songreel import bench; bench.start({name!r}, {folder!r}, {bench.threads})"
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
         took = [
-            seconds(lambda: subprocess.run([sys.executable, "-c", code], check=True, env=environment))
+            elapsed(lambda: subprocess.run([sys.executable, "-c", code], check=True, env=environment))
             for _ in range(max(2, bench.rounds))
         ]
     return median(took[1:])
