@@ -5,7 +5,7 @@ CORES ?= $(shell nproc 2>/dev/null || echo 2)
 ROUNDS ?= 10
 BIN := .venv/bin
 
-.PHONY: film test check soak clean
+.PHONY: film test check soak bench clean
 
 film: .venv/film.installed
 	$(BIN)/snakemake --cores $(CORES)
@@ -23,8 +23,15 @@ check: .venv/test.installed
 soak: .venv/test.installed
 	$(BIN)/python -m tests.soak $(ROUNDS)
 
+bench: .venv/bench.installed
+	$(BIN)/songreel bench
+
 .venv/film.installed: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+.venv/bench.installed: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	touch $@
 
 .venv/test.installed: pyproject.toml | .venv/bin/python

@@ -131,7 +131,7 @@ def test_batches_do_not_show(pixels: int, monkeypatch: pytest.MonkeyPatch) -> No
     plan_of_clip = clip(40, **after(10, 20))
     tokens = noise(30), noise(30, seed=1)
     whole = drawn(plan_of_clip, *tokens)
-    monkeypatch.setattr(draw, "BATCH_PIXELS", pixels)
+    monkeypatch.setattr(draw, "BATCH_PIXELS", {"cpu": pixels})
     batches = list(draw.frames(Window(), plan_of_clip, *tokens))
     assert {len(batch) for batch in batches[:-1]} <= {max(1, pixels // 9)}
     assert_near(np.concatenate(batches), whole, atol=1)
@@ -140,7 +140,7 @@ def test_batches_do_not_show(pixels: int, monkeypatch: pytest.MonkeyPatch) -> No
 def test_batches_do_not_show_in_real_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     tokens = np.random.default_rng(0).integers(0, codes(), (4, 4, 4), dtype=np.uint16)
     whole = drawn(clip(7), tokens, maker=picture_maker())
-    monkeypatch.setattr(draw, "BATCH_PIXELS", 32 * 32 * 3)
+    monkeypatch.setattr(draw, "BATCH_PIXELS", {"cpu": 32 * 32 * 3})
     assert_near(drawn(clip(7), tokens, maker=picture_maker()), whole, atol=1)
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from songreel import draw, film
 from songreel.errors import DamageError, UserError
+from tests import cards
 
 Frames = NDArray[np.uint8]  # [n, height, width, 3]
 
@@ -182,6 +183,33 @@ def test_a_better_quality_is_closer_to_the_frames(tmp_path: Path) -> None:
 
 def test_apple_plays_x265(tmp_path: Path) -> None:
     assert "hvc1" in described(encoded(tmp_path / "clip.mp4", greys(2), encoder="libx265"))
+
+
+@pytest.mark.parametrize(
+    ("works", "found"),
+    [
+        (("h264_nvenc", "h264_qsv"), "h264_nvenc"),
+        (("h264_qsv",), "h264_qsv"),
+        (("h264_videotoolbox",), "h264_videotoolbox"),
+        ((), "libx264"),
+    ],
+)
+def test_auto_is_the_first_encoder_in_hardware_that_works(
+    works: tuple[str, ...], found: str, tmp_path: Path
+) -> None:
+    program = cards.ffmpeg(tmp_path, *works)
+    assert film.encoder("auto", SIZE, program) == found
+    assert film.encoder("libx265", SIZE, program) == "libx265"
+    film.encode([greys(5)], clip(5, encoder=found), SIZE, Fraction(30), tmp_path / "clip.mp4", program)
+    np.testing.assert_allclose(levels(tmp_path / "clip.mp4"), greys(5).mean((1, 2, 3)), atol=4)
+
+
+@pytest.mark.parametrize("crf", [0, 16, 51])
+@pytest.mark.parametrize("name", film.HARDWARE)
+def test_every_encoder_in_hardware_is_told_the_quality(name: str, crf: int) -> None:
+    told = film._encoding(name, crf)
+    assert told["c:v"] == name and "crf" not in told
+    assert told != film._encoding(name, 30)
 
 
 @pytest.mark.parametrize("frames", [1, 3, 2000])

@@ -21,6 +21,7 @@ from songreel.config import Config, resolve
 from songreel.errors import UserError
 from songreel.paths import Paths
 from songreel.plan import Plan
+from tests import cards
 
 Lines = Sequence[tuple[str, float]]  # texts and starts
 Rows = Sequence[tuple[Any, ...]]  # the same, some with a take
@@ -175,6 +176,15 @@ def test_what_changes_the_optimisation_renames_every_segment(key: str, value: ob
 )
 def test_what_changes_the_drawing_renames_clips_and_no_segment(key: str, value: object) -> None:
     assert new(planned(SONG), planned(SONG, **{key: value})) == (0, 5)
+
+
+def test_a_clip_is_named_by_the_encoder_that_auto_has_found(tmp_path: Path) -> None:
+    card, none = cards.ffmpeg(tmp_path, "h264_nvenc"), FFMPEG
+    with_card = planned(SONG, encoder="auto", ffmpeg=card)
+    assert {document["encoder"] for document in documents(with_card)} == {"h264_nvenc"}
+    assert new(planned(SONG), with_card) == (0, 5)
+    if film.encoder("auto", (64, 64), none) == "libx264":  # else this machine has a card of its own
+        assert new(planned(SONG), planned(SONG, encoder="auto")) == (0, 0)
 
 
 @pytest.mark.parametrize(("key", "value"), [("title", "Song"), ("artist", "Me"), ("ffmpeg", FFMPEG)])

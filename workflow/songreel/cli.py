@@ -14,7 +14,7 @@ from typing import Any
 
 from songreel import __version__, stops
 from songreel.errors import DamageError, UserError, sentence
-from songreel.files import read_json, read_named, set_aside
+from songreel.files import read_json, read_named, set_aside, write_json_if_changed
 from songreel.paths import Paths
 from songreel.progress import clock, note, say
 
@@ -166,6 +166,15 @@ def _prune(options: argparse.Namespace) -> None:
     print(f"{prune.together(found)}; {done}")
 
 
+def _bench(options: argparse.Namespace) -> None:
+    from songreel import bench
+
+    found = bench.run(options.only, options.rounds, options.seconds, options.threads)
+    if options.json:
+        write_json_if_changed(options.json, found)
+    print(bench.as_table(found))
+
+
 def _setting(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals:
@@ -259,9 +268,18 @@ def _parser() -> argparse.ArgumentParser:
     tune.add_argument("output", type=Path, help="the WAV file to write")
     tune.set_defaults(run=_tune)
 
-    for command in (keyframes, clip, film, tune, fetch, plan, prune):
+    bench = commands.add_parser(
+        "bench", help="measure this machine's speed, and how many times the published method's it is"
+    )
+    bench.add_argument("--only", nargs="+", default=[], choices=("starter", "full", "full-512"))
+    bench.add_argument("--rounds", type=int, default=5, help="measurements of each; their median counts")
+    bench.add_argument("--seconds", type=float, default=3.0, help="about, for each measurement")
+    bench.add_argument("--json", type=Path, metavar="FILE", help="also write all that was measured")
+    bench.set_defaults(run=_bench)
+
+    for command in (keyframes, clip, film, tune, fetch, plan, prune, bench):
         command.add_argument("--log", type=Path, help="also write progress and errors to this file")
-    for command in (keyframes, clip):
+    for command in (keyframes, clip, bench):
         command.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
     for command in (clip, film):
         command.add_argument("--ffmpeg", default="", help="an ffmpeg other than imageio-ffmpeg's")

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from songreel import resampling
+
 FULL_VIEWS = 0.35  # share of the cutouts that see the whole short side
 FULL = 0.95, 1.05  # the side of such a view, as a share of the short side
 BLUR = 0.25  # octaves by which a cutout is rather blurred than aliased
@@ -111,7 +113,7 @@ def _sample(image: Tensor, homography: Tensor, reductions: Tensor, side: int) ->
         dim=-1,
     )  # [n, side, side, x and y]
     if single:  # all sampled as one tall cutout: no gradient as large as the picture for each of them
-        sampled = F.grid_sample(atlas, grid.view(1, n * side, side, 2), align_corners=False)
+        sampled = resampling.sample(atlas, grid.view(1, n * side, side, 2))
         return sampled.view(3, n, -1).transpose(0, 1)
     return F.grid_sample(atlas, grid, align_corners=False).flatten(2)
 

@@ -20,7 +20,8 @@ from songreel.files import Document
 from songreel.plan import MOTION_MARGIN
 from songreel.vqgan import VQGAN
 
-BATCH_PIXELS = 1 << 20  # decoded at a time: 64 pictures of 128x128, 4 of 512x512
+# Decoded at a time: many on a GPU; on a CPU what its cache holds, 8 of 128x128, in half the time of 64.
+BATCH_PIXELS = {"cuda": 1 << 20, "cpu": 1 << 17}
 MOST_STRENGTH = 2.0  # of a blend's stretching
 
 
@@ -34,7 +35,7 @@ def frames(
     """
     count, rate = drawn_frames(clip), drawn_rate(clip)
     height, width = (side * vqgan.factor for side in shown.shape[1:])
-    batch = max(1, BATCH_PIXELS // (height * width))
+    batch = max(1, BATCH_PIXELS[vqgan.codebook.device.type] // (height * width))
     seam = _seam(vqgan, clip, shown, before) if before is not None and clip["blend_frames"] else None
     for first in range(0, count, batch):
         instants = [Fraction(n) / rate for n in range(first, min(first + batch, count))]  # seconds

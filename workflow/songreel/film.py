@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
@@ -29,6 +29,19 @@ ENCODER_THREADS = 2  # fixed: x264's output depends on it
 COLOURS = {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709", "color_range": "tv"}
 # Every clip starts with an I frame: x264's usual favour for those would show each seam as a sharper frame.
 EVEN_QUALITY = {"x264-params": "mbtree=0:ipratio=1.1:pbratio=1.1"}
+# H.264 encoders in hardware, best first, and how each is told the quality, `crf` from 0 to 51.
+HARDWARE: Mapping[str, Callable[[int], dict[str, Any]]] = {
+    "h264_nvenc": lambda crf: {
+        "rc": "vbr",
+        "cq": max(1, crf),
+        "b:v": 0,
+        "preset": "p6",
+    },  # cq 0: its own choice
+    "h264_qsv": lambda crf: {"global_quality": max(1, crf)},
+    "h264_amf": lambda crf: {"rc": "cqp", "qp_i": crf, "qp_p": crf},
+    "h264_videotoolbox": lambda crf: {"q:v": max(1, 100 - 2 * crf)},  # 1 to 100, higher is better
+}
+TRIAL_FRAMES = 8
 SEAL = bytes.fromhex("736f6e677265656c2d7365616c2d7632")  # the kind of box that holds a clip's checksum
 SEAL_BYTES = 8 + len(SEAL) + hashlib.sha256().digest_size
 BITEXACT = {"fflags": "+bitexact", "flags": "+bitexact"}  # no version or time of day in the file
@@ -59,6 +72,29 @@ def working(setting: str) -> str:
     return program
 
 
+def encoder(setting: str, size: tuple[int, int], program: str) -> str:
+    """The encoder that a config names; for `auto`, the first in hardware that works here, or libx264.
+
+    That ffmpeg lists one says nothing: the card may be missing, or unable to encode pictures this small.
+    """
+    if setting != "auto":
+        return setting
+    return next((name for name in HARDWARE if _works(name, size, program)), "libx264")
+
+
+def _works(name: str, size: tuple[int, int], program: str) -> bool:
+    """Whether an encoder makes a clip of a few frames here."""
+    frames = np.random.default_rng(0).integers(0, 256, (TRIAL_FRAMES, *reversed(size), 3), dtype=np.uint8)
+    shown = {"frames": TRIAL_FRAMES}
+    trial = {"encoder": name, "crf": 16, "frames_per_second": 30, "interpolation": "latent", "shown": shown}
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            encode([frames], trial, size, Fraction(30), Path(folder) / "trial.mp4", program)
+        except UserError:
+            return False
+    return True
+
+
 def encode(
     batches: Iterable[NDArray[np.uint8]],
     clip: Document,
@@ -81,29 +117,32 @@ def encode(
     if clip["interpolation"] == "motion":
         # Scene-change detection would freeze a frame wherever many tokens change at once.
         stream = stream.filter("minterpolate", fps=rate, mi_mode="mci", scd="none")
-    options = {
-        "c:v": clip["encoder"],
-        "crf": clip["crf"],
-        "r": rate,
-        "threads": ENCODER_THREADS,
-    }
-    if clip["encoder"] == "libx264":
-        options |= EVEN_QUALITY
-    if clip["encoder"] == "libx265":
-        options["tag:v"] = "hvc1"  # the name under which Apple's players look for it
     with replacing(target) as temporary:
         output = stream.output(
             str(temporary),
             format="mp4",
             video_track_timescale=rate * 1000,
+            r=rate,
             **{"frames:v": clip["shown"]["frames"]},
-            **options,
+            **_encoding(clip["encoder"], clip["crf"]),
             **COLOURS,
             **BITEXACT,
         )
         status, words = _pipe(batches, output.compile(cmd=program, overwrite_output=True))
         _check(status, words, temporary, target)
         _seal(temporary, target.stem)
+
+
+def _encoding(name: str, crf: int) -> dict[str, Any]:
+    """ffmpeg's options for an encoder and its quality."""
+    if name in HARDWARE:
+        return {"c:v": name, **HARDWARE[name](crf)}
+    options: dict[str, Any] = {"c:v": name, "crf": crf, "threads": ENCODER_THREADS}
+    if name == "libx264":
+        options |= EVEN_QUALITY
+    if name == "libx265":
+        options["tag:v"] = "hvc1"  # the name under which Apple's players look for it
+    return options
 
 
 def _pipe(batches: Iterable[NDArray[np.uint8]], command: Sequence[str]) -> tuple[int, bytes]:

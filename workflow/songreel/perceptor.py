@@ -24,6 +24,7 @@ from songreel.weights import Weights, params
 # The pixel statistics that every published CLIP was trained with (openai/CLIP, clip/clip.py).
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
+GELU = 1.702  # of CLIP's activation, x * sigmoid(1.702 x)
 
 
 class Perceptor:
@@ -32,9 +33,11 @@ class Perceptor:
     def __init__(self, clip: Any, device: torch.device, dtype: torch.dtype) -> None:
         self.clip = clip.float().eval().requires_grad_(False).to(device)
         _fold_batch_norms(self.clip.visual)
+        if device.type == "cuda":
+            fuse(self.clip.visual)
         self.clip.visual.to(dtype=dtype, memory_format=torch.channels_last)
         for module in self.clip.visual.modules():
-            if isinstance(module, LayerNorm):
+            if isinstance(module, LayerNorm) and type(module) is not LayerNorm:
                 module.float()  # clip normalises in float32, whatever goes in and comes out
         self.dtype = dtype
         self.side: int = self.clip.visual.input_resolution  # pixels
@@ -61,9 +64,14 @@ class Perceptor:
 
 def load(weights: Weights, device: torch.device, dtype: torch.dtype) -> Perceptor:
     """The perceptor ready to judge. Raises UserError when the tensors do not fit the architecture."""
+    return Perceptor(read(weights), device, dtype)
+
+
+def read(weights: Weights) -> Any:
+    """CLIP as it was published, float32 on the CPU. Raises UserError as `load` does."""
     clip = build(params(weights))
     load_strictly(clip, weights)
-    return Perceptor(clip, device, dtype)
+    return clip.float().eval().requires_grad_(False)
 
 
 def build(arguments: Mapping[str, Any]) -> Any:
@@ -81,6 +89,34 @@ def _fold_batch_norms(visual: nn.Module) -> None:
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 setattr(module, first, fuse_conv_bn_eval(conv, norm))
                 setattr(module, second, nn.Identity().eval())
+
+
+def fuse(visual: nn.Module) -> None:
+    """Let a transformer's activations and normalisations take one kernel each, for GPUs, held up by memory.
+
+    CLIP's x * sigmoid(1.702 x) is silu(1.702 x) / 1.702: the linear maps around it do the scaling. Its
+    normalisation converts to float32 and back, where PyTorch's own does so inside.
+    """
+    for module in list(visual.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, LayerNorm):
+                setattr(module, name, _plain_norm(child))
+        if isinstance(getattr(module, "gelu", None), _clip("model").QuickGELU):
+            _scale_activation(module)
+
+
+def _plain_norm(norm: LayerNorm) -> LayerNorm:
+    plain = LayerNorm(norm.normalized_shape, norm.eps)
+    plain.weight, plain.bias = norm.weight, norm.bias
+    return plain
+
+
+@torch.no_grad()
+def _scale_activation(layers: Any) -> None:
+    for into in (layers.c_fc.weight, layers.c_fc.bias):
+        into.mul_(GELU)
+    layers.c_proj.weight.div_(GELU)
+    layers.gelu = nn.SiLU()
 
 
 def tokenize(texts: Sequence[str], context: int) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
@@ -47,7 +47,10 @@ def make(config: Config, paths: Paths) -> Plan:
     Raises UserError for what is wrong with any of them.
     """
     lines = screenplay.read(config.screenplay)
-    sound = audio.find(config.audio, config.screenplay, film.working(config.ffmpeg), paths)
+    ffmpeg = film.working(config.ffmpeg)
+    # A clip is named by the encoder that draws it, not by how that was found.
+    config = replace(config, encoder=film.encoder(config.encoder, (config.width, config.height), ffmpeg))
+    sound = audio.find(config.audio, config.screenplay, ffmpeg, paths)
     end = timeline.end_seconds(lines, config.tail, sound.seconds if sound else None)
     shots = timeline.shots(lines, config.frames_per_second, end)
     if not shots:

@@ -12,10 +12,12 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from songreel import graphs
 from songreel.cutouts import cut
 from songreel.loss import clamp_inwards, spherical_distance, straight_through
 from songreel.perceptor import Perceptor
@@ -23,6 +25,7 @@ from songreel.vqgan import VQGAN
 
 # Of the noise that a film starts from. With more, all lines keep its blots; with less, blends turn grey.
 CANVAS_CONTRAST = 0.1
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # Adam's, as published
 
 
 @dataclass(frozen=True)
@@ -89,59 +92,92 @@ def chain(
     Nothing here depends on where the chain will stop or was resumed: k keyframes are a prefix of k + 1. The
     callback is called after every iteration.
     """
+    longest = strategy.iterations + (strategy.lead_in if first == 0 else 0)
+    iteration = Iteration(vqgan, pulls, strategy, latent, longest + graphs.REHEARSALS)
+    iterate = graphs.replayed(iteration, iteration.generator)
     number = first
     while True:
-        generator = Generator(latent.device).manual_seed(_stream(seed, f"{take}/{number}"))
         steps = strategy.iterations + (strategy.lead_in if number == 0 else 0)
-        keyframe = _optimise(vqgan, pulls, strategy, latent, steps, generator, callback)
+        iteration.begin(latent, _stream(seed, f"{take}/{number}"))
+        for _ in range(steps):
+            iterate()
+            callback()
+        keyframe = iteration.keyframe(steps)
         yield keyframe
         latent, number = keyframe.latent, number + 1
 
 
-def _optimise(
-    vqgan: VQGAN,
-    pulls: Sequence[Pull],
-    strategy: Strategy,
-    start: Tensor,
-    steps: int,
-    generator: Generator,
-    callback: Callable[[], None],
-) -> Keyframe:
-    low, high = vqgan.codebook.amin(0).view(1, -1, 1, 1), vqgan.codebook.amax(0).view(1, -1, 1, 1)
-    latent = start[None].clone().requires_grad_()  # [1, c, h, w]
-    adam = _Adam(latent, strategy.learning_rate)
-    total = torch.zeros((), device=latent.device)
-    for _ in range(steps):
-        loss = _distance(vqgan, pulls, latent, strategy.cutouts, generator)
-        (gradient,) = torch.autograd.grad(loss, latent)
+class Iteration:
+    """One iteration, on tensors that stay where they are: nothing is read back, nothing copied in.
+
+    So a GPU can record and replay it. `like` is a latent [c, h, w] of the shape that is optimised; after
+    `begin` there can be `most` iterations.
+    """
+
+    def __init__(
+        self, vqgan: VQGAN, pulls: Sequence[Pull], strategy: Strategy, like: Tensor, most: int
+    ) -> None:
+        self.vqgan, self.pulls, self.cutouts = vqgan, pulls, strategy.cutouts
+        self.generator = Generator(like.device)
+        self.latent = torch.zeros_like(like[None]).requires_grad_()  # [1, c, h, w]
+        self.low, self.high = (ends.view(1, -1, 1, 1) for ends in torch.aminmax(vqgan.codebook, dim=0))
+        self.adam = _Adam(self.latent, strategy.learning_rate, most)
+        self.total = torch.zeros((), device=like.device)  # of the losses since `begin`
+
+    @torch.no_grad()
+    def begin(self, start: Tensor, stream: int) -> None:
+        """Start from a latent [c, h, w], with a new optimiser and the random numbers of a seed."""
+        self.latent.copy_(start[None])
+        self.adam.reset()
+        self.total.zero_()
+        self.generator.manual_seed(stream)
+
+    def __call__(self) -> None:
+        """Decode, cut, embed, compare, step."""
+        loss = _distance(self.vqgan, self.pulls, self.latent, self.cutouts, self.generator)
+        (gradient,) = torch.autograd.grad(loss, self.latent)
         with torch.no_grad():
-            adam.step(gradient)
-            latent.clamp_(low, high)
-            total += loss
-        callback()
-    state = latent.detach()
-    return Keyframe(vqgan.nearest(state)[0], float(total / steps), state[0])
+            self.adam.step(gradient)
+            self.latent.clamp_(self.low, self.high)
+            self.total += loss
+
+    def keyframe(self, steps: int) -> Keyframe:
+        """What so many iterations since `begin` have come to."""
+        state = self.latent.detach().clone()
+        return Keyframe(self.vqgan.nearest(state)[0], float(self.total / steps), state[0])
 
 
 class _Adam:
-    """Adam for one tensor (Kingma and Ba, 2015).
+    """Adam for one tensor (Kingma and Ba, 2015), of at most `most` steps.
 
-    `torch.optim.Adam` imports PyTorch's compiler, which takes a job longer than its first keyframe, and keeps
-    its count of steps in a tensor that it reads back.
+    `torch.optim.Adam` imports PyTorch's compiler, which takes a job longer than its first keyframe, and
+    counts its steps on the host, where a replayed graph does not come by. Here they are counted on the
+    device, and what depends on their number is looked up.
     """
 
-    def __init__(self, latent: Tensor, learning_rate: float) -> None:
-        self.latent, self.learning_rate = latent, learning_rate
+    def __init__(self, latent: Tensor, learning_rate: float, most: int) -> None:
+        self.latent = latent
         self.mean, self.square = torch.zeros_like(latent), torch.zeros_like(latent)
-        self.steps = 0
+        self.steps = torch.zeros(1, dtype=torch.long, device=latent.device)
+        corrections = [
+            ((1 - BETA2**step) ** 0.5, -learning_rate / (1 - BETA1**step)) for step in range(1, most + 1)
+        ]
+        table = np.array(corrections, np.float32)  # [most, 2]: of the spread, and the step's size
+        self.corrections = torch.from_numpy(table).to(latent.device)
 
-    def step(self, gradient: Tensor, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> None:
+    def reset(self) -> None:
+        """Forget all steps."""
+        for state in (self.mean, self.square, self.steps):
+            state.zero_()
+
+    def step(self, gradient: Tensor) -> None:
         """Move the latent against its gradient."""
+        correction, size = self.corrections.index_select(0, self.steps)[0].unbind()
         self.steps += 1
-        self.mean.lerp_(gradient, 1 - beta1)
-        self.square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
-        spread = self.square.sqrt().div_((1 - beta2**self.steps) ** 0.5).add_(epsilon)
-        self.latent.addcdiv_(self.mean, spread, value=-self.learning_rate / (1 - beta1**self.steps))
+        self.mean.lerp_(gradient, 1 - BETA1)
+        self.square.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
+        spread = self.square.sqrt().div_(correction).add_(EPSILON)
+        self.latent.addcdiv_(self.mean * size, spread)
 
 
 def _distance(
