@@ -160,7 +160,7 @@ def test_jobs_find_this_python_and_this_package_and_know_the_film(monkeypatch: p
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.delenv("PYTHONPATH", raising=False)
     monkeypatch.delenv(environment.FILM, raising=False)
-    environment.hand_on("twinkle")
+    environment.hand_on("twinkle", 1)
     check = "python -c 'import songreel, sys; print(sys.executable)'; echo $SONGREEL_FILM"
     told = subprocess.run(["/bin/sh", "-c", check], check=True, capture_output=True, text=True, cwd="/")
     python, film = told.stdout.splitlines()
@@ -170,7 +170,7 @@ def test_jobs_find_this_python_and_this_package_and_know_the_film(monkeypatch: p
 
 def test_the_users_own_search_paths_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", "/users/own")
-    environment.hand_on("twinkle")
+    environment.hand_on("twinkle", 1)
     assert os.environ["PYTHONPATH"].split(os.pathsep)[-1] == "/users/own"
     assert "" not in os.environ["PYTHONPATH"].split(os.pathsep)
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
-from songreel import damage, running
+from songreel import damage, leases, running
 from songreel import plan as planning
 from songreel import weights as models
 from songreel.config import read as read_config
 from songreel.config import resolve
-from songreel.environment import gpus_per_job, hand_on
+from songreel.environment import hand_on, threads_per_job
 from songreel.errors import UserError, sentence
 from songreel.files import read_json, set_aside
 from songreel.paths import Paths, song_folder
@@ -58,7 +58,19 @@ except UserError as error:
 except OSError as error:
     stop(sentence(error))
 
-hand_on(song)
+hand_on(song, settings.jobs_per_gpu)
+
+gpus = leases.devices()
+if gpus and workflow.local_exec:
+    # Unless the user has said how many lines at a time, they are as many as the devices take.
+    workflow.global_resources.setdefault("gpu", len(gpus) * settings.jobs_per_gpu)
+
+
+def line_threads(_):
+    """The CPU threads of one line's job; on a GPU they would wait for each other."""
+    if gpus or not plan or not workflow.local_exec:
+        return 1
+    return threads_per_job(workflow.cores, len(plan.segments))
 
 
 onstart:

@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from songreel import __version__, stops
+from songreel import __version__, leases, stops
 from songreel.errors import DamageError, UserError, sentence
 from songreel.files import read_json, read_named, set_aside
 from songreel.paths import Paths
@@ -47,6 +47,11 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _keyframes(options: argparse.Namespace) -> None:
+    with leases.held(lambda message: say(message, options.log)):
+        _optimise(options)
+
+
+def _optimise(options: argparse.Namespace) -> None:
     # Imported here, like torch everywhere: each command loads what it needs and nothing else.
     import torch
 
@@ -69,7 +74,8 @@ def _clip(options: argparse.Namespace) -> None:
     if target.exists():  # another workflow has drawn it since this one was planned
         film.check(target)
     else:
-        _draw(options, target)
+        with leases.held(lambda message: say(message, options.log)):
+            _draw(options, target)
 
 
 def _draw(options: argparse.Namespace, target: Path) -> None:

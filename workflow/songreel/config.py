@@ -53,6 +53,7 @@ class Config:
     encoder: str
     crf: int
 
+    jobs_per_gpu: int
     ffmpeg: str  # "" is the one that comes with imageio-ffmpeg
 
 
