@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from songreel import leases
+from songreel import leases, scheduler
 from tests.conftest import REPOSITORY, TINY, environment, new_project
 
 SOON = 20.0  # seconds, for a process to start on a busy machine
@@ -47,7 +47,7 @@ class Machine:
 
     def start(self, count: int = 1, **settings: str) -> list[Job]:
         """Start jobs, which take a device or wait for one."""
-        unset = (leases.VISIBLE, leases.SCHEDULED, leases.JOBS, leases.FAKE)
+        unset = (leases.VISIBLE, scheduler.JOB, leases.JOBS, leases.FAKE)
         inherited = {key: value for key, value in os.environ.items() if key not in unset}
         started = [
             subprocess.Popen(
@@ -217,7 +217,7 @@ def smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     monkeypatch.setattr(leases, "DRIVERS", (str(tmp_path),))
-    for variable in (leases.VISIBLE, leases.FAKE, leases.SCHEDULED):
+    for variable in (leases.VISIBLE, leases.FAKE, scheduler.JOB):
         monkeypatch.delenv(variable, raising=False)
     return program
 

@@ -12,6 +12,8 @@ rule clip:
     threads: line_threads
     resources:
         gpu=int(bool(gpus)),
+        runtime=clip_minutes,
+        mem_mb=clip_memory,
     params:
         ffmpeg=lambda _: settings.ffmpeg,
     shell:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
-from songreel import damage, leases, running
+from songreel import damage, history, leases, request, running
 from songreel import plan as planning
 from songreel import weights as models
 from songreel.config import read as read_config
@@ -44,7 +44,7 @@ configfile: "config.yaml"
 
 try:
     settings = resolve(config)
-    paths = Paths()
+    paths = Paths(settings.results)
     song = song_folder(settings.screenplay)
     plan = planning.make(settings, paths) if workflow.is_main_process else None
     if plan:
@@ -61,8 +61,8 @@ except OSError as error:
 hand_on(song, settings.jobs_per_gpu)
 
 gpus = leases.devices()
-if gpus and workflow.local_exec:
-    # Unless the user has said how many lines at a time, they are as many as the devices take.
+if gpus:
+    # Unless the user or the profile says how many lines at a time, they are as many as the devices take.
     workflow.global_resources.setdefault("gpu", len(gpus) * settings.jobs_per_gpu)
 
 
@@ -80,6 +80,37 @@ onstart:
 def converted(name):
     """A model in the cache, ready to load."""
     return str(models.converted(name))
+
+
+speeds = history.Speeds(paths)
+
+
+def segment_minutes(wildcards, attempt):
+    recipe = read_json(paths.segment_plan(wildcards.segment))
+    iterations = request.iterations(recipe, int(wildcards.keyframes))
+    return request.minutes(speeds, history.optimising(recipe), iterations, attempt)
+
+
+def segment_memory(wildcards, attempt):
+    recipe = read_json(paths.segment_plan(wildcards.segment))
+    asked = workflow.resource_settings.overwrite_resources.get("keyframes", {})
+    # Only a scheduler wants to know it, and to estimate it takes a while.
+    on_cpu = not workflow.local_exec and not asked.get("gpu")
+    return request.megabytes(recipe, settings.micro_batch, on_cpu, attempt)
+
+
+def clip_minutes(wildcards, attempt):
+    clip = read_json(paths.clip_plan(wildcards.clip))
+    recipe = read_json(paths.segment_plan(clip["shown"]["segment"]))
+    return request.minutes(
+        speeds, history.drawing(recipe, clip), clip["shown"]["frames"], attempt
+    )
+
+
+def clip_memory(wildcards, attempt):
+    clip = read_json(paths.clip_plan(wildcards.clip))
+    recipe = read_json(paths.segment_plan(clip["shown"]["segment"]))
+    return request.drawing_megabytes(recipe, attempt)
 
 
 def segment_models(segment):

@@ -11,6 +11,8 @@ rule keyframes:
     threads: line_threads
     resources:
         gpu=int(bool(gpus)),
+        runtime=segment_minutes,
+        mem_mb=segment_memory,
     params:
         micro_batch=lambda _: settings.micro_batch,
     shell:

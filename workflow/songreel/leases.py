@@ -19,10 +19,11 @@ from contextlib import ExitStack, contextmanager
 from itertools import takewhile
 from pathlib import Path
 
+from songreel import scheduler
+
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 JOBS = "SONGREEL_JOBS_PER_GPU"
 FAKE = "SONGREEL_FAKE_GPUS"  # so many that are not there, for tests
-SCHEDULED = "SLURM_JOB_ID"
 LEASES = "SONGREEL_LEASES"  # another folder, for containers that share devices and not /tmp
 FOLDER = "/tmp/songreel-gpus"  # not in TMPDIR, of which each user may have one
 PATIENCE_SECONDS = 0.2  # between two looks for a free device
@@ -64,7 +65,7 @@ def _file_name(device: str, found: Sequence[str]) -> str:
     if device.isdecimal() and int(device) < len(found):
         device = found[int(device)]
     device = next((name for name in found if name.startswith(device)), device)
-    owner = f"{os.environ[SCHEDULED]}-" if SCHEDULED in os.environ else ""
+    owner = f"{os.environ[scheduler.JOB]}-" if scheduler.scheduled() else ""
     return owner + re.sub("[^0-9A-Za-z-]", "_", device)
 
 
@@ -86,7 +87,7 @@ def held(tell: Callable[[str], object]) -> Iterator[None]:
     To be entered before torch is imported, which looks once. `tell` hears that this job waits.
     """
     choice = _files()
-    if not choice or (SCHEDULED in os.environ and len(choice) == 1):
+    if not choice or (scheduler.scheduled() and len(choice) == 1):
         yield
         return
     with _leased(choice, tell) as device, _shown(device):

@@ -1,0 +1,50 @@
+"""What a job asks a scheduler for: time and memory, from its plan and from what such work has taken."""
+
+from __future__ import annotations
+
+from math import ceil
+
+from songreel import weights
+from songreel.files import Document
+from songreel.history import Speeds
+from songreel.weights import Weights
+
+START_MINUTES = 15  # for imports from a disk that many share, and for waiting for another job on the line
+MARGIN = 2.0  # between the measured time and the one asked for: a node may be half as fast
+SLOW_SECONDS = 1.0  # an iteration or frame, before any like it was measured
+HOST_MB = 4000  # of a process with torch and a GPU's driver
+FLOAT32 = 4  # bytes
+COPIES = 3  # of the weights: as read, as float32, as moved to the device
+
+
+def minutes(speeds: Speeds, work: Document, units: int, attempt: int) -> int:
+    """Minutes for so many iterations or frames, as the slowest machine took them; twice at each retry."""
+    each = speeds.slowest(work) or SLOW_SECONDS
+    return ceil(START_MINUTES + MARGIN * units * each / 60) << (attempt - 1)
+
+
+def iterations(recipe: Document, keyframes: int) -> int:
+    """The iterations of a segment that is rendered from its start."""
+    return int(keyframes * recipe["strategy"]["iterations"] + recipe["strategy"]["lead_in"])
+
+
+def megabytes(recipe: Document, micro_batch: int, on_cpu: bool, attempt: int) -> int:
+    """Memory of the machine, not of its GPU, for optimising a segment; twice at each retry."""
+    model = weights.vqgan(recipe["model"]["name"])
+    judges = [weights.perceptor(entry["name"]) for entry in recipe["perceptors"]]
+    total = HOST_MB + _loading(model, *judges)
+    if on_cpu:
+        from songreel import memory  # imports torch, which takes a while
+
+        total += memory.estimate(model, judges, recipe, micro_batch, FLOAT32) / 1e6
+    return ceil(total) << (attempt - 1)
+
+
+def drawing_megabytes(recipe: Document, attempt: int) -> int:
+    """Memory of the machine for drawing a clip; twice at each retry."""
+    return ceil(HOST_MB + _loading(weights.vqgan(recipe["model"]["name"]))) << (attempt - 1)
+
+
+def _loading(*models: Weights) -> float:
+    """Megabytes that models take while they are loaded."""
+    return sum(COPIES * model.tensors.stat().st_size for model in models) / 1e6
