@@ -52,7 +52,7 @@ ClusterName=songreel
 SlurmctldHost=$host(127.0.0.1)
 SlurmctldPort=$PORT
 SlurmUser=root
-AuthInfo=socket=$DIR/munge/munge.socket,cred_expire=3
+AuthInfo=socket=$DIR/munge/munge.socket,cred_expire=5
 StateSaveLocation=$DIR/state
 SlurmdSpoolDir=$DIR/spool-%n
 SlurmctldPidFile=$DIR/run/controller

@@ -11,7 +11,6 @@ import pytest
 from psutil import Process
 
 from songreel import history, memory, request
-from songreel.history import Speeds
 from songreel.paths import Paths
 from songreel.weights import PERCEPTORS, VQGANS
 from tests.conftest import Project
@@ -46,17 +45,17 @@ def test_time_is_keyframes_by_the_speed_of_the_slowest_node(
     measured(paths, "node1", 0.05, monkeypatch)
     measured(paths, "node2", 0.1, monkeypatch)
     measured(paths, "login", 9, monkeypatch)  # tried where there is no GPU: no job is sent there
-    assert request.minutes(Speeds(paths), WORK, iterations, 1) == 15 + 2 * 10
-    assert request.minutes(Speeds(paths), WORK, iterations, 3) == 4 * 35
+    assert request.minutes(history.on_nodes(paths), WORK, iterations, 1) == 15 + 2 * 10
+    assert request.minutes(history.on_nodes(paths), WORK, iterations, 3) == 4 * 35
 
 
 def test_time_is_told_by_the_only_machine_there_is(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     measured(paths, "login", 0.2, monkeypatch)
-    assert request.minutes(Speeds(paths), WORK, 6000, 1) == 15 + 2 * 20
+    assert request.minutes(history.on_nodes(paths), WORK, 6000, 1) == 15 + 2 * 20
 
 
 def test_what_was_never_measured_is_given_a_second(paths: Paths) -> None:
-    assert request.minutes(Speeds(paths), WORK, 6000, 1) == 15 + 2 * 100
+    assert request.minutes(history.on_nodes(paths), WORK, 6000, 1) == 15 + 2 * 100
 
 
 def test_a_cpu_is_asked_for_what_an_iteration_keeps() -> None:

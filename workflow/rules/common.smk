@@ -82,7 +82,7 @@ def converted(name):
     return str(models.converted(name))
 
 
-speeds = history.Speeds(paths)
+speeds = history.on_nodes(paths)
 
 
 def segment_minutes(wildcards, attempt):

@@ -9,7 +9,7 @@ import contextlib
 import functools
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -58,27 +58,38 @@ def seconds_per_unit(jobs: list[Document], work: Document) -> float | None:
 
 
 class Speeds:
-    """What work costs on the machines that jobs are sent to: all but this one, unless it is the only one.
+    """What work costs on some machines, by their files.
 
-    Read at the first question, and each kind of work looked up once: a catalogue has thousands of lines.
+    They are read at the first question, and each kind of work is looked up once: a film may have thousands
+    of lines.
     """
 
-    def __init__(self, paths: Paths) -> None:
-        self._here = paths.history(platform.node())
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._files = files
         self._known: dict[str, float | None] = {}
 
     def slowest(self, work: Document) -> float | None:
         """The seconds of an iteration or frame on the slowest machine; None before the first."""
         kind = json.dumps(work, sort_keys=True)
         if kind not in self._known:
-            each = [seconds_per_unit(jobs, work) for jobs in self._machines]
+            each = [seconds_per_unit(jobs, work) for jobs in self._jobs]
             self._known[kind] = max((seconds for seconds in each if seconds is not None), default=None)
         return self._known[kind]
 
     @functools.cached_property
-    def _machines(self) -> list[list[Document]]:
-        elsewhere = [path for path in self._here.parent.glob("*.jsonl") if path != self._here]
-        return [_read(path) for path in elsewhere or [self._here]]
+    def _jobs(self) -> list[list[Document]]:
+        return [_read(file) for file in self._files]
+
+
+def here(paths: Paths) -> Speeds:
+    """What work costs on this machine."""
+    return Speeds([paths.history(platform.node())])
+
+
+def on_nodes(paths: Paths) -> Speeds:
+    """What work costs on the machines that jobs are sent to: all but this one, unless it is the only one."""
+    this = paths.history(platform.node())
+    return Speeds([file for file in this.parent.glob("*.jsonl") if file != this] or [this])
 
 
 def optimising(recipe: Mapping[str, Any]) -> Document:

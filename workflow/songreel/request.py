@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from math import ceil
 
 from songreel import weights
 from songreel.files import Document
 from songreel.history import Speeds
-from songreel.weights import Weights
 
 START_MINUTES = 15  # for imports from a disk that many share, and for waiting for another job on the line
 MARGIN = 2.0  # between the measured time and the one asked for: a node may be half as fast
@@ -30,21 +30,35 @@ def iterations(recipe: Document, keyframes: int) -> int:
 
 def megabytes(recipe: Document, micro_batch: int, on_cpu: bool, attempt: int) -> int:
     """Memory of the machine, not of its GPU, for optimising a segment; twice at each retry."""
-    model = weights.vqgan(recipe["model"]["name"])
-    judges = [weights.perceptor(entry["name"]) for entry in recipe["perceptors"]]
-    total = HOST_MB + _loading(model, *judges)
+    model, judges = recipe["model"]["name"], tuple(entry["name"] for entry in recipe["perceptors"])
+    total = HOST_MB + _loading(model, judges)
     if on_cpu:
-        from songreel import memory  # imports torch, which takes a while
-
-        total += memory.estimate(model, judges, recipe, micro_batch, FLOAT32) / 1e6
+        total += _kept(model, judges, tuple(recipe["size"]), recipe["strategy"]["cutouts"], micro_batch)
     return ceil(total) << (attempt - 1)
 
 
 def drawing_megabytes(recipe: Document, attempt: int) -> int:
     """Memory of the machine for drawing a clip; twice at each retry."""
-    return ceil(HOST_MB + _loading(weights.vqgan(recipe["model"]["name"]))) << (attempt - 1)
+    return ceil(HOST_MB + _loading(recipe["model"]["name"], ())) << (attempt - 1)
 
 
-def _loading(*models: Weights) -> float:
+# Remembered, since to look models up is to hash them, and there may be thousands of lines.
+
+
+@functools.cache
+def _loading(model: str, judges: tuple[str, ...]) -> float:
     """Megabytes that models take while they are loaded."""
-    return sum(COPIES * model.tensors.stat().st_size for model in models) / 1e6
+    files = [weights.vqgan(model), *map(weights.perceptor, judges)]
+    return sum(COPIES * file.tensors.stat().st_size for file in files) / 1e6
+
+
+@functools.cache
+def _kept(
+    model: str, judges: tuple[str, ...], size: tuple[int, int], cutouts: int, micro_batch: int
+) -> float:
+    """Megabytes that an iteration takes."""
+    from songreel import memory  # imports torch, which takes a while
+
+    files = [weights.perceptor(judge) for judge in judges]
+    recipe = {"size": size, "strategy": {"cutouts": cutouts}}
+    return memory.estimate(weights.vqgan(model), files, recipe, micro_batch, FLOAT32) / 1e6

@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+from contextlib import AbstractContextManager, nullcontext
+
+from songreel import stops
 
 JOB = "SLURM_JOB_ID"
 SECONDS = 10  # to wait for a scheduler that is busy
@@ -13,6 +16,11 @@ SECONDS = 10  # to wait for a scheduler that is busy
 def scheduled() -> bool:
     """Whether SLURM runs this process. It then sends SIGTERM some time before it kills."""
     return JOB in os.environ
+
+
+def grace() -> AbstractContextManager[None]:
+    """A block that is ended before the job obeys SIGTERM, if it ends before the scheduler kills."""
+    return stops.postponed() if scheduled() else nullcontext()
 
 
 def show(words: str) -> None:
