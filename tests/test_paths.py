@@ -153,6 +153,20 @@ def test_json_comes_back_as_it_was(value: Any) -> None:
         assert read_json(Path(folder) / "value.json") == value
 
 
+def test_latents_are_found_as_soon_as_they_are_there(tmp_path: Path) -> None:
+    """The folder is read again only when it has changed, which its time may be too coarse to tell."""
+    paths = Paths(tmp_path)
+    assert not paths.rendered("abc")
+    folder = paths.latents("abc", 5).parent
+    folder.mkdir()
+    long_ago, lately = 10**9, time.time_ns()
+    for keyframes, changed in ((5, long_ago), (10, lately), (15, lately), (20, lately + 1)):
+        paths.latents("abc", keyframes).touch()
+        os.utime(folder, ns=(changed, changed))
+        assert list(paths.rendered("abc"))[-1] == keyframes
+        assert not paths.rendered("abcd")
+
+
 # the jobs' environment
 
 
