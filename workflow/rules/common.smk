@@ -93,9 +93,9 @@ def segment_minutes(wildcards, attempt):
 
 def segment_memory(wildcards, attempt):
     recipe = read_json(paths.segment_plan(wildcards.segment))
-    asked = workflow.resource_settings.overwrite_resources.get("keyframes", {})
-    # Only a scheduler wants to know it, and to estimate it takes a while.
-    on_cpu = not workflow.local_exec and not asked.get("gpu")
+    gpu = workflow.resource_settings.overwrite_resources.get("keyframes", {}).get("gpu")
+    # Only a scheduler wants to know what an iteration keeps, and to estimate it takes a while.
+    on_cpu = not workflow.local_exec and not (gpu and gpu.value)
     return request.megabytes(recipe, settings.micro_batch, on_cpu, attempt)
 
 
