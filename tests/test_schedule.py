@@ -5,9 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 from xml.etree import ElementTree
 
-from benchmarks.schedule import GPUS, Line, picture, play, table
 from hypothesis import given
 from hypothesis import strategies as st
+
+from benchmarks.schedule import GPUS, Line, picture, play, table
 
 LINES = st.lists(st.builds(Line, st.floats(1, 100), st.floats(1, 10)), min_size=1, max_size=50)
 
