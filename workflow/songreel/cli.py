@@ -157,10 +157,10 @@ def _plan(options: argparse.Namespace) -> None:
 
 
 def _prune(options: argparse.Namespace) -> None:
-    from songreel import config, prune, running
+    from songreel import prune, running
 
     over = dict(options.config)
-    paths = Paths(config.resolve(config.read(Path("config.yaml")) | over).results)
+    paths = prune.results(over)
     plans = prune.plans(options.configfile or [Path("config.yaml")], over, paths)
     needed = running.union(running.needs(plan) for plan in plans)
     with running.removing(paths) if options.yes else nullcontext():
