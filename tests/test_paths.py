@@ -153,6 +153,20 @@ def test_json_comes_back_as_it_was(value: Any) -> None:
         assert read_json(Path(folder) / "value.json") == value
 
 
+def test_latents_are_found_as_soon_as_they_are_there(tmp_path: Path) -> None:
+    """The folder is read again only when it has changed, which its time may be too coarse to tell."""
+    paths = Paths(tmp_path)
+    assert not paths.rendered("abc")
+    folder = paths.latents("abc", 5).parent
+    folder.mkdir()
+    long_ago, lately = 10**9, time.time_ns()
+    for keyframes, changed in ((5, long_ago), (10, lately), (15, lately), (20, lately + 1)):
+        paths.latents("abc", keyframes).touch()
+        os.utime(folder, ns=(changed, changed))
+        assert list(paths.rendered("abc"))[-1] == keyframes
+        assert not paths.rendered("abcd")
+
+
 # the jobs' environment
 
 
@@ -160,7 +174,7 @@ def test_jobs_find_this_python_and_this_package_and_know_the_film(monkeypatch: p
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.delenv("PYTHONPATH", raising=False)
     monkeypatch.delenv(environment.FILM, raising=False)
-    environment.hand_on("twinkle")
+    environment.hand_on("twinkle", 1)
     check = "python -c 'import songreel, sys; print(sys.executable)'; echo $SONGREEL_FILM"
     told = subprocess.run(["/bin/sh", "-c", check], check=True, capture_output=True, text=True, cwd="/")
     python, film = told.stdout.splitlines()
@@ -170,7 +184,7 @@ def test_jobs_find_this_python_and_this_package_and_know_the_film(monkeypatch: p
 
 def test_the_users_own_search_paths_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", "/users/own")
-    environment.hand_on("twinkle")
+    environment.hand_on("twinkle", 1)
     assert os.environ["PYTHONPATH"].split(os.pathsep)[-1] == "/users/own"
     assert "" not in os.environ["PYTHONPATH"].split(os.pathsep)
 

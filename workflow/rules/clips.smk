@@ -9,9 +9,11 @@ rule clip:
         paths.log("clips", "{clip}"),
     conda:
         "../../envs/songreel.yaml"
-    threads: 1
+    threads: line_threads
     resources:
-        gpu=gpus_per_job(),
+        gpu=int(bool(gpus)),
+        runtime=clip_minutes,
+        mem_mb=clip_memory,
     params:
         ffmpeg=lambda _: settings.ffmpeg,
     shell:

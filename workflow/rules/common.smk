@@ -6,12 +6,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
-from songreel import damage, running
+from songreel import damage, history, leases, request, running
 from songreel import plan as planning
 from songreel import weights as models
 from songreel.config import read as read_config
 from songreel.config import resolve
-from songreel.environment import gpus_per_job, hand_on
+from songreel.environment import hand_on, threads_per_job
 from songreel.errors import UserError, sentence
 from songreel.files import read_json, set_aside
 from songreel.paths import Paths, song_folder
@@ -44,7 +44,7 @@ configfile: "config.yaml"
 
 try:
     settings = resolve(config)
-    paths = Paths()
+    paths = Paths(settings.results)
     song = song_folder(settings.screenplay)
     plan = planning.make(settings, paths) if workflow.is_main_process else None
     if plan:
@@ -58,7 +58,19 @@ except UserError as error:
 except OSError as error:
     stop(sentence(error))
 
-hand_on(song)
+hand_on(song, settings.jobs_per_gpu)
+
+gpus = leases.devices()
+if gpus:
+    # Unless the user or the profile says how many lines at a time, they are as many as the devices take.
+    workflow.global_resources.setdefault("gpu", len(gpus) * settings.jobs_per_gpu)
+
+
+def line_threads(_):
+    """The CPU threads of one line's job; on a GPU they would wait for each other."""
+    if gpus or not plan or not workflow.local_exec:
+        return 1
+    return threads_per_job(workflow.cores, len(plan.segments))
 
 
 onstart:
@@ -68,6 +80,37 @@ onstart:
 def converted(name):
     """A model in the cache, ready to load."""
     return str(models.converted(name))
+
+
+speeds = history.on_nodes(paths)
+
+
+def segment_minutes(wildcards, attempt):
+    recipe = read_json(paths.segment_plan(wildcards.segment))
+    iterations = request.iterations(recipe, int(wildcards.keyframes))
+    return request.minutes(speeds, history.optimising(recipe), iterations, attempt)
+
+
+def segment_memory(wildcards, attempt):
+    recipe = read_json(paths.segment_plan(wildcards.segment))
+    gpu = workflow.resource_settings.overwrite_resources.get("keyframes", {}).get("gpu")
+    # Only a scheduler wants to know what an iteration keeps, and to estimate it takes a while.
+    on_cpu = not workflow.local_exec and not (gpu and gpu.value)
+    return request.megabytes(recipe, settings.micro_batch, on_cpu, attempt)
+
+
+def clip_minutes(wildcards, attempt):
+    clip = read_json(paths.clip_plan(wildcards.clip))
+    recipe = read_json(paths.segment_plan(clip["shown"]["segment"]))
+    return request.minutes(
+        speeds, history.drawing(recipe, clip), clip["shown"]["frames"], attempt
+    )
+
+
+def clip_memory(wildcards, attempt):
+    clip = read_json(paths.clip_plan(wildcards.clip))
+    recipe = read_json(paths.segment_plan(clip["shown"]["segment"]))
+    return request.drawing_megabytes(recipe, attempt)
 
 
 def segment_models(segment):

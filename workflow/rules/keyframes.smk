@@ -8,9 +8,11 @@ rule keyframes:
         paths.log("keyframes", "{segment}-{keyframes}"),
     conda:
         "../../envs/songreel.yaml"
-    threads: 1
+    threads: line_threads
     resources:
-        gpu=gpus_per_job(),
+        gpu=int(bool(gpus)),
+        runtime=segment_minutes,
+        mem_mb=segment_memory,
     params:
         micro_batch=lambda _: settings.micro_batch,
     shell:

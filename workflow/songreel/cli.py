@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from songreel import __version__, stops
+from songreel import __version__, leases, scheduler, stops
 from songreel.errors import DamageError, UserError, sentence
 from songreel.files import read_json, read_named, set_aside, write_json_if_changed
 from songreel.paths import Paths
@@ -47,6 +47,11 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _keyframes(options: argparse.Namespace) -> None:
+    with leases.held(lambda message: say(message, options.log)):
+        _optimise(options)
+
+
+def _optimise(options: argparse.Namespace) -> None:
     # Imported here, like torch everywhere: each command loads what it needs and nothing else.
     import torch
 
@@ -55,6 +60,7 @@ def _keyframes(options: argparse.Namespace) -> None:
 
     torch.set_num_threads(options.threads)
     recipe = read_named(options.plan)
+    scheduler.show(f"{recipe['text']}: {options.keyframes} keyframes")
     paths = _paths(options.plan)
     progress = Progress(recipe, options.keyframes, paths, options.log)
     name, keyframes = options.plan.stem, options.keyframes
@@ -69,7 +75,8 @@ def _clip(options: argparse.Namespace) -> None:
     if target.exists():  # another workflow has drawn it since this one was planned
         film.check(target)
     else:
-        _draw(options, target)
+        with leases.held(lambda message: say(message, options.log)):
+            _draw(options, target)
 
 
 def _draw(options: argparse.Namespace, target: Path) -> None:
@@ -84,6 +91,7 @@ def _draw(options: argparse.Namespace, target: Path) -> None:
     parts = zip(sources(clip), options.latents, strict=True)
     tokens = [latents.load(path, part["segment"], need).tokens for (part, need), path in parts]
     recipe = read_named(paths.segment_plan(clip["shown"]["segment"]))
+    scheduler.show(f"{recipe['text']}: {clip['shown']['frames']} frames")
     where = device.choose()
     maker = vqgan.load(render.weights_of(recipe["model"], weights.vqgan), where, device.precision(where))
     started = time.monotonic()
@@ -137,7 +145,7 @@ def _plan(options: argparse.Namespace) -> None:
 
     keys = config.read(Path("config.yaml")) | config.read(options.configfile)
     settings = config.resolve(keys | dict(options.config))
-    paths = Paths()
+    paths = Paths(settings.results)
     made = plan.make(settings, paths)
     for fault in damage.find(made, paths):
         say(f"{fault}; the next run renders it again, which is not counted here.", options.log)
@@ -151,8 +159,9 @@ def _plan(options: argparse.Namespace) -> None:
 def _prune(options: argparse.Namespace) -> None:
     from songreel import prune, running
 
-    paths = Paths()
-    plans = prune.plans(options.configfile or [Path("config.yaml")], dict(options.config), paths)
+    over = dict(options.config)
+    paths = prune.results(over)
+    plans = prune.plans(options.configfile or [Path("config.yaml")], over, paths)
     needed = running.union(running.needs(plan) for plan in plans)
     with running.removing(paths) if options.yes else nullcontext():
         found = prune.find(needed, paths)

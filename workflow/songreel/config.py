@@ -53,6 +53,8 @@ class Config:
     encoder: str
     crf: int
 
+    results: Path  # the folder
+    jobs_per_gpu: int
     ffmpeg: str  # "" is the one that comes with imageio-ffmpeg
 
 
@@ -125,7 +127,8 @@ def _defaults(preset: str) -> dict[str, Any]:
 
 def _build(values: dict[str, Any]) -> Config:
     width, height = map(int, values.pop("size").split("x"))
-    values |= {"screenplay": Path(values["screenplay"]), "perceptors": tuple(values["perceptors"])}
+    paths = {key: Path(values[key]) for key in ("screenplay", "results")}
+    values |= {**paths, "perceptors": tuple(values["perceptors"])}
     return Config(width=width, height=height, **values)
 
 

@@ -6,19 +6,26 @@ import os
 import sys
 from pathlib import Path
 
+from songreel import leases
+
 FILM = "SONGREEL_FILM"  # the song whose lines a job counts when it reports
 
 
-def hand_on(song: str) -> None:
+def hand_on(song: str, jobs_per_gpu: int) -> None:
     """Let jobs find this Python and this package, also when neither is on the user's search paths."""
     _prepend("PATH", Path(sys.executable).parent)
     _prepend("PYTHONPATH", Path(__file__).resolve().parents[1])
     os.environ[FILM] = song
+    os.environ[leases.JOBS] = str(jobs_per_gpu)
 
 
-def gpus_per_job() -> int:
-    """1 where there is a GPU to share, else 0. Looks for the driver's device, which is quicker than torch."""
-    return int(any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")))
+def threads_per_job(cores: int | None, lines: int) -> int:
+    """The CPU threads of one line's jobs: a film's lines share the cores, which are seldom more than they.
+
+    It is the film's lines that count and not those that are rendered anew, for another number of threads
+    rounds otherwise, and an edited film would not be the one that is rendered from nothing.
+    """
+    return max(1, (cores or 1) // max(lines, 1))
 
 
 def _prepend(variable: str, folder: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from songreel import claims, history
 from songreel.errors import DamageError
 from songreel.files import Document
+from songreel.history import Speeds
 from songreel.paths import Paths
 from songreel.plan import Plan, missing_latents
 from songreel.progress import clock, shorten
@@ -37,7 +38,7 @@ class Forecast:
 
 def make(plan: Plan, paths: Paths, price_per_hour: float) -> Forecast:
     """Compare a plan with what is on disk. Opens no GPU and reads no latents."""
-    jobs = history.recall(paths)
+    speeds = history.here(paths)
     missing = missing_latents(plan, paths)
     to_draw = {clip for clip in plan.clips if not paths.clip(clip).exists()}
     rows = []
@@ -47,7 +48,7 @@ def make(plan: Plan, paths: Paths, price_per_hour: float) -> Forecast:
         frames = plan.clips[entry["clip"]]["shown"]["frames"] if entry["clip"] in to_draw else 0
         to_draw.discard(entry["clip"])
         have = _keyframes(line["segment"], paths) if want else 0
-        rows.append(_row(plan, jobs, line, plan.clips[entry["clip"]], have, want, frames))
+        rows.append(_row(plan, speeds, line, plan.clips[entry["clip"]], have, want, frames))
     seconds = _total([row.seconds for row in rows])
     return Forecast(
         tuple(rows),
@@ -73,7 +74,7 @@ def _keyframes(segment: str, paths: Paths) -> int:
 
 
 def _row(
-    plan: Plan, jobs: list[Document], line: Document, clip: Document, have: int, want: int, frames: int
+    plan: Plan, speeds: Speeds, line: Document, clip: Document, have: int, want: int, frames: int
 ) -> Row:
     """A line that has `have` keyframes, wants `want` and lacks `frames` frames; 0 is none."""
     recipe = plan.segments[line["segment"]]
@@ -84,16 +85,16 @@ def _row(
     if not keyframes:
         state = "draw" if frames else "cached"
     costs = [
-        _cost(jobs, history.optimising(recipe), iterations),
-        _cost(jobs, history.drawing(recipe, clip), frames),
+        _cost(speeds, history.optimising(recipe), iterations),
+        _cost(speeds, history.drawing(recipe, clip), frames),
     ]
     return Row(line["start_seconds"], line["text"], state, keyframes, iterations, _total(costs))
 
 
-def _cost(jobs: list[Document], work: Document, units: int) -> float | None:
+def _cost(speeds: Speeds, work: Document, units: int) -> float | None:
     if not units:
         return 0.0
-    each = history.seconds_per_unit(jobs, work)
+    each = speeds.slowest(work)
     return None if each is None else units * each
 
 

@@ -6,9 +6,11 @@ One JSON line a job, appended whole: jobs of a cluster write side by side.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -32,7 +34,10 @@ def remember(paths: Paths, work: Document, units: int, seconds: float) -> None:
 
 def recall(paths: Paths) -> list[Document]:
     """The jobs of this machine, oldest first; a line cut short by a full disk is passed over."""
-    path = paths.history(platform.node())
+    return _read(paths.history(platform.node()))
+
+
+def _read(path: Path) -> list[Document]:
     if not path.exists():
         return []
     jobs = []
@@ -50,6 +55,41 @@ def seconds_per_unit(jobs: list[Document], work: Document) -> float | None:
     """The median of the latest jobs with the same work, or None before the first."""
     same = [job["seconds"] / job["units"] for job in jobs if job["work"] == work]
     return median(same[-RECENT:]) if same else None
+
+
+class Speeds:
+    """What work costs on some machines, by their files.
+
+    They are read at the first question, and each kind of work is looked up once: a film may have thousands
+    of lines.
+    """
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._files = files
+        self._known: dict[str, float | None] = {}
+
+    def slowest(self, work: Document) -> float | None:
+        """The seconds of an iteration or frame on the slowest machine; None before the first."""
+        kind = json.dumps(work, sort_keys=True)
+        if kind not in self._known:
+            each = [seconds_per_unit(jobs, work) for jobs in self._jobs]
+            self._known[kind] = max((seconds for seconds in each if seconds is not None), default=None)
+        return self._known[kind]
+
+    @functools.cached_property
+    def _jobs(self) -> list[list[Document]]:
+        return [_read(file) for file in self._files]
+
+
+def here(paths: Paths) -> Speeds:
+    """What work costs on this machine."""
+    return Speeds([paths.history(platform.node())])
+
+
+def on_nodes(paths: Paths) -> Speeds:
+    """What work costs on the machines that jobs are sent to: all but this one, unless it is the only one."""
+    this = paths.history(platform.node())
+    return Speeds([file for file in this.parent.glob("*.jsonl") if file != this] or [this])
 
 
 def optimising(recipe: Mapping[str, Any]) -> Document:

@@ -92,6 +92,15 @@ def judge(clip: Mapping[str, Any], number_bytes: int) -> int:
     return int((STEM * (side / 2) ** 2 * width + BOTTLENECK * sum(stages)) * RESNET * number_bytes)
 
 
+def estimate(
+    model: Weights, judges: Sequence[Weights], recipe: Document, micro_batch: int, number_bytes: int
+) -> int:
+    """Bytes for one iteration of a segment; see `needed`."""
+    stored = sum(_loaded_bytes(files) for files in (model, *judges))
+    networks = weights.architecture(model), [weights.params(judge) for judge in judges]
+    return needed(*networks, stored, recipe["size"], recipe["strategy"]["cutouts"], micro_batch, number_bytes)
+
+
 def check(
     model: Weights,
     judges: Sequence[Weights],
@@ -102,9 +111,7 @@ def check(
 ) -> None:
     """Raise UserError, which says what to lower, when a device has less memory free than a segment needs."""
     size, cutouts = recipe["size"], recipe["strategy"]["cutouts"]
-    stored = sum(_loaded_bytes(files) for files in (model, *judges))
-    networks = weights.architecture(model), [weights.params(judge) for judge in judges]
-    needs, free = needed(*networks, stored, size, cutouts, micro_batch, precision.itemsize), _free(device)
+    needs, free = estimate(model, judges, recipe, micro_batch, precision.itemsize), _free(device)
     if needs > free:
         at_once = min(micro_batch or cutouts, cutouts)
         raise UserError(

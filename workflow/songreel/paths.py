@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,16 +58,38 @@ class Paths:
         """Where a workflow shows that it is running, and a removal that it is going on."""
         return self.root / ".running" / name
 
-    def rendered(self, segment: str) -> dict[int, Path]:
+    def rendered(self, segment: str) -> Mapping[int, Path]:
         """The latents files of a segment that exist, by their number of keyframes, shortest first."""
-        files = self.latents(segment, "*")
-        found = {_keyframes(path): path for path in files.parent.glob(files.name)}
-        return {keyframes: found[keyframes] for keyframes in sorted(found) if keyframes}
+        return _rendered(self.latents("any", 0).parent).get(segment, {})
 
 
-def _keyframes(path: Path) -> int:
-    match = re.search(r"-(\d+)\.zarr\.zip$", path.name)
-    return int(match[1]) if match else 0
+Rendered = Mapping[str, Mapping[int, Path]]  # the files of each segment, shortest first
+
+
+def _rendered(folder: Path) -> Rendered:
+    """A folder of latents, read again only when it has changed: a film asks for each of its lines."""
+    try:
+        changed = folder.stat().st_mtime_ns
+    except FileNotFoundError:
+        return {}
+    if _last_read.get(folder, (0, {}))[0] != changed:
+        settled = time.time_ns() - changed > SETTLED_NS  # else a file may come at the same tick of the clock
+        _last_read[folder] = (changed if settled else 0, _read(folder))
+    return _last_read[folder][1]
+
+
+def _read(folder: Path) -> Rendered:
+    found: dict[str, dict[int, Path]] = {}
+    for name in os.listdir(folder):  # noqa: PTH208
+        if (match := re.fullmatch(r"([^.].*)-(\d+)\.zarr\.zip", name)) and int(match[2]):
+            found.setdefault(match[1], {})[int(match[2])] = folder / name
+    return {segment: dict(sorted(files.items())) for segment, files in found.items()}
+
+
+SETTLED_NS = 2_000_000_000
+_last_read: dict[
+    Path, tuple[int, Rendered]
+] = {}  # with the time of the folder then; 0 when that may yet be another's
 
 
 def song_folder(screenplay: Path) -> str:

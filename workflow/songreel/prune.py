@@ -42,6 +42,15 @@ class Item:
 # What is needed
 
 
+def results(over: Document) -> Paths:
+    """The folder that config.yaml names, with `over` on top. Raises UserError."""
+    keys = config.read(Path("config.yaml")) | over
+    try:
+        return Paths(config.resolve(keys).results)
+    except UserError as error:
+        raise UserError(f"config.yaml: {error}") from None
+
+
 def plans(files: Iterable[Path], over: Document, paths: Paths) -> Iterator[Plan]:
     """Plan every screenplay by each config file, as it is and with `over` on top.
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import torch
 
-from songreel import claims, device, latents, memory, perceptor, sampler, vqgan, weights
+from songreel import claims, device, latents, memory, perceptor, sampler, scheduler, vqgan, weights
 from songreel.claims import Claim
 from songreel.errors import DamageError, UserError
 from songreel.files import Document, set_aside
@@ -106,10 +106,11 @@ def _grow(
         callback=watcher.iteration,
     )
     while len(so_far) < keyframes:
-        link = next(chain)
-        so_far = so_far.extended(link.tokens.cpu().numpy(), link.loss, link.latent.cpu().numpy())
-        watcher.keyframe(so_far)
-        yield so_far
+        with scheduler.grace():
+            link = next(chain)
+            so_far = so_far.extended(link.tokens.cpu().numpy(), link.loss, link.latent.cpu().numpy())
+            watcher.keyframe(so_far)
+            yield so_far  # and it is kept
 
 
 def weights_of(entry: Document, find: Callable[[str], Weights]) -> Weights:

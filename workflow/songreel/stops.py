@@ -16,6 +16,7 @@ from types import FrameType
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _undoings: list[Callable[[], object]] = []
+_postponed: list[list[int]] = []  # the stops that wait, for each block that they wait for
 
 
 @contextmanager
@@ -29,10 +30,26 @@ def undoing(undo: Callable[[], object]) -> Iterator[None]:
 
 
 @contextmanager
+def postponed() -> Iterator[None]:
+    """A SIGTERM inside the block waits for its end; Ctrl-C does not."""
+    waiting: list[int] = []
+    _postponed.append(waiting)
+    try:
+        yield
+    finally:
+        _postponed.remove(waiting)
+        if waiting:
+            signal.raise_signal(signal.SIGTERM)
+
+
+@contextmanager
 def handled(tell: Callable[[], object]) -> Iterator[None]:
     """A stop inside the block undoes what is half done, calls `tell` and ends the process."""
 
     def leave(number: int, _: FrameType | None) -> None:
+        if number == signal.SIGTERM and _postponed:
+            _postponed[-1].append(number)
+            return
         try:
             for undo in reversed(_undoings):
                 undo()
