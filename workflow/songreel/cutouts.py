@@ -25,10 +25,11 @@ LUMA = (0.299, 0.587, 0.114)
 AROUND_GREY = ((0.0, -1.0, 1.0), (1.0, 0.0, -1.0), (-1.0, 1.0, 0.0))  # times sqrt(1/3): cross product with it
 
 
-def cut(image: Tensor, count: int, side: int, generator: Generator) -> Tensor:
+def cut(image: Tensor, count: int, side: int, generator: Generator, noise: float | None = None) -> Tensor:
     """`count` cutouts float32 [count, 3, side, side] of pictures with values in 0..1.
 
-    All of one picture [1, 3, h, w], or one of each of the pictures [count, 3, h, w].
+    All of one picture [1, 3, h, w], or one of each of the pictures [count, 3, h, w]. `noise` is the largest
+    standard deviation of what is added.
     """
     draw = _Dice(count, image.device, generator)
     ratio = min(image.shape[-2:]) / side
@@ -37,8 +38,8 @@ def cut(image: Tensor, count: int, side: int, generator: Generator) -> Tensor:
     sampled = _sample(image, homography, crops * ratio, side)  # [n, 3, pixels]
     erased = torch.lerp(sampled, sampled.mean(2, keepdim=True), _box(draw, side))
     colours, offset = _colours(draw)
-    noise = draw.noise(3, side * side)
-    return torch.baddbmm(noise.add_(offset), colours, erased).view(count, 3, side, side)
+    added = draw.noise(NOISE if noise is None else noise, 3, side * side)
+    return torch.baddbmm(added.add_(offset), colours, erased).view(count, 3, side, side)
 
 
 class _Dice:
@@ -54,9 +55,9 @@ class _Dice:
     def chance(self, probability: float, *shape: int) -> Tensor:
         return (self.uniform(0, 1, *shape) < probability).float()
 
-    def noise(self, *shape: int) -> Tensor:
+    def noise(self, most: float, *shape: int) -> Tensor:
         values = torch.randn(self.count, *shape, device=self.device, generator=self.generator)
-        return values.mul_(self.uniform(0, NOISE, *[1] * len(shape)))
+        return values.mul_(self.uniform(0, most, *[1] * len(shape)))
 
 
 def _full_views(count: int) -> int:

@@ -19,7 +19,7 @@ from torch.nn import LayerNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from songreel.vqgan import load_strictly
-from songreel.weights import Weights, params
+from songreel.weights import Weights, hint, params
 
 # The pixel statistics that every published CLIP was trained with (openai/CLIP, clip/clip.py).
 MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -30,7 +30,9 @@ GELU = 1.702  # of CLIP's activation, x * sigmoid(1.702 x)
 class Perceptor:
     """A CLIP whose text tower runs in float32 and whose picture tower runs in the device's precision."""
 
-    def __init__(self, clip: Any, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, clip: Any, device: torch.device, dtype: torch.dtype, noise: float | None = None
+    ) -> None:
         self.clip = clip.float().eval().requires_grad_(False).to(device)
         _fold_batch_norms(self.clip.visual)
         if device.type == "cuda":
@@ -40,6 +42,7 @@ class Perceptor:
             if isinstance(module, LayerNorm) and type(module) is not LayerNorm:
                 module.float()  # clip normalises in float32, whatever goes in and comes out
         self.dtype = dtype
+        self.noise = noise  # the most that its cutouts get; None: what published ones are given
         self.side: int = self.clip.visual.input_resolution  # pixels
         self.mean = torch.tensor(MEAN, device=device).view(1, 3, 1, 1)
         self.std = torch.tensor(STD, device=device).view(1, 3, 1, 1)
@@ -64,7 +67,7 @@ class Perceptor:
 
 def load(weights: Weights, device: torch.device, dtype: torch.dtype) -> Perceptor:
     """The perceptor ready to judge. Raises UserError when the tensors do not fit the architecture."""
-    return Perceptor(read(weights), device, dtype)
+    return Perceptor(read(weights), device, dtype, hint(weights, "noise"))
 
 
 def read(weights: Weights) -> Any:

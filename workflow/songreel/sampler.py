@@ -68,10 +68,11 @@ def canvas(vqgan: VQGAN, size: tuple[int, int], seed: int) -> Tensor:
     same picture.
     """
     generator = Generator().manual_seed(_stream(seed, "canvas"))
+    contrast = CANVAS_CONTRAST if vqgan.canvas is None else vqgan.canvas
     width, height = size
     picture = torch.zeros(1, 3, height, width)
     for cells in (2, 4, 8, 16):
-        noise = torch.randn(1, 3, cells, cells, generator=generator) * (CANVAS_CONTRAST / cells**0.5)
+        noise = torch.randn(1, 3, cells, cells, generator=generator) * (contrast / cells**0.5)
         picture += F.interpolate(noise, size=(height, width), mode="bicubic")
     with torch.no_grad():
         return vqgan.embed(vqgan.tokens((picture + 0.5).clamp(0, 1).to(vqgan.codebook.device)))[0]
@@ -188,7 +189,7 @@ def _distance(
     image = clamp_inwards(vqgan.decode(straight_through(latent, quantised)), 0, 1)
     loss = torch.zeros((), device=latent.device)
     for pull in pulls:
-        seen = cut(image, cutouts, pull.perceptor.side, generator)
+        seen = cut(image, cutouts, pull.perceptor.side, generator, pull.perceptor.noise)
         loss = loss + pull.weight * _judged(pull, seen)
     return loss
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from songreel import device
 from songreel.errors import UserError
-from songreel.weights import Weights, architecture, readable
+from songreel.weights import Weights, architecture, hint, readable
 
 # taming writes swish as x * sigmoid(x): the fused function is the same and keeps one activation less.
 taming_model.nonlinearity = F.silu
@@ -61,6 +61,9 @@ class VQGAN(nn.Module):
         self.quant_conv = nn.Conv2d(ddconfig["z_channels"], embed_dim, 1)
         self.post_quant_conv = nn.Conv2d(embed_dim, ddconfig["z_channels"], 1)
         self.fold = fold
+        self.canvas: float | None = (
+            None  # the contrast of what its films start from; None: what published ones do
+        )
         self.factor = fold * 2 ** (len(ddconfig["ch_mult"]) - 1)
 
     @property
@@ -122,6 +125,7 @@ def load(weights: Weights, where: torch.device, dtype: torch.dtype) -> VQGAN:
 def read(weights: Weights) -> VQGAN:
     """The VQGAN as it was published, float32 on the CPU. Raises UserError as `load` does."""
     vqgan = VQGAN(**architecture(weights))
+    vqgan.canvas = hint(weights, "canvas")
     load_strictly(vqgan, weights)
     return vqgan.eval().requires_grad_(False)
 

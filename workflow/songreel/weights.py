@@ -168,6 +168,16 @@ def params(weights: Weights) -> dict[str, Any]:
     return dict(_model(weights)["params"])
 
 
+def hint(weights: Weights, name: str) -> float | None:
+    """What a model's YAML says it steers best with, or None where it does not.
+
+    A VQGAN's `canvas` is the contrast of the noise that a film starts from, a perceptor's `noise` the most
+    that its cutouts get.
+    """
+    found = _model(weights).get(name)
+    return None if found is None else float(found)
+
+
 def architecture(weights: Weights) -> dict[str, Any]:
     """What a VQGAN is built from: `ddconfig`, `n_embed`, `embed_dim`, `fold` and whether it is `gumbel`.
 

@@ -30,6 +30,7 @@ from songreel_starter.states import Keeper, State
 # What a film's speed is decided by: all pictures inside the decoder are as small as its grid of codes.
 FOLD, LEVELS, CHANNELS = 8, (1,), 64
 HIDDEN = 64  # channels between encoder and codebook
+CANVAS = 0.2  # contrast of the noise that its films start from: from a quieter one they stay grey
 TELL_EVERY = 100  # steps
 HELD_OUT = 64  # scenes
 PERCEPTION = 0.12  # weight of the picture tower's opinion
@@ -351,7 +352,7 @@ def _save(vqgan: VQGAN, params: dict[str, Any], target: Path) -> None:
     from safetensors.torch import save_file
 
     state = {name: value.detach().cpu().contiguous() for name, value in scaled(vqgan).items()}
-    document = {"model": {"target": "taming.models.vqgan.VQModel", "params": params}}
+    document = {"model": {"target": "taming.models.vqgan.VQModel", "params": params, "canvas": CANVAS}}
     with replacing(target.with_suffix(".yaml")) as temporary:
         temporary.write_text(yaml.safe_dump(document), encoding="utf-8")
     with replacing(target) as temporary:

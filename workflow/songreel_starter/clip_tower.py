@@ -21,6 +21,9 @@ from songreel_starter.scenes import Library
 from songreel_starter.towers import Recipe, Training
 
 AT_ONCE = 512  # texts
+STEERING_NOISE = (
+    0.25  # of the cutouts it will judge: less than it learned from, more than published CLIPs bear
+)
 TEXT_ONLY = ("teacher.directions",)  # what the distilled tower's file holds beside CLIP's own tensors
 
 
@@ -50,7 +53,7 @@ def train(
     averaged = towers.train(training, target, log)
     scale = training.scale.detach().cpu()
     tensors = {f"visual.{name}": value for name, value in averaged.items()} | words | {"logit_scale": scale}
-    described = {"model": {"target": "clip.model.CLIP", "params": built}}
+    described = {"model": {"target": "clip.model.CLIP", "params": built, "noise": STEERING_NOISE}}
     with replacing(target) as temporary, replacing(target.with_suffix(".yaml")) as beside:
         beside.write_text(yaml.safe_dump(described), encoding="utf-8")
         save_file(tensors, temporary)

@@ -30,6 +30,11 @@ def keyframes(name):
     ]
 
 
+def film_of(pair):
+    """A film's settings unlike a draft's."""
+    return f"{config['film']} {config['first_film'] if pair == 'first' else ''}".strip()
+
+
 def teacher():
     return [ancient(package("minilm"))] if config["teacher"] == "minilm" else []
 
@@ -82,7 +87,7 @@ rule keyframes:
         folder=lambda wildcards: results / wildcards.pair,
         phrases=f"{phrases} --files {config['phrase_files']}",
         keyframes=config["evaluated_keyframes"],
-        film=config["film"],
+        film=lambda wildcards: film_of(wildcards.pair),
     shell:
         "python -m songreel_starter keyframes {output:q} {params.folder:q} {params.phrases}"
         " --number {wildcards.number} --keyframes {params.keyframes} --film {params.film} --log {log:q}"
