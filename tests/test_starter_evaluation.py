@@ -38,7 +38,7 @@ from tests.conftest import REPOSITORY
 CPU = torch.device("cpu")
 PHRASES = REPOSITORY / "workflow/starter/phrases.txt"
 STARTER = weights.MODELS / "starter"
-LITTLE = ("--film", "size=32x32", "iterations=3", "lead_in=0", "cutouts=2")
+LITTLE = ("--film", "size=32x32", "iterations=20", "lead_in=0", "cutouts=2")
 COLOURS = {"red thing": (220, 30, 30), "green thing": (30, 160, 30), "blue thing": (30, 30, 220)}
 
 

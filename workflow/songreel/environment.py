@@ -11,7 +11,7 @@ from songreel import leases
 FILM = "SONGREEL_FILM"  # the song whose lines a job counts when it reports
 
 
-def hand_on(song: str, jobs_per_gpu: int) -> None:
+def hand_on(song: str, jobs_per_gpu: int = 1) -> None:
     """Let jobs find this Python and this package, also when neither is on the user's search paths."""
     _prepend("PATH", Path(sys.executable).parent)
     _prepend("PYTHONPATH", Path(__file__).resolve().parents[1])
