@@ -117,7 +117,7 @@ def test_a_run_measures_both_and_tells_all() -> None:
     assert len(told) == len(bench.ROWS)
 
 
-@pytest.mark.parametrize(("preset", "expected"), [("draft", 14e3), ("swift", 95e3), ("reference", 419e3)])
+@pytest.mark.parametrize(("preset", "expected"), [("draft", 21.3e3), ("swift", 95e3), ("reference", 419e3)])
 def test_a_songs_iterations_are_those_that_a_plan_asks_for(preset: str, expected: float) -> None:
     """Expected are the plan's own sums for the song of tests.test_workflow (see docs/performance.md)."""
     seconds, lines = bench.FILMS["song"]
@@ -141,4 +141,4 @@ def test_a_film_is_planned_from_the_measured_parts() -> None:
 def test_what_is_measured_is_the_preset() -> None:
     quick = Bench(1, 0.05, 1, CPU, torch.float32)
     work = bench._work(resolve(bench.CASES["starter"]), quick)
-    assert 5e9 < work.flop < 10e9
+    assert 0.8e9 < work.flop < 1.5e9

@@ -306,7 +306,7 @@ def test_weights_cut_short_are_refused_by_the_plan_and_by_the_job(
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("n_embed: 4096", "n_embed: 2048", "quantize.embedding.weight"),
+        ("n_embed: 2048", "n_embed: 1024", "quantize.embedding.weight"),
         ("model:", "mod", "vqgan.yaml: found a damaged"),
     ],
 )

@@ -48,7 +48,7 @@ def test_a_new_film_is_rendered_whole(paths: Paths) -> None:
     made = _planned(paths)
     told = forecast.make(made, paths, 0)
     assert [row.state for row in told.rows] == ["render 30"] * 4
-    assert (told.keyframes, told.iterations) == (120, 120 * 7 + 4 * 100)
+    assert (told.keyframes, told.iterations) == (120, 120 * 7 + 4 * 300)
 
 
 def test_what_is_rendered_costs_nothing(paths: Paths) -> None:
@@ -90,7 +90,7 @@ def test_time_and_cost_come_from_what_was_measured_here(paths: Paths) -> None:
     told = forecast.make(made, paths, 3.6)
     assert told.seconds == pytest.approx(told.iterations * 0.2 + 16 * 30 / 50)
     assert told.cost == pytest.approx((told.iterations * 0.2 + 16 * 30 / 50) / 1000)
-    assert "about 2 min 9 s with 2 at a time" in forecast.as_table(told, 2, 3.6)
+    assert "about 3 min 29 s with 2 at a time" in forecast.as_table(told, 2, 3.6)
 
 
 def test_a_history_that_was_cut_short_is_read_as_far_as_it_goes(paths: Paths) -> None:
