@@ -173,6 +173,8 @@ def hint(weights: Weights, name: str) -> float | None:
 
     A VQGAN's `canvas` is the contrast of the noise that a film starts from, a perceptor's `noise` the most
     that its cutouts get.
+
+    Ids hold the tensors and not this: one that changes beside the same tensors needs a new plan.RECIPE.
     """
     found = _model(weights).get(name)
     return None if found is None else float(found)
