@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import LayerNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from songreel import convolutions
 from songreel.vqgan import load_strictly
 from songreel.weights import Weights, hint, params
 
@@ -41,6 +42,8 @@ class Perceptor:
         for module in self.clip.visual.modules():
             if isinstance(module, LayerNorm) and type(module) is not LayerNorm:
                 module.float()  # clip normalises in float32, whatever goes in and comes out
+        if device.type == "cpu":
+            convolutions.pack(self.clip.visual)
         self.dtype = dtype
         self.noise = noise  # the most that its cutouts get; None: what published ones are given
         self.side: int = self.clip.visual.input_resolution  # pixels

@@ -16,7 +16,7 @@ from taming.modules.diffusionmodules.model import Decoder, Encoder
 from taming.modules.vqvae.quantize import VectorQuantizer
 from torch import Tensor, nn
 
-from songreel import device
+from songreel import convolutions, device
 from songreel.errors import UserError
 from songreel.weights import Weights, architecture, hint, readable
 
@@ -138,6 +138,8 @@ def ready(vqgan: VQGAN, where: torch.device, dtype: torch.dtype) -> VQGAN:
     vqgan.eval().requires_grad_(False).to(where)
     vqgan.decoder.to(dtype=dtype, memory_format=device.memory_format(where))
     vqgan.post_quant_conv.to(dtype=dtype)
+    if where.type == "cpu":
+        convolutions.pack(vqgan.decoder)
     return vqgan
 
 
