@@ -21,7 +21,7 @@ from songreel.paths import Paths, song_folder
 from songreel.timeline import Shot
 
 # Bumped when the numerics change on purpose: RECIPE renders segments anew, DRAWING clips, JOINING films.
-RECIPE = 3
+RECIPE = 4
 DRAWING = 2
 JOINING = 1
 

@@ -30,7 +30,7 @@ class Weights:
     name: str  # as config.yaml says it
     tensors: Path  # not there before a published model, or one of the user's own, was fetched and converted
     architecture: Path
-    sha256: str  # of the file as it was published; of a VQGAN of the user's own, of both its files
+    sha256: str  # of the file as published; of the embedded pair and a user's own VQGAN, of both files
 
 
 VQGANS = {
@@ -38,7 +38,7 @@ VQGANS = {
         "starter",
         MODELS / "starter/vqgan.safetensors",
         MODELS / "starter/vqgan.yaml",
-        "e439ed3695fc354e1012bb4ed8420805d86c6f6e2a2572b18d9e35ed5ffcd10b",
+        "efa5e67b9a0475b5e2ece9ad9e2a8ea1e513b9bb7ad8fb63f52d6a8421373a32",
     ),
 }
 
@@ -47,7 +47,7 @@ PERCEPTORS = {
         "starter",
         MODELS / "starter/clip.safetensors",
         MODELS / "starter/clip.yaml",
-        "86b56fb80802b4802f1d3be59c7da158c8e0000ac0be61674c9f2979b3f65b5e",
+        "d880a6a5f42c872c6fde143fb7c3cdb682b266a3489b3f5b984f777e5044a8a9",
     ),
 }
 
@@ -113,8 +113,7 @@ def _own_vqgan(checkpoint: Path) -> Weights:
             f"config key 'model': found no {config}, expected taming's YAML beside {checkpoint.name}; put it"
             f" there under that name."
         )
-    both = _hash_once("model", checkpoint).encode() + config.read_bytes()
-    sha256 = hashlib.sha256(both).hexdigest()
+    sha256 = _of_both(_hash_once("model", checkpoint), config)
     found = Weights(str(checkpoint), _named(checkpoint.stem, sha256), config, sha256)
     architecture(found)  # what is wrong with it is told before anything is rendered
     return found
@@ -124,6 +123,11 @@ def _own_perceptor(checkpoint: Path) -> Weights:
     sha256 = _hash_once("perceptors", checkpoint)
     tensors = _named(checkpoint.stem, sha256)
     return Weights(str(checkpoint), tensors, tensors.with_suffix(".yaml"), sha256)
+
+
+def _of_both(sha256: str, config: Path) -> str:
+    """What identifies a checkpoint of that hash together with its YAML, which says how to steer, too."""
+    return hashlib.sha256(sha256.encode() + config.read_bytes()).hexdigest()
 
 
 def _hash_once(key: str, path: Path) -> str:
@@ -172,9 +176,8 @@ def hint(weights: Weights, name: str) -> float | None:
     """What a model's YAML says it steers best with, or None where it does not.
 
     A VQGAN's `canvas` is the contrast of the noise that a film starts from, a perceptor's `noise` the most
-    that its cutouts get.
-
-    Ids hold the tensors and not this: one that changes beside the same tensors needs a new plan.RECIPE.
+    that its cutouts get. Only the embedded pair and a VQGAN of the user's own say so, whose YAML is part of
+    what identifies them.
     """
     found = _model(weights).get(name)
     return None if found is None else float(found)
@@ -257,14 +260,15 @@ def _damaged(weights: Weights) -> UserError:
 def _check_file(weights: Weights) -> None:
     try:
         with weights.tensors.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+            found = _of_both(hashlib.file_digest(file, "sha256").hexdigest(), weights.architecture)
     except OSError as error:
         raise UserError(
-            f"{weights.tensors}: the weights cannot be read ({error.strerror}); restore the file,"
+            f"{error.filename}: the weights cannot be read ({error.strerror}); restore the file,"
             f" for example with `git checkout -- models`."
         ) from None
     if found != weights.sha256:
         raise UserError(
-            f"{weights.tensors}: found sha256 {found[:12]}…, expected {weights.sha256[:12]}…: the weights are"
-            f" damaged or cut short; restore the file, for example with `git checkout -- models`."
+            f"{weights.tensors}: found sha256 {found[:12]}… of it and {weights.architecture.name}, expected"
+            f" {weights.sha256[:12]}…: one of them is damaged or was changed; restore them, for example with"
+            f" `git checkout -- models`."
         )
