@@ -21,7 +21,7 @@ from songreel_starter.sprites import Entry
 from songreel_starter.states import Keeper
 
 COLOURS = {"apple": (220, 30, 30), "leaf": (30, 180, 40), "whale": (40, 70, 220), "lemon": (240, 220, 40)}
-RECIPE = towers.Recipe(steps=8, batch=16, kept={"for": "tests"})
+RECIPE = towers.Recipe(steps=8, batch=16, pushed_from=5, kept={"for": "tests"})
 TOWER = clip_tower.Tower(width=8, side=32)
 
 
@@ -119,6 +119,33 @@ def _training(painted: pool.Pool, library: Library, text: Path) -> towers.Traini
         return clip_tower.embed_texts(made, texts)
 
     return towers.Training(made.visual, TOWER.side, painted, embed(painted.captions), library, embed, RECIPE)
+
+
+def test_pictures_are_pushed_away_from_their_words_but_not_far(
+    painted: pool.Pool, library: Library, text: Path
+) -> None:
+    training = _training(painted, library, text)
+    pictures, labels, captions = training._pictures()
+    pushed = training._pushed(pictures, labels, captions)
+    far = (pushed - pictures).flatten(1).norm(dim=1)
+    assert 0 < float(far.min()) < float(far.max()) <= towers.PUSH * 1.001
+    for before, after in zip(
+        training._losses(pictures, labels, captions), training._losses(pushed, labels, captions), strict=True
+    ):
+        assert after > before
+
+
+def test_what_is_common_to_all_texts_is_taken_out_of_them(
+    painted: pool.Pool, library: Library, text: Path, tmp_path: Path
+) -> None:
+    found = clip(painted, library, text, tmp_path / "clip.safetensors", RECIPE)
+    words = {name: value for name, value in load_file(text).items() if name != "teacher.directions"}
+    made = perceptor.build(clip_tower.arguments(words, TOWER)).float()
+    means = []
+    for tensors in (words, found):
+        made.load_state_dict(tensors, strict=False)
+        means.append(float(clip_tower.embed_texts(made, painted.captions).mean(0).norm()))
+    assert means[1] < 0.3 * means[0]
 
 
 def test_more_steps_go_on_from_where_a_training_ended(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,7 +95,10 @@ def _train_clip(options: argparse.Namespace) -> None:
     library = _library(options.shards)
     painted = pool.Pool(options.scenes)
     tower = clip_tower.Tower(options.width, tuple(options.layers), options.side)
-    recipe = _recipe(options, text=towers.fingerprint(options.text), scenes=len(painted), tower=repr(tower))
+    recipe = replace(
+        _recipe(options, text=towers.fingerprint(options.text), scenes=len(painted), tower=repr(tower)),
+        pushed_from=options.pushed_from,
+    )
     clip_tower.train(painted, library, options.text, tower, recipe, options.target, options.log)
 
 
@@ -202,6 +206,9 @@ def _parser() -> argparse.ArgumentParser:
     train_clip.add_argument("--width", type=int, required=True)
     train_clip.add_argument("--layers", type=int, nargs="+", required=True, help="blocks in each stage")
     train_clip.add_argument("--side", type=int, required=True, help="of the pictures it sees, in pixels")
+    train_clip.add_argument(
+        "--pushed-from", type=int, help="the step from which pictures are pushed away from their words"
+    )
     train_clip.set_defaults(run=_train_clip)
     train_judge = commands.add_parser("train-judge", help="train the CLIP that judges the pair")
     train_judge.add_argument("target", type=Path)

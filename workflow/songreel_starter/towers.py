@@ -39,6 +39,7 @@ AVERAGED = 0.998  # of the weights' running average that stays at each step; the
 TELL_EVERY = 100  # steps
 BLURRED, NOISE = 0.25, 0.3  # share of the cutouts that are blurred; the most noise, as a standard deviation
 TINTED = 0.1  # share of the coloured things that get another colour
+PUSH = 1.5  # the farthest that a cutout's pixels are pushed, as the length of a vector
 
 Texts = Callable[[Sequence[str]], Tensor]  # words to unit vectors float32 [n, d], on the CPU
 
@@ -51,6 +52,7 @@ class Recipe:
     batch: int = 256
     learning_rate: float = 1.5e-3
     seed: int = 0
+    pushed_from: int | None = None  # the step from which pictures are pushed away from their words
     kept: dict[str, Any] = field(default_factory=dict)  # what else tells this training from others
 
     def identity(self) -> dict[str, Any]:
@@ -143,11 +145,10 @@ class Training:
         """One step; returns the losses of things and of scenes."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.learning_rate * self._rate()
-        things, labels, seen, captions = self._pictures()
-        embedded = self.embed_images(torch.cat((things, seen)))
-        scale = self.scale.exp().clamp(max=MOST_SCALE)
-        of_things = _told_apart(embedded[: len(things)], self.things.bank, labels, scale)
-        of_scenes = self._scenes_loss(embedded[len(things) :], captions, scale)
+        pictures, labels, captions = self._pictures()
+        if self.recipe.pushed_from is not None and self.step >= self.recipe.pushed_from:
+            pictures = self._pushed(pictures, labels, captions)
+        of_things, of_scenes = self._losses(pictures, labels, captions)
         loss = THINGS * of_things + SCENES * of_scenes
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call, unused-ignore]
@@ -182,8 +183,8 @@ class Training:
             self.scale.data.copy_(state["scale"])
             self.step = state["step"]
 
-    def _pictures(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Cutouts of single things with their names' numbers, and cutouts of scenes with their captions'."""
+    def _pictures(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Cutouts of single things and then of scenes, and the numbers of the names and of the captions."""
         half = self.recipe.batch // 2
         dice = Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step)
         chosen = torch.randint(len(self.pool), (self.recipe.batch - half,), generator=dice)
@@ -194,17 +195,33 @@ class Training:
         behind = _behind(small, half, self.side, dice)
         things, labels = self.things.batch(behind, dice)
         generator = Generator(self.where).manual_seed(int(torch.randint(1 << 60, (), generator=dice)))
-        return (
-            self._seen(things, generator),
-            labels,
-            self._seen(painted, generator),
-            chosen.to(self.where),
-        )
+        seen = torch.cat((self._seen(things, generator), self._seen(painted, generator)))
+        return seen, labels, chosen.to(self.where)
 
     def _seen(self, pictures: Tensor, generator: Generator) -> Tensor:
         """A cutout of each picture [n, 3, h, w], some of them blurred or noisy."""
         parts = torch.split(pictures, AT_ONCE)
         return torch.cat([roughened(cut(part, len(part), self.side, generator), generator) for part in parts])
+
+    def _pushed(self, pictures: Tensor, labels: Tensor, captions: Tensor) -> Tensor:
+        """Pictures moved up to PUSH along the gradient away from their words, as an opponent would.
+
+        A tower that is not misled by that has gradients that draw what the words say (Santurkar et al.: Image
+        Synthesis with a Single (Robust) Classifier, 2019).
+        """
+        pictures = pictures.detach().requires_grad_()
+        of_things, of_scenes = self._losses(pictures, labels, captions)
+        (gradient,) = torch.autograd.grad(THINGS * of_things + SCENES * of_scenes, pictures)
+        dice = Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step + 700_027)
+        far = PUSH * torch.rand(len(pictures), 1, 1, 1, generator=dice).to(self.where)
+        return pictures.detach() + far * F.normalize(gradient.flatten(1), dim=1).view_as(pictures)
+
+    def _losses(self, pictures: Tensor, labels: Tensor, captions: Tensor) -> tuple[Tensor, Tensor]:
+        """The losses of things and of scenes, as `_pictures` gives them."""
+        embedded, things = self.embed_images(pictures), len(labels)
+        scale = self.scale.exp().clamp(max=MOST_SCALE)
+        of_things = _told_apart(embedded[:things], self.things.bank, labels, scale)
+        return of_things, self._scenes_loss(embedded[things:], captions, scale)
 
     def _scenes_loss(self, embedded: Tensor, chosen: Tensor, scale: Tensor) -> Tensor:
         dice = Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step + 500_009)

@@ -17,9 +17,8 @@ rule train_clip:
         tower="--width {clip_width} --layers {clip_layers} --side {clip_side}".format(
             **config
         ),
-        training="--steps {clip_steps} --batch {clip_batch} --seed {seed}".format(
-            **config
-        ),
+        training="--steps {clip_steps} --pushed-from {clip_pushed_from}"
+        " --batch {clip_batch} --seed {seed}".format(**config),
     shell:
         "python -m songreel_starter train-clip {output[0]:q} --text {input.text:q} --scenes {input.scenes:q}"
         " --shards {input.shards:q} {params.tower} {params.training} --threads {threads} --log {log:q}"
