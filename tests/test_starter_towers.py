@@ -135,19 +135,6 @@ def test_pictures_are_pushed_away_from_their_words_but_not_far(
         assert after > before
 
 
-def test_what_is_common_to_all_texts_is_taken_out_of_them(
-    painted: pool.Pool, library: Library, text: Path, tmp_path: Path
-) -> None:
-    found = clip(painted, library, text, tmp_path / "clip.safetensors", RECIPE)
-    words = {name: value for name, value in load_file(text).items() if name != "teacher.directions"}
-    made = perceptor.build(clip_tower.arguments(words, TOWER)).float()
-    means = []
-    for tensors in (words, found):
-        made.load_state_dict(tensors, strict=False)
-        means.append(float(clip_tower.embed_texts(made, painted.captions).mean(0).norm()))
-    assert means[1] < 0.3 * means[0]
-
-
 def test_more_steps_go_on_from_where_a_training_ended(
     painted: pool.Pool, library: Library, text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,7 +21,6 @@ from songreel_starter.scenes import Library
 from songreel_starter.towers import Recipe, Training
 
 AT_ONCE = 512  # texts
-MEANT = 8192  # captions, at most, that show what is common to all
 STEERING_NOISE = (
     0.25  # of the cutouts it will judge: less than it learned from, more than published CLIPs bear
 )
@@ -52,7 +51,6 @@ def train(
 
     training = Training(clip.visual, tower.side, pool, embed(pool.captions), library, embed, recipe)
     averaged = towers.train(training, target, log)
-    words["ln_final.bias"] = _centred(clip, pool.captions)
     scale = training.scale.detach().cpu()
     tensors = {f"visual.{name}": value for name, value in averaged.items()} | words | {"logit_scale": scale}
     described = {"model": {"target": "clip.model.CLIP", "params": built, "noise": STEERING_NOISE}}
@@ -64,29 +62,10 @@ def train(
 @torch.no_grad()
 def embed_texts(clip: Any, texts: Sequence[str]) -> Tensor:
     """Unit vectors float32 [n, d] of any number of texts."""
-    return F.normalize(_encoded(clip, texts), dim=-1)
-
-
-def _encoded(clip: Any, texts: Sequence[str]) -> Tensor:
-    """What `embed_texts` scales to unit length."""
     ids = distil.tokens(texts, len(clip.positional_embedding))
     order = (ids != 0).sum(1).argsort()  # texts of a length together
     embedded = torch.cat([distil.encode(clip, part) for part in torch.split(ids[order], AT_ONCE)])
-    return torch.empty_like(embedded).index_copy_(0, order, embedded)
-
-
-@torch.no_grad()
-def _centred(clip: Any, texts: Sequence[str]) -> Tensor:
-    """The last bias [width] of the text tower with which texts have the mean 0 that they now have not.
-
-    To tell one text from others says nothing of what is common to all texts. So a picture tower has not
-    learned it, and what steers by it goes astray. All texts come out about equally long, so a bias will do.
-    """
-    encoded = _encoded(clip, texts[:MEANT])
-    common = F.normalize(encoded, dim=-1).mean(0) * encoded.norm(dim=-1).mean()  # [embed]
-    before: Tensor = torch.linalg.lstsq(clip.text_projection.T, common[:, None]).solution[:, 0]  # [width]
-    bias: Tensor = clip.ln_final.bias - before
-    return bias
+    return F.normalize(torch.empty_like(embedded).index_copy_(0, order, embedded), dim=-1)
 
 
 def arguments(words: dict[str, Tensor], tower: Tower) -> dict[str, Any]:
