@@ -11,6 +11,11 @@ from torch import Tensor, nn
 
 from songreel import convolutions, perceptor, roofline
 
+pytestmark = pytest.mark.skipif(
+    not torch.backends.mkldnn.is_available(),  # type: ignore[no-untyped-call]
+    reason="PyTorch was built without oneDNN here: convolutions stay as they are",
+)
+
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2e-2}
 TINY_RESNET = {
     "embed_dim": 16,
