@@ -47,7 +47,7 @@ PERCEPTORS = {
         "starter",
         MODELS / "starter/clip.safetensors",
         MODELS / "starter/clip.yaml",
-        "d880a6a5f42c872c6fde143fb7c3cdb682b266a3489b3f5b984f777e5044a8a9",
+        "46859bf52da5247c1e77e204fc35bfc9dd4c17eb48087731290eb4256128427e",
     ),
 }
 
