@@ -38,7 +38,7 @@ VQGANS = {
         "starter",
         MODELS / "starter/vqgan.safetensors",
         MODELS / "starter/vqgan.yaml",
-        "efa5e67b9a0475b5e2ece9ad9e2a8ea1e513b9bb7ad8fb63f52d6a8421373a32",
+        "014cd555d1cea99bcf043c8745a1a3eda608f354c9bd283a8c23a46a50166483",
     ),
 }
 

@@ -30,7 +30,7 @@ from songreel_starter.states import Keeper, State
 # What a film's speed is decided by: all pictures inside the decoder are as small as its grid of codes.
 FOLD, LEVELS, CHANNELS = 8, (1,), 64
 HIDDEN = 64  # channels between encoder and codebook
-CANVAS = 0.2  # contrast of the noise that its films start from: from a quieter one they stay grey
+CANVAS = 0.1  # contrast of the noise that its films start from: of a livelier one blots are left
 TELL_EVERY = 100  # steps
 HELD_OUT = 64  # scenes
 PERCEPTION = 0.12  # weight of the picture tower's opinion
