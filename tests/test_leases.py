@@ -309,7 +309,7 @@ def four_fakes(folder: Path) -> dict[str, str]:
 
 
 def test_a_film_keeps_four_devices_busy_and_its_author_names_none(tmp_path: Path) -> None:
-    project = new_project(tmp_path / "project", **{**TINY, "size": "16x16"})
+    project = new_project(tmp_path / "project", **{**TINY, "size": "16x16", "jobs_per_gpu": 1})
     project.write([(f"a boat of {number} sails", 2 * number) for number in range(6)])
     process = subprocess.Popen(
         project.snakemake("--cores", "8", "--until", "keyframes"), env=four_fakes(tmp_path)

@@ -1,7 +1,7 @@
 """What the optimisation loop promises: the method's formulas, and chains that are all in their recipe."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice, pairwise
 from typing import Any
 
@@ -14,6 +14,7 @@ from songreel import cutouts, sampler
 from songreel.cutouts import cut
 from songreel.loss import clamp_inwards, spherical_distance, straight_through
 from songreel.sampler import Keyframe, Pull, Strategy
+from songreel.vqgan import VQGAN
 from tests.starter import canvas, chain, judge, picture_maker, pull
 
 QUICK = Strategy(iterations=2, lead_in=1, cutouts=2, learning_rate=0.2)
@@ -21,6 +22,15 @@ QUICK = Strategy(iterations=2, lead_in=1, cutouts=2, learning_rate=0.2)
 
 def rolls(seed: int = 0) -> Generator:
     return Generator().manual_seed(seed)
+
+
+def loss_of(
+    pulls: Sequence[Pull], latent: Tensor, count: int, maker: VQGAN | None = None
+) -> Tensor:
+    """The loss of a latent [1, c, h, w], with so many cutouts."""
+    maker = maker or picture_maker()
+    looks = sampler.looks(maker, pulls, count, latent, 1)
+    return sampler._distance(maker, pulls, looks, latent, rolls(), torch.zeros(1, dtype=torch.long))
 
 
 def unit_vectors(*shape: int) -> Tensor:
@@ -95,7 +105,7 @@ def still(monkeypatch: pytest.MonkeyPatch, *but: str) -> None:
         if name not in but:
             monkeypatch.setattr(cutouts, name, 0.0)
     if "ERASED" not in but:
-        monkeypatch.setattr(cutouts, "_box", lambda draw, side: torch.zeros(draw.count, 1, side**2))
+        monkeypatch.setattr(cutouts, "_box", lambda dice: torch.zeros(dice.count, 4))
 
 
 def roundness(pictures: Tensor) -> Tensor:
@@ -146,7 +156,7 @@ def test_each_picture_of_a_batch_gives_one_cutout() -> None:
 @pytest.mark.parametrize("size", [(20, 20), (20, 26), (48, 64), (101, 90)])
 def test_the_levels_that_are_sampled_are_all_that_are_needed(size: tuple[int, int]) -> None:
     """A picture of ones stays one only if the shares of its levels add up to that."""
-    draw = cutouts._Dice(400, torch.device("cpu"), rolls())
+    draw = cutouts.Dice(400, torch.device("cpu"), rolls())
     crops = cutouts._size(draw, 20 / min(size))
     homography = cutouts._homography(draw, crops, torch.Size(size))
     seen = cutouts._sample(torch.ones(1, 3, *size), homography, crops * (min(size) / 20), 20)
@@ -314,7 +324,7 @@ def test_an_iteration_dispatches_as_much_for_few_cutouts_as_for_many() -> None:
         latent = canvas()[None].clone().requires_grad_()
 
         def iterate() -> None:
-            loss = sampler._distance(picture_maker(), [pull("a red rose")], latent, count, rolls())
+            loss = loss_of([pull("a red rose")], latent, count)
             loss.backward()  # type: ignore[no-untyped-call]
 
         return watched(iterate).calls
@@ -434,7 +444,7 @@ def test_pulls_add_up_by_their_weights() -> None:
     maker, words = picture_maker(), judge().embed_texts(["a red rose", "the sea"])
 
     def distance(*pulls: Pull) -> Tensor:
-        return sampler._distance(maker, pulls, canvas()[None], 4, rolls())
+        return loss_of(pulls, canvas()[None], 4, maker)
 
     one = distance(Pull(judge(), words[:1]))
     torch.testing.assert_close(distance(Pull(judge(), words[:1], -0.5)), -0.5 * one)
@@ -451,7 +461,7 @@ def test_judging_a_few_cutouts_at_a_time_changes_no_more_than_rounding(micro_bat
     def judged(at_once: int) -> tuple[Tensor, Tensor]:
         latent = canvas()[None].clone().requires_grad_()
         pulls = [Pull(judge(), judge().embed_texts(["a rose", "the sea"]), 1.5, at_once)]
-        loss = sampler._distance(picture_maker(), pulls, latent, 8, Generator().manual_seed(0))
+        loss = loss_of(pulls, latent, 8)
         return loss.detach(), torch.autograd.grad(loss, latent)[0]
 
     for few, whole in zip(judged(micro_batch), judged(0), strict=True):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
-from songreel import damage, history, leases, request, running
+from songreel import damage, history, leases, request, running, sharing
 from songreel import plan as planning
 from songreel import weights as models
 from songreel.config import read as read_config
@@ -58,12 +58,17 @@ except UserError as error:
 except OSError as error:
     stop(sentence(error))
 
-hand_on(song, settings.jobs_per_gpu)
-
 gpus = leases.devices()
+if gpus and plan and workflow.local_exec:
+    per_gpu = sharing.jobs_per_gpu(
+        settings.jobs_per_gpu, plan, settings.micro_batch, history.here(paths), workflow.cores or 1, len(gpus)
+    )
+else:
+    per_gpu = 1
+hand_on(song, per_gpu)
 if gpus:
     # Unless the user or the profile says how many lines at a time, they are as many as the devices take.
-    workflow.global_resources.setdefault("gpu", len(gpus) * settings.jobs_per_gpu)
+    workflow.global_resources.setdefault("gpu", len(gpus) * per_gpu)
 
 
 def line_threads(_):

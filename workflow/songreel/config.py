@@ -54,7 +54,7 @@ class Config:
     crf: int
 
     results: Path  # the folder
-    jobs_per_gpu: int
+    jobs_per_gpu: str  # "auto" or a whole number
     ffmpeg: str  # "" is the one that comes with imageio-ffmpeg
 
 

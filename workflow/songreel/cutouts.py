@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -25,28 +26,66 @@ LUMA = (0.299, 0.587, 0.114)
 AROUND_GREY = ((0.0, -1.0, 1.0), (1.0, 0.0, -1.0), (-1.0, 1.0, 0.0))  # times sqrt(1/3): cross product with it
 
 
+class Look:
+    """The cutouts of a picture in each of many iterations, each drawn by chance when it is called."""
+
+    def __init__(self, count: int, side: int, noise: float) -> None:
+        self.count, self.side, self.noise = count, side, noise
+
+    def roll(self, generator: Generator, steps: int) -> None:
+        """Begin a keyframe of so many iterations; here nothing is decided beforehand."""
+
+    def __call__(self, image: Tensor, generator: Generator, step: Tensor) -> Tensor:
+        """Cutouts float32 [count, 3, side, side] of a picture [1, 3, h, w] in iteration `step`, int64 [1]."""
+        return cut(image, self.count, self.side, generator, self.noise)
+
+
+@dataclass(frozen=True)
+class Rolls:
+    """What chance decided for each of n cutouts, apart from their noise."""
+
+    homography: Tensor  # [n, 3, 3], from a cutout's coordinates (-1..1) to the picture's
+    reductions: Tensor  # [n], how many pixels of the picture's width a cutout's pixel stands for
+    box: Tensor  # [n, 4], the middle (y, x) of what is erased and how far it reaches, as shares of the side
+    colours: Tensor  # [n, 3, 3], a map of the colours
+    offset: Tensor  # [n, 1, 1], of all colours
+
+
 def cut(image: Tensor, count: int, side: int, generator: Generator, noise: float | None = None) -> Tensor:
     """`count` cutouts float32 [count, 3, side, side] of pictures with values in 0..1.
 
     All of one picture [1, 3, h, w], or one of each of the pictures [count, 3, h, w]. `noise` is the largest
     standard deviation of what is added.
     """
-    draw = _Dice(count, image.device, generator)
-    ratio = min(image.shape[-2:]) / side
-    crops = _size(draw, 1 / ratio)
-    homography = _homography(draw, crops, image.shape[-2:])
-    sampled = _sample(image, homography, crops * ratio, side)  # [n, 3, pixels]
-    erased = torch.lerp(sampled, sampled.mean(2, keepdim=True), _box(draw, side))
-    colours, offset = _colours(draw)
-    added = draw.noise(NOISE if noise is None else noise, 3, side * side)
-    return torch.baddbmm(added.add_(offset), colours, erased).view(count, 3, side, side)
+    dice = Dice(count, image.device, generator)
+    rolls = roll(dice, side, image.shape[-2:])
+    return seen(image, rolls, dice.noise(NOISE if noise is None else noise, 3, side * side), side)
 
 
-class _Dice:
-    """Random numbers, one row for each cutout, all from one generator."""
+def roll(dice: Dice, side: int, shape: tuple[int, int]) -> Rolls:
+    """Decide how cutouts of that side are cut from pictures of that shape (h, w)."""
+    ratio = min(shape) / side
+    crops = _size(dice, 1 / ratio)
+    homography, box = _homography(dice, crops, shape), _box(dice)
+    return Rolls(homography, crops * ratio, box, *_colours(dice))
 
-    def __init__(self, count: int, device: torch.device, generator: Generator) -> None:
-        self.count, self.device, self.generator = count, device, generator
+
+def seen(image: Tensor, rolls: Rolls, noise: Tensor, side: int) -> Tensor:
+    """Cutouts float32 [n, 3, side, side] as was decided, with noise [n, 3, pixels], which is written over."""
+    sampled = _sample(image, rolls.homography, rolls.reductions, side)  # [n, 3, pixels]
+    erased = torch.lerp(sampled, sampled.mean(2, keepdim=True), _inside(rolls.box, side))
+    coloured = torch.baddbmm(noise.add_(rolls.offset), rolls.colours, erased)
+    return coloured.view(len(noise), 3, side, side)
+
+
+class Dice:
+    """Random numbers, one row for each of `count` cutouts of a picture, all from one generator.
+
+    Or for those of several pictures at once, one after another.
+    """
+
+    def __init__(self, count: int, device: torch.device, generator: Generator, pictures: int = 1) -> None:
+        self.of_each, self.count, self.device, self.generator = count, count * pictures, device, generator
 
     def uniform(self, low: float, high: float, *shape: int) -> Tensor:
         values = torch.empty(self.count, *shape, device=self.device)
@@ -64,14 +103,15 @@ def _full_views(count: int) -> int:
     return math.ceil(FULL_VIEWS * count)
 
 
-def _size(draw: _Dice, input_share: float) -> Tensor:
+def _size(draw: Dice, input_share: float) -> Tensor:
     """Each crop's side as a share of the picture's short side, [n]: the full views come first."""
     smallest = min(input_share, SMALLEST)
-    full = torch.arange(draw.count, device=draw.device) < _full_views(draw.count)
+    number = torch.arange(draw.count, device=draw.device) % draw.of_each
+    full = number < _full_views(draw.of_each)
     return torch.where(full, draw.uniform(*FULL), draw.uniform(smallest, 1.0))
 
 
-def _homography(draw: _Dice, crops: Tensor, shape: torch.Size) -> Tensor:
+def _homography(draw: Dice, crops: Tensor, shape: tuple[int, int]) -> Tensor:
     """Maps [n, 3, 3] from a cutout's coordinates (-1..1) to the picture's, aspect ratio kept."""
     height, width = shape
     n, short = draw.count, min(height, width)
@@ -93,17 +133,14 @@ def _homography(draw: _Dice, crops: Tensor, shape: torch.Size) -> Tensor:
 def _sample(image: Tensor, homography: Tensor, reductions: Tensor, side: int) -> Tensor:
     """Samples [n, 3, pixels], each cutout's from a picture halved until large crops do not alias.
 
-    `reductions` [n] says how many pixels of the picture's width a cutout's pixel stands for. The halved
-    pictures lie side by side in one, so that whichever a cutout needs, each pixel is sampled once.
+    The halved pictures lie side by side in one, so that whichever a cutout needs, each pixel is sampled once.
     """
     single, n = len(image) == 1, len(reductions)
-    deepest = math.floor(math.log2(FULL[1] * min(image.shape[-2:]) / side) + BLUR + 0.5)
-    sizes, atlas = _atlas(image, max(0, deepest))
-    level = (reductions.log2() + (BLUR + 0.5)).floor().clamp(0, len(sizes) - 1).long()
+    sizes, atlas = _atlas(image, deepest(image.shape[-2:], side))
     table = _constant(
         tuple((float(x), float(width), float(height)) for x, width, height in sizes), image.device
     )
-    offset, *lengths = table[level].T.reshape(3, n, 1, 1)
+    offset, *lengths = table[levels(reductions, len(sizes) - 1)].T.reshape(3, n, 1, 1)
     grid = torch.stack(
         [
             _place(part, length) * (2 / whole) + (shift * (2 / whole) - 1)
@@ -117,6 +154,16 @@ def _sample(image: Tensor, homography: Tensor, reductions: Tensor, side: int) ->
         sampled = resampling.sample(atlas, grid.view(1, n * side, side, 2))
         return sampled.view(3, n, -1).transpose(0, 1)
     return F.grid_sample(atlas, grid, align_corners=False).flatten(2)
+
+
+def deepest(shape: tuple[int, int], side: int) -> int:
+    """How many times a picture of that shape (h, w) is halved at most."""
+    return max(0, math.floor(math.log2(FULL[1] * min(shape) / side) + BLUR + 0.5))
+
+
+def levels(reductions: Tensor, most: int) -> Tensor:
+    """How many times, int64 [n], a picture is halved before it is reduced so many times [n]."""
+    return (reductions.log2() + (BLUR + 0.5)).floor().clamp(0, most).long()
 
 
 def _atlas(image: Tensor, deepest: int) -> tuple[list[tuple[int, int, int]], Tensor]:
@@ -157,7 +204,7 @@ def _points(side: int, device: torch.device) -> Tensor:
     return torch.stack((x, y, torch.ones_like(x))).flatten(1).to(device)
 
 
-def _colours(draw: _Dice) -> tuple[Tensor, Tensor]:
+def _colours(draw: Dice) -> tuple[Tensor, Tensor]:
     """Brightness, contrast, saturation and hue: a map [n, 3, 3] of the colours and an offset [n, 1, 1]."""
     device = draw.device
     on = draw.chance(0.7, 1, 1)
@@ -169,7 +216,7 @@ def _colours(draw: _Dice) -> tuple[Tensor, Tensor]:
     return colours, 0.5 * (1 - contrast) + draw.uniform(-JITTER, JITTER, 1, 1) * on
 
 
-def _hue(draw: _Dice, on: Tensor) -> Tensor:
+def _hue(draw: Dice, on: Tensor) -> Tensor:
     """Rotations [n, 3, 3] of the colours about the grey axis (Rodrigues' formula)."""
     angle = draw.uniform(-JITTER, JITTER, 1, 1) * math.pi * on
     cross = _constant(AROUND_GREY, draw.device) / math.sqrt(3)
@@ -184,10 +231,13 @@ def _constant(values: tuple[float, ...] | tuple[tuple[float, ...], ...], device:
     return torch.tensor(values, device=device)
 
 
-def _box(draw: _Dice, side: int) -> Tensor:
-    """The rectangle to be replaced by the cutout's mean colour: 1 inside, else 0, [n, 1, pixels]."""
-    axis = (torch.arange(side, device=draw.device) + 0.5) / side
+def _box(draw: Dice) -> Tensor:
     reach = draw.uniform(0.05, ERASED / 2, 2) * draw.chance(0.4, 1)
-    centre = draw.uniform(0, 1, 2)
-    inside = ((axis - centre[..., None]).abs() < reach[..., None]).float()  # [n, 2, side]
-    return (inside[:, 0, :, None] * inside[:, 1, None, :]).view(draw.count, 1, -1)
+    return torch.cat((draw.uniform(0, 1, 2), reach), 1)
+
+
+def _inside(box: Tensor, side: int) -> Tensor:
+    """The rectangle to be replaced by the cutout's mean colour: 1 inside, else 0, [n, 1, pixels]."""
+    axis = (torch.arange(side, device=box.device) + 0.5) / side
+    inside = ((axis - box[:, :2, None]).abs() < box[:, 2:, None]).float()  # [n, 2, side]
+    return (inside[:, 0, :, None] * inside[:, 1, None, :]).view(len(box), 1, -1)

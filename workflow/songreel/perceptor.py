@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.nn import LayerNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from songreel import convolutions
-from songreel.vqgan import load_strictly
+from songreel import convolutions, cutouts, fused
+from songreel.vqgan import Blank, load_strictly
 from songreel.weights import Weights, hint, params
 
 # The pixel statistics that every published CLIP was trained with (openai/CLIP, clip/clip.py).
@@ -45,7 +45,14 @@ class Perceptor:
         if device.type == "cpu":
             convolutions.pack(self.clip.visual)
         self.dtype = dtype
-        self.noise = noise  # the most that its cutouts get; None: what published ones are given
+        # The most noise that its cutouts get; None: what published ones are given.
+        self.noise = cutouts.NOISE if noise is None else noise
+        self.tower: Any = self.clip.visual
+        self.fused = fused.usable(device)
+        if self.fused:
+            from songreel.fused import tower
+
+            self.tower = tower.fused(self.clip.visual) or self.clip.visual
         self.side: int = self.clip.visual.input_resolution  # pixels
         self.mean = torch.tensor(MEAN, device=device).view(1, 3, 1, 1)
         self.std = torch.tensor(STD, device=device).view(1, 3, 1, 1)
@@ -64,8 +71,26 @@ class Perceptor:
     def embed_images(self, images: Tensor) -> Tensor:
         """Unit vectors float32 [n, d] of pictures [n, 3, side, side] in 0..1."""
         pixels = ((images - self.mean) / self.std).to(self.dtype)
-        features = self.clip.visual(pixels.contiguous(memory_format=torch.channels_last))
-        return F.normalize(features.float(), dim=-1)
+        return self._embedded(self.tower.patches(pixels) if hasattr(self.tower, "patches") else pixels)
+
+    def look(self, count: int, size: tuple[int, int], most: int) -> cutouts.Look:
+        """What makes `count` cutouts of pictures of that height and width, in each of `most` iterations."""
+        if not self.fused:
+            return cutouts.Look(count, self.side, self.noise)
+        from songreel.fused.cutouts import FusedLook
+
+        patch, normal = getattr(self.tower, "patch", self.side), (self.mean, self.std)
+        return FusedLook(count, self.side, patch, size, most, self.noise, normal, self.dtype)
+
+    def embed_seen(self, cutouts: Tensor) -> Tensor:
+        """Unit vectors float32 [n, d] of what `look` made."""
+        return self._embedded(cutouts) if self.fused else self.embed_images(cutouts)
+
+    def _embedded(self, pixels: Tensor) -> Tensor:
+        """Of normalised pictures [n, 3, side, side], or of the patches that a fused tower takes."""
+        if pixels.dim() == 4:
+            pixels = pixels.contiguous(memory_format=torch.channels_last)
+        return F.normalize(self.tower(pixels).float(), dim=-1)
 
 
 def load(weights: Weights, device: torch.device, dtype: torch.dtype) -> Perceptor:
@@ -75,9 +100,10 @@ def load(weights: Weights, device: torch.device, dtype: torch.dtype) -> Percepto
 
 def read(weights: Weights) -> Any:
     """CLIP as it was published, float32 on the CPU. Raises UserError as `load` does."""
-    clip = build(params(weights))
+    with Blank():
+        clip = build(params(weights))
     load_strictly(clip, weights)
-    return clip.float().eval().requires_grad_(False)
+    return clip.eval().requires_grad_(False)
 
 
 def build(arguments: Mapping[str, Any]) -> Any:

@@ -13,7 +13,7 @@ START_MINUTES = 15  # for imports from a disk that many share, and for waiting f
 MARGIN = 2.0  # between the measured time and the one asked for: a node may be half as fast
 SLOW_SECONDS = 1.0  # an iteration or frame, before any like it was measured
 HOST_MB = 4000  # of a process with torch and a GPU's driver
-FLOAT32 = 4  # bytes
+FLOAT32, BFLOAT16 = 4, 2  # bytes
 COPIES = 3  # of the weights: as read, as float32, as moved to the device
 
 
@@ -33,8 +33,19 @@ def megabytes(recipe: Document, micro_batch: int, on_cpu: bool, attempt: int) ->
     model, judges = recipe["model"]["name"], tuple(entry["name"] for entry in recipe["perceptors"])
     total = HOST_MB + _loading(model, judges)
     if on_cpu:
-        total += _kept(model, judges, tuple(recipe["size"]), recipe["strategy"]["cutouts"], micro_batch)
+        total += _iteration_bytes(recipe, micro_batch, number_bytes)
     return ceil(total) << (attempt - 1)
+
+
+def gpu_bytes(recipe: Document, micro_batch: int) -> int:
+    """Memory of a GPU for optimising a segment."""
+    return _iteration_bytes(recipe, micro_batch, BFLOAT16)
+
+
+def _iteration_bytes(recipe: Document, micro_batch: int, number_bytes: int) -> int:
+    model, judges = recipe["model"]["name"], tuple(entry["name"] for entry in recipe["perceptors"])
+    size, cutouts = tuple(recipe["size"]), recipe["strategy"]["cutouts"]
+    return _kept(model, judges, size, cutouts, micro_batch, number_bytes)
 
 
 def drawing_megabytes(recipe: Document, attempt: int) -> int:
@@ -54,9 +65,14 @@ def _loading(model: str, judges: tuple[str, ...]) -> float:
 
 @functools.cache
 def _kept(
-    model: str, judges: tuple[str, ...], size: tuple[int, int], cutouts: int, micro_batch: int
-) -> float:
-    """Megabytes that an iteration takes."""
+    model: str,
+    judges: tuple[str, ...],
+    size: tuple[int, int],
+    cutouts: int,
+    micro_batch: int,
+    number_bytes: int,
+) -> int:
+    """Bytes that an iteration takes."""
     from songreel import memory  # imports torch, which takes a while
 
     files = [weights.perceptor(judge) for judge in judges]

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from songreel import graphs
-from songreel.cutouts import cut
+from songreel.cutouts import Look
 from songreel.loss import clamp_inwards, spherical_distance, straight_through
 from songreel.perceptor import Perceptor
 from songreel.vqgan import VQGAN
@@ -99,7 +99,7 @@ def chain(
     number = first
     while True:
         steps = strategy.iterations + (strategy.lead_in if number == 0 else 0)
-        iteration.begin(latent, _stream(seed, f"{take}/{number}"))
+        iteration.begin(latent, _stream(seed, f"{take}/{number}"), steps)
         for _ in range(steps):
             iterate()
             callback()
@@ -118,7 +118,8 @@ class Iteration:
     def __init__(
         self, vqgan: VQGAN, pulls: Sequence[Pull], strategy: Strategy, like: Tensor, most: int
     ) -> None:
-        self.vqgan, self.pulls, self.cutouts = vqgan, pulls, strategy.cutouts
+        self.vqgan, self.pulls, self.most = vqgan, pulls, most
+        self.looks = looks(vqgan, pulls, strategy.cutouts, like, most)
         self.generator = Generator(like.device)
         self.latent = torch.zeros_like(like[None]).requires_grad_()  # [1, c, h, w]
         self.low, self.high = (ends.view(1, -1, 1, 1) for ends in torch.aminmax(vqgan.codebook, dim=0))
@@ -126,16 +127,21 @@ class Iteration:
         self.total = torch.zeros((), device=like.device)  # of the losses since `begin`
 
     @torch.no_grad()
-    def begin(self, start: Tensor, stream: int) -> None:
-        """Start from a latent [c, h, w], with a new optimiser and the random numbers of a seed."""
+    def begin(self, start: Tensor, stream: int, steps: int = 0) -> None:
+        """Start from a latent [c, h, w] for so many iterations (0: as many as there can be).
+
+        With a new optimiser and the random numbers of a seed, which may depend on how many iterations follow.
+        """
         self.latent.copy_(start[None])
         self.adam.reset()
         self.total.zero_()
         self.generator.manual_seed(stream)
+        for look in self.looks:
+            look.roll(self.generator, steps or self.most)
 
     def __call__(self) -> None:
         """Decode, cut, embed, compare, step."""
-        loss = _distance(self.vqgan, self.pulls, self.latent, self.cutouts, self.generator)
+        loss = _distance(self.vqgan, self.pulls, self.looks, self.latent, self.generator, self.adam.steps)
         (gradient,) = torch.autograd.grad(loss, self.latent)
         with torch.no_grad():
             self.adam.step(gradient)
@@ -146,6 +152,15 @@ class Iteration:
         """What so many iterations since `begin` have come to."""
         state = self.latent.detach().clone()
         return Keyframe(self.vqgan.nearest(state)[0], float(self.total / steps), state[0])
+
+
+def looks(vqgan: VQGAN, pulls: Sequence[Pull], count: int, like: Tensor, most: int) -> list[Look]:
+    """How each pull's perceptor looks at a picture, in each of `most` iterations: at `count` cutouts.
+
+    `like` is a latent [..., h, w] of the picture's shape.
+    """
+    height, width = (side * vqgan.factor for side in like.shape[-2:])
+    return [pull.perceptor.look(count, (height, width), most) for pull in pulls]
 
 
 class _Adam:
@@ -182,20 +197,24 @@ class _Adam:
 
 
 def _distance(
-    vqgan: VQGAN, pulls: Sequence[Pull], latent: Tensor, cutouts: int, generator: Generator
+    vqgan: VQGAN,
+    pulls: Sequence[Pull],
+    looks: Sequence[Look],
+    latent: Tensor,
+    generator: Generator,
+    step: Tensor,
 ) -> Tensor:
-    """How far the decoded picture is from the words, float32 []."""
+    """How far the decoded picture is from the words, float32 [], by the looks of iteration `step`, int64 [1]."""
     quantised = vqgan.embed(vqgan.nearest(latent.detach()))
     image = clamp_inwards(vqgan.decode(straight_through(latent, quantised)), 0, 1)
     loss = torch.zeros((), device=latent.device)
-    for pull in pulls:
-        seen = cut(image, cutouts, pull.perceptor.side, generator, pull.perceptor.noise)
-        loss = loss + pull.weight * _judged(pull, seen)
+    for pull, look in zip(pulls, looks, strict=True):
+        loss = loss + pull.weight * _judged(pull, look(image, generator, step))
     return loss
 
 
 def _judged(pull: Pull, cutouts: Tensor) -> Tensor:
-    """How far cutouts [n, 3, side, side] are from the words, float32 []."""
+    """How far cutouts [n, …], as the perceptor's look made them, are from the words, float32 []."""
     if not 0 < pull.micro_batch < len(cutouts):
         return _mean_distance(pull, cutouts)
     loss = torch.zeros((), device=cutouts.device)
@@ -211,7 +230,7 @@ def _judged(pull: Pull, cutouts: Tensor) -> Tensor:
 
 
 def _mean_distance(pull: Pull, cutouts: Tensor) -> Tensor:
-    embedded = pull.perceptor.embed_images(cutouts)  # [n, d]
+    embedded = pull.perceptor.embed_seen(cutouts)  # [n, d]
     return spherical_distance(embedded[:, None], pull.target).mean()
 
 

@@ -15,8 +15,9 @@ from safetensors.torch import load_file
 from taming.modules.diffusionmodules.model import Decoder, Encoder
 from taming.modules.vqvae.quantize import VectorQuantizer
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
-from songreel import convolutions, device
+from songreel import convolutions, device, fused
 from songreel.errors import UserError
 from songreel.weights import Weights, architecture, hint, readable
 
@@ -65,6 +66,7 @@ class VQGAN(nn.Module):
             None  # the contrast of what its films start from; None: what published ones do
         )
         self.factor = fold * 2 ** (len(ddconfig["ch_mult"]) - 1)
+        self.search: Any = None  # what finds codes on a GPU
 
     @property
     def codebook(self) -> Tensor:
@@ -98,6 +100,9 @@ class VQGAN(nn.Module):
         """The tokens int64 [b, h, w] whose codes lie nearest to latents [b, c, h, w]."""
         batch, channels, height, width = latents.shape
         vectors = latents.permute(0, 2, 3, 1).reshape(-1, channels)
+        if self.search is not None:
+            found: Tensor = self.search.nearest(vectors)
+            return found.view(batch, height, width)
         # |c|^2 - 2zc: without |z|^2, which is the same for all codes
         distances = torch.addmm(self.codebook.square().sum(1), vectors, self.codebook.T, alpha=-2)
         return _argmin(distances).view(batch, height, width)
@@ -124,7 +129,8 @@ def load(weights: Weights, where: torch.device, dtype: torch.dtype) -> VQGAN:
 
 def read(weights: Weights) -> VQGAN:
     """The VQGAN as it was published, float32 on the CPU. Raises UserError as `load` does."""
-    vqgan = VQGAN(**architecture(weights))
+    with Blank():
+        vqgan = VQGAN(**architecture(weights))
     vqgan.canvas = hint(weights, "canvas")
     load_strictly(vqgan, weights)
     return vqgan.eval().requires_grad_(False)
@@ -132,14 +138,20 @@ def read(weights: Weights) -> VQGAN:
 
 def ready(vqgan: VQGAN, where: torch.device, dtype: torch.dtype) -> VQGAN:
     """Decoder in `dtype` and made quick, encoder and codebook in float32, no weight gradients."""
+    vqgan.to(where)
     for level in vqgan.decoder.up:
         if hasattr(level, "upsample"):
             level.upsample = doubling(level.upsample.conv)
-    vqgan.eval().requires_grad_(False).to(where)
+    vqgan.eval().requires_grad_(False)
     vqgan.decoder.to(dtype=dtype, memory_format=device.memory_format(where))
     vqgan.post_quant_conv.to(dtype=dtype)
     if where.type == "cpu":
         convolutions.pack(vqgan.decoder)
+    elif fused.usable(where):
+        from songreel.fused import codes, decoder
+
+        vqgan.decoder = decoder.fused(vqgan.decoder) or vqgan.decoder
+        vqgan.search = codes.Codebook(vqgan.codebook)
     return vqgan
 
 
@@ -149,7 +161,8 @@ def doubling(conv: nn.Conv2d) -> nn.ConvTranspose2d:
 
     Of the nine pixels that the convolution sees many are the same: four multiplications are left of nine.
     """
-    double = nn.ConvTranspose2d(conv.in_channels, conv.out_channels, 4, stride=2, padding=1)
+    shape = conv.in_channels, conv.out_channels, 4
+    double = nn.utils.skip_init(nn.ConvTranspose2d, *shape, stride=2, padding=1, device=conv.weight.device)
     kernel = conv.weight.flip(2, 3).transpose(0, 1)  # [in, out, 3, 3]
     shifted = [F.pad(kernel, (x, 1 - x, y, 1 - y)) for x in (0, 1) for y in (0, 1)]
     double.weight.copy_(torch.stack(shifted).sum(0))
@@ -158,12 +171,26 @@ def doubling(conv: nn.Conv2d) -> nn.ConvTranspose2d:
     return double.to(conv.weight.dtype)
 
 
+class Blank(TorchFunctionMode):
+    """Draws no random numbers inside: those of a network that is built to be loaded take longer than all else."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """What PyTorch calls for every one of its functions."""
+        if function in (Tensor.normal_, Tensor.uniform_):
+            return args[0]
+        return (torch.empty if function is torch.randn else function)(*args, **(kwargs or {}))
+
+
 def load_strictly(module: nn.Module, weights: Weights) -> None:
-    """Fill a module from safetensors. Raises UserError that names a missing, surplus or misshapen tensor."""
+    """Give a module its tensors from safetensors, float32 on the CPU.
+
+    Raises UserError that names a missing, surplus or misshapen tensor.
+    """
     with readable(weights):
-        tensors = load_file(weights.tensors)
+        # Copied: the file is mapped, where numbers lie at any address and sums come out as that has it.
+        tensors = {name: it.to(torch.float32, copy=True) for name, it in load_file(weights.tensors).items()}
     try:
-        module.load_state_dict(tensors, strict=True)
+        module.load_state_dict(tensors, strict=True, assign=True)
     except RuntimeError as error:
         reason = str(error).replace("\n\t", " ").splitlines()[0]
         raise UserError(

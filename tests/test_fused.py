@@ -1,0 +1,228 @@
+"""What the fused path for GPUs promises: the plain path's numbers. Without a GPU, Triton's interpreter runs it."""
+
+import os
+
+import torch
+
+if not torch.cuda.is_available() and "compiling" not in os.environ.get("SONGREEL_TEST", ""):
+    os.environ["TRITON_INTERPRET"] = "1"  # read when a kernel is defined
+
+import copy
+from typing import Any
+
+import pytest
+import yaml
+from torch import Generator, Tensor, nn
+
+pytest.importorskip("triton", reason="no Triton here: the fused path was not tried")
+
+from songreel import cutouts, perceptor, vqgan, weights
+from songreel.fused import decoder, norms, rows, tower
+from songreel.fused.cutouts import FusedLook
+from songreel.perceptor import MEAN, STD
+from songreel.vqgan import VQGAN
+from tests.published import PERCEPTORS, VQGANS
+
+WHERE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+EXACT = {"rtol": 1e-4, "atol": 1e-4}  # of float32
+
+
+def rolls(seed: int = 0) -> Generator:
+    return Generator(WHERE).manual_seed(seed)
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=rolls(seed), device=WHERE)
+
+
+def randomised(module: nn.Module) -> Any:
+    """With weights that leave nothing at its beginning: norms of 1 and biases of 0 would hide faults."""
+    dice = Generator().manual_seed(0)
+    for name, tensor in module.named_parameters():
+        norm = "norm" in name or "ln_" in name
+        tensor.data = torch.randn(tensor.shape, generator=dice) * (0.3 if norm else 0.08) + (norm and "weight" in name)
+    return module.eval().requires_grad_(False)
+
+
+def relative(found: Tensor, expected: Tensor) -> float:
+    return float((found.double() - expected.double()).norm() / expected.double().norm())
+
+
+# group normalisation
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8, 64), (2, 5, 13, 32), (3, 3, 7, 96), (1, 70, 9, 128)])
+@pytest.mark.parametrize(("swish", "shifted"), [(True, True), (False, False)])
+def test_a_normalisation_is_pytorchs_both_ways(shape: tuple[int, ...], swish: bool, shifted: bool) -> None:
+    norm = randomised(nn.GroupNorm(32, shape[-1], 1e-6))
+    shift = random(shape[-1], seed=3) if shifted else None
+    x, g, past = (random(*shape, seed=seed) for seed in (0, 1, 2))
+    found = norms.GroupNorm(norm, swish, shift)
+    y, stats = found.there(x)
+    exact = x.double().requires_grad_()
+    moved = (exact if shift is None else exact + shift.double()).permute(0, 3, 1, 2)
+    expected = norm.double()(moved)
+    expected = (torch.nn.functional.silu(expected) if swish else expected).permute(0, 2, 3, 1)
+    (gradient,) = torch.autograd.grad(expected, exact, g.double())
+    torch.testing.assert_close(y.double(), expected, **EXACT)
+    torch.testing.assert_close(found.back(g, x, stats).double(), gradient, **EXACT)
+    torch.testing.assert_close(found.back(g, x, stats, past).double(), gradient + past, **EXACT)
+
+
+def test_a_sum_knows_what_the_next_normalisation_needs() -> None:
+    norm = norms.GroupNorm(randomised(nn.GroupNorm(32, 64)), swish=True)
+    x, h, bias = random(2, 6, 11, 64), random(2, 6, 11, 64, seed=1), random(64, seed=2)
+    y, sums = norms.added(x, h, bias)
+    torch.testing.assert_close(y, x + h + bias)
+    torch.testing.assert_close(norm.there(y, sums)[0], norm.there(y)[0])
+
+
+# the decoder
+
+
+def picture_maker(name: str, **over: Any) -> VQGAN:
+    """The published architecture of that name, or the starter's, with random weights, ready to be fused."""
+    params = yaml.safe_load((weights.MODELS / "starter/vqgan.yaml").read_text())["model"]["params"]
+    if name != "starter":
+        params = {key: VQGANS[name]["params"][key] for key in ("ddconfig", "n_embed", "embed_dim")}
+    maker = randomised(VQGAN(**{**params, "ddconfig": params["ddconfig"] | over}))
+    for level in maker.decoder.up:
+        if hasattr(level, "upsample"):
+            level.upsample = vqgan.doubling(level.upsample.conv).requires_grad_(False)
+    return maker
+
+
+def both_ways(network: Any, values: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+    values = values.detach().requires_grad_()
+    made = network(values)
+    (gradient,) = torch.autograd.grad(made, values, g.to(made.dtype))
+    return made.detach(), gradient
+
+
+@pytest.mark.parametrize("name", ["imagenet-16384", "openimages-8192", "starter"])
+@pytest.mark.parametrize("size", [(2, 2), (1, 3)])
+def test_a_decoder_is_tamings_both_ways(name: str, size: tuple[int, int]) -> None:
+    maker = picture_maker(name)
+    plain, fused = maker.decoder, decoder.fused(maker.decoder)
+    assert fused is not None
+    z = random(2, plain.conv_in.in_channels, *size)
+    g = random(*plain(z).shape, seed=1)
+    expected = both_ways(copy.deepcopy(plain).double(), z.double(), g)
+    for found, exact in zip(both_ways(fused, z, g), expected, strict=True):
+        assert relative(found, exact) < 1e-4
+
+
+@pytest.mark.parametrize("over", [{"ch": 96}, {"num_res_blocks": 0}, {"attn_resolutions": [128]}])
+def test_decoders_of_other_widths_are_known_too(over: dict[str, Any]) -> None:
+    maker = picture_maker("coco", ch_mult=[1, 2], resolution=16, **over)
+    fused = decoder.fused(maker.decoder)
+    assert fused is not None
+    z = random(1, maker.decoder.conv_in.in_channels, 5, 3)
+    assert relative(fused(z), maker.decoder(z)) < 1e-4
+
+
+def test_a_decoder_built_in_another_way_takes_the_plain_path() -> None:
+    maker = picture_maker("coco")
+    maker.decoder.give_pre_end = True
+    assert decoder.fused(maker.decoder) is None
+    assert decoder.fused(nn.Identity()) is None
+
+
+# the tower
+
+
+def towers(name: str, **over: Any) -> tuple[Any, Any]:
+    """A CLIP's picture tower with PyTorch's operations, and fused."""
+    torch.manual_seed(0)
+    visual = randomised(perceptor.build(PERCEPTORS[name] | over).visual)
+    perceptor.fuse(visual)
+    return visual, tower.fused(visual)
+
+
+@pytest.mark.parametrize(
+    ("name", "over"),
+    [
+        ("ViT-B/32", {"vision_layers": 3, "vision_width": 128}),
+        ("ViT-B/32", {"vision_layers": 2, "vision_width": 192}),
+        ("ViT-B/16", {"vision_layers": 2}),  # more tokens than fit a program
+        ("ViT-L/14", {"vision_layers": 2, "image_resolution": 56}),
+    ],
+)
+def test_a_tower_is_clips_both_ways(name: str, over: dict[str, Any]) -> None:
+    plain, fused = towers(name, **over)
+    images = random(3, 3, plain.input_resolution, plain.input_resolution)
+    g = random(*plain(images).shape, seed=1)
+    expected = both_ways(copy.deepcopy(plain).double(), images.double(), g)
+    found = both_ways(lambda images: fused(fused.patches(images)), images, g)
+    assert relative(found[0], expected[0]) < 1e-4
+    assert relative(found[1], expected[1]) < 1e-4
+
+
+def test_a_tower_that_is_no_transformer_takes_the_plain_path() -> None:
+    assert tower.fused(perceptor.build(PERCEPTORS["RN50"]).visual) is None
+
+
+@pytest.mark.parametrize("tokens", [1, 17, 50, 64])
+def test_tokens_look_at_each_other_as_in_pytorch(tokens: int) -> None:
+    looking, g = random(tokens, 3, 3 * 128), random(tokens, 3, 128, seed=1)
+    exact = looking.double().requires_grad_()
+    q, k, v = exact.view(tokens, 3, 3, 4, 32).permute(2, 1, 3, 0, 4)
+    seen = nn.functional.scaled_dot_product_attention(q, k, v).permute(2, 0, 1, 3).reshape(tokens, 3, 128)
+    (gradient,) = torch.autograd.grad(seen, exact, g.double())
+    torch.testing.assert_close(rows.look(looking, 4).double(), seen, **EXACT)
+    torch.testing.assert_close(rows.look_back(g, looking, 4).double(), gradient, **EXACT)
+
+
+# the cutouts
+
+
+def looked(size: tuple[int, int], side: int, patch: int, count: int, dtype: torch.dtype = torch.float32) -> FusedLook:
+    normal = tuple(torch.tensor(it, device=WHERE).view(1, 3, 1, 1) for it in (MEAN, STD))
+    look = FusedLook(count, side, patch, size, 4, 0.08, (normal[0], normal[1]), dtype)
+    look.roll(rolls(5), 3)
+    return look
+
+
+def by_the_plain_path(look: FusedLook, image: Tensor, step: int) -> Tensor:
+    """The same cutouts, by what `roll` decided and the noise that `rolls(9)` gives."""
+    row, n = look.table[step].to(image.dtype), look.count
+    reductions = 2.0 ** (row[:, 9] - cutouts.BLUR)  # of which this level is the nearest
+    decided = cutouts.Rolls(
+        row[:, :9].view(n, 3, 3), reductions, row[:, 10:14], row[:, 14:23].view(n, 3, 3), row[:, 23].view(n, 1, 1)
+    )
+    noise = torch.randn(n, 3, look.side**2, device=WHERE, generator=rolls(9)).to(image.dtype)
+    seen = cutouts.seen(image, decided, noise * row[:, 24].view(n, 1, 1), look.side)
+    return (seen - look.means.view(1, 3, 1, 1)) / look.deviations.view(1, 3, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("size", "side", "patch"), [((40, 40), 32, 8), ((33, 61), 32, 32), ((150, 131), 32, 16), ((16, 16), 48, 16)]
+)
+def test_cutouts_are_the_plain_paths_both_ways(size: tuple[int, int], side: int, patch: int) -> None:
+    look, image = looked(size, side, patch, 6), torch.rand(1, 3, *size, generator=rolls(1), device=WHERE)
+    step = torch.tensor([2], device=WHERE)
+    expected_image, image = image.clone().requires_grad_(), image.requires_grad_()
+    expected = by_the_plain_path(look, expected_image, 2)
+    found = look(image, rolls(9), step)
+    if patch != side:
+        n, many, p = look.count, side // patch, patch
+        found = found.reshape(n, many, many, 3, p, p).permute(0, 3, 1, 4, 2, 5).reshape(n, 3, side, side)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
+    g = random(*expected.shape, seed=2) * 1e-6
+    (gradient,), (wanted,) = torch.autograd.grad(found, image, g), torch.autograd.grad(expected, expected_image, g)
+    assert relative(gradient, wanted) < 1e-4
+
+
+def test_each_step_has_cutouts_of_its_own_and_a_keyframe_those_of_its_seed() -> None:
+    look, again = looked((40, 40), 32, 8, 6), looked((40, 40), 32, 8, 6)
+    assert torch.equal(look.table, again.table)
+    assert not torch.equal(look.table[0], look.table[1])
+    again.roll(rolls(6), 3)
+    assert not torch.equal(look.table, again.table)
+
+
+def test_cutouts_that_are_decided_together_are_as_varied_as_those_of_one_step() -> None:
+    look = looked((64, 64), 32, 8, 100)
+    scales = look.table[:3, :, 0].square() + look.table[:3, :, 3].square()
+    assert (scales[:, : cutouts._full_views(100)] > 0.8).all()
+    assert scales[:, cutouts._full_views(100) :].min() < 0.4
