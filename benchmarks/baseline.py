@@ -20,7 +20,7 @@ here, where OpenAI's loader takes half precision.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -41,15 +41,20 @@ CORNERS: Points = ((-1, -1), (1, -1), (1, 1), (-1, 1))
 
 
 class Baseline:
-    """A latent [1, c, h, w] on its way towards unit vectors [n, d].
+    """A latent [1, c, h, w] on its way towards unit vectors [n, d] of one CLIP or of several.
 
-    `vqgan` and `clip` are as published: not made quick, float32, on the latent's device.
+    `vqgan` and the CLIPs are as published: not made quick, float32, on the latent's device.
     """
 
     def __init__(
-        self, vqgan: VQGAN, clip: Any, target: Tensor, start: Tensor, cutouts: int, learning_rate: float
+        self,
+        vqgan: VQGAN,
+        judges: Sequence[tuple[Any, Tensor]],
+        start: Tensor,
+        cutouts: int,
+        learning_rate: float,
     ) -> None:
-        self.vqgan, self.clip, self.target, self.cutouts = vqgan, clip, target, cutouts
+        self.vqgan, self.judges, self.cutouts = vqgan, judges, cutouts
         self.latent = start.clone().requires_grad_()
         self.adam = torch.optim.Adam([self.latent], lr=learning_rate)
         self.low, self.high = (
@@ -71,10 +76,13 @@ class Baseline:
         with _published_swish():
             pixels = self.vqgan.decoder(self.vqgan.post_quant_conv(quantised))
         picture = clamp_inwards((F.pixel_shuffle(pixels, self.vqgan.fold) + 1) / 2, 0, 1)
-        crops = _crops(picture, self.cutouts, self.clip.visual.input_resolution)
+        return torch.stack([self._judged(picture, clip, target) for clip, target in self.judges]).sum()
+
+    def _judged(self, picture: Tensor, clip: Any, target: Tensor) -> Tensor:
+        crops = _crops(picture, self.cutouts, clip.visual.input_resolution)
         seen = _noisy(self._augmented(crops))
-        embedded = self.clip.encode_image((seen - self.mean) / self.std).float()
-        return spherical_distance(F.normalize(embedded, dim=-1)[:, None], self.target).mean()
+        embedded = clip.encode_image((seen - self.mean) / self.std).float()
+        return spherical_distance(F.normalize(embedded, dim=-1)[:, None], target).mean()
 
 
 @contextmanager

@@ -10,8 +10,8 @@ from torch import Generator, Tensor
 
 from benchmarks import baseline, memory
 from benchmarks.baseline import Baseline
-from songreel import bench, cli, perceptor, roofline, vqgan, weights
-from songreel.bench import Bench
+from songreel import bench, bench_models, cli, perceptor, roofline, vqgan, weights
+from songreel.bench_models import Bench
 from songreel.config import resolve
 from tests.starter import CPU, canvas
 
@@ -23,7 +23,7 @@ def started() -> Baseline:
     clip = perceptor.read(weights.perceptor("starter"))
     with torch.no_grad():
         words = clip.encode_text(perceptor.tokenize(["a red rose"], clip.positional_embedding.shape[0]))
-    return Baseline(maker, clip, F.normalize(words, dim=-1), canvas()[None], 6, 0.15)
+    return Baseline(maker, [(clip, F.normalize(words, dim=-1))], canvas()[None], 6, 0.15)
 
 
 def test_the_baseline_comes_closer_to_the_words() -> None:
@@ -80,14 +80,15 @@ def test_the_roofline_is_the_lower_of_both_limits() -> None:
 
 
 def test_the_full_size_is_that_of_the_published_models() -> None:
-    assert memory.full_vqgan("imagenet-16384") == bench.IMAGENET_16384
-    assert memory.full_clip("ViT-B/32") == bench.VIT_B_32
+    assert memory.full_vqgan("imagenet-16384") == bench_models.IMAGENET_16384
+    for name, built in bench_models.CLIPS.items():
+        assert memory.full_clip(name) == built
 
 
 def test_an_iteration_at_full_size_takes_a_tflop() -> None:
     """The decoder's and CLIP's share by arithmetic, forwards and backwards (see docs/performance.md)."""
     with torch.device("meta"):
-        maker = vqgan.ready(vqgan.VQGAN(**bench.IMAGENET_16384), torch.device("meta"), torch.bfloat16)
+        maker = vqgan.ready(vqgan.VQGAN(**bench_models.IMAGENET_16384), torch.device("meta"), torch.bfloat16)
         latent = torch.empty(1, 256, 16, 16)
     as_published = roofline.count(lambda: maker.decode(latent))
     assert 0.15e12 < as_published.flop < 0.26e12
@@ -109,6 +110,10 @@ def test_a_run_measures_both_and_tells_all() -> None:
     assert case["iterations_per_second"] > case["keyframes_per_second"] > 0
     assert case["peak_memory_bytes"] > 100e6
     assert 0.5 < case["start_up_seconds"] < 60
+    assert sum(case["start_up_by_part"][part] for part in bench.STARTS) == pytest.approx(
+        case["start_up_seconds"], abs=0.01
+    )
+    assert min(case["seconds_by_part"].values()) > 0
     table = bench.as_table(found).splitlines()
     assert table[2].split() == ["starter"]
     told = {row[:40].strip(): row[40:].strip() for row in table[3:]}

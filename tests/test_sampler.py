@@ -24,9 +24,7 @@ def rolls(seed: int = 0) -> Generator:
     return Generator().manual_seed(seed)
 
 
-def loss_of(
-    pulls: Sequence[Pull], latent: Tensor, count: int, maker: VQGAN | None = None
-) -> Tensor:
+def loss_of(pulls: Sequence[Pull], latent: Tensor, count: int, maker: VQGAN | None = None) -> Tensor:
     """The loss of a latent [1, c, h, w], with so many cutouts."""
     maker = maker or picture_maker()
     looks = sampler.looks(maker, pulls, count, latent, 1)

@@ -7,20 +7,13 @@ ratio of each round, and their median. The baseline is benchmarks/baseline.py.
 from __future__ import annotations
 
 import importlib.util
-import json
 import math
-import os
 import platform
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import cycle, islice
-from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from types import ModuleType
@@ -28,72 +21,27 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from safetensors.torch import save_file
-from torch import Tensor
 
-from songreel import device, draw, film, perceptor, plan, roofline, sampler, vqgan, weights
+from songreel import bench_models, bench_parts, bench_start, device, draw, film, plan, roofline, sampler
+from songreel.bench_models import Bench
 from songreel.config import Config, resolve
 from songreel.files import Document
-from songreel.perceptor import Perceptor
 from songreel.roofline import Device, Work
-from songreel.sampler import Iteration, Pull, Strategy
+from songreel.sampler import Iteration
 from songreel.vqgan import VQGAN
-from songreel.weights import Weights
 
 BASELINE = Path(__file__).resolve().parents[2] / "benchmarks/baseline.py"
 LINE_SECONDS = 5  # of film, about a line
 FILMS = {"song": (209, 37), "concert": (2400, 436)}  # seconds and lines
-TEXT = "a red rose"
-
-# The architectures of the models of those names, to be measured with random weights: nothing is downloaded.
-IMAGENET_16384: Mapping[str, Any] = {
-    "ddconfig": {
-        "double_z": False,
-        "z_channels": 256,
-        "resolution": 256,
-        "in_channels": 3,
-        "out_ch": 3,
-        "ch": 128,
-        "ch_mult": [1, 1, 2, 2, 4],
-        "num_res_blocks": 2,
-        "attn_resolutions": [16],
-        "dropout": 0.0,
-    },
-    "n_embed": 16384,
-    "embed_dim": 256,
-}
-VIT_B_32: Mapping[str, Any] = {
-    "embed_dim": 512,
-    "image_resolution": 224,
-    "vision_layers": 12,
-    "vision_width": 768,
-    "vision_patch_size": 32,
-    "context_length": 77,
-    "vocab_size": 49408,
-    "transformer_width": 512,
-    "transformer_heads": 8,
-    "transformer_layers": 12,
-}
 
 _FULL = {"preset": "reference", "model": "imagenet-16384", "perceptors": ["ViT-B/32"]}
 CASES: Mapping[str, Mapping[str, Any]] = {
     "starter": {"preset": "draft"},
     "full": _FULL,
     "full-512": {**_FULL, "size": "512x512"},
+    "two-judges": {**_FULL, "perceptors": ["ViT-B/32", "RN50"]},
 }
-ON_GPUS_ONLY = ("full-512",)  # unless asked for
-
-
-@dataclass(frozen=True)
-class Bench:
-    """How thoroughly to measure, and on what."""
-
-    rounds: int
-    seconds: float  # about, for each measurement
-    threads: int  # of the CPU
-    where: torch.device
-    precision: torch.dtype
+ON_GPUS_ONLY = ("full-512", "two-judges")  # unless asked for
 
 
 def run(only: Sequence[str], rounds: int, seconds: float, threads: int) -> Document:
@@ -127,71 +75,37 @@ def _processor() -> str:
 
 
 def _case(name: str, bench: Bench, found: Device) -> Document:
-    settings = resolve(CASES[name])
+    case, settings = dict(CASES[name]), resolve(CASES[name])
     work = _work(settings, bench)
     raced = _race(settings, bench)
     rate = raced["iterations_per_second"]
-    parts = {
-        **raced,
-        **_drawing(settings, bench, rate),
-        "start_up_seconds": _start_up_seconds(name, bench),
-    }
+    started = bench_start.seconds(case, bench)
+    parts = {**raced, **_drawing(settings, bench, rate), "start_up_seconds": started["all"]}
     return {
         "size": [settings.width, settings.height],
         "cutouts": settings.cutouts,
         "iterations_per_keyframe": settings.iterations,
         **parts,
+        **bench_parts.measure(settings, bench),
+        "start_up_by_part": started,
         "keyframes_per_second": rate / settings.iterations,
         "flop_per_iteration": work.flop,
         "bytes_per_iteration": work.bytes,
         "share_of_matmul_peak": rate * work.flop / found.flop_per_second,
         "share_of_roofline": rate / found.attainable(work),
         "films": _films(settings, parts),
-        "peak_memory_bytes": _peak_memory(name, bench, "ours"),
-        "baseline_peak_memory_bytes": _peak_memory(name, bench, "baseline"),
+        "peak_memory_bytes": bench_start.peak_memory(case, bench, _ours_step),
+        "baseline_peak_memory_bytes": bench_start.peak_memory(case, bench, _baseline_step),
     }
-
-
-# Networks
-
-
-def _published(settings: Config) -> tuple[VQGAN, Any]:
-    """A picture maker and a CLIP as they were published, float32 on the CPU."""
-    if settings.model == "starter":
-        return vqgan.read(weights.vqgan("starter")), perceptor.read(weights.perceptor("starter"))
-    torch.manual_seed(0)
-    maker, clip = VQGAN(**IMAGENET_16384), perceptor.build(VIT_B_32)
-    torch.nn.init.normal_(maker.codebook)  # taming's own start is nearly a point
-    return maker.eval().requires_grad_(False), clip.eval().requires_grad_(False)
-
-
-def _ready(settings: Config, bench: Bench) -> tuple[VQGAN, Pull]:
-    """The same as a job uses them, with a place in CLIP's space to steer to."""
-    maker, clip = _published(settings)
-    judge = Perceptor(clip, bench.where, bench.precision)
-    return vqgan.ready(maker, bench.where, bench.precision), Pull(judge, _target(clip, bench.where))
-
-
-def _target(clip: Any, where: torch.device) -> Tensor:
-    towards = torch.randn(1, clip.text_projection.shape[1], generator=torch.Generator().manual_seed(0))
-    return F.normalize(towards, dim=-1).to(where)
-
-
-def _canvas(settings: Config, maker: VQGAN) -> Tensor:
-    return sampler.canvas(maker, (settings.width, settings.height), settings.seed)
-
-
-def _strategy(settings: Config, iterations: int) -> Strategy:
-    return Strategy(iterations, 0, settings.cutouts, settings.learning_rate)
 
 
 # Speed
 
 
 def _work(settings: Config, bench: Bench) -> Work:
-    maker, pull = _ready(settings, bench)
-    start = _canvas(settings, maker)
-    iteration = Iteration(maker, [pull], _strategy(settings, 1), start, 2)
+    maker, pulls = bench_models.ready(settings, bench)
+    start = bench_models.canvas(settings, maker)
+    iteration = Iteration(maker, pulls, bench_models.strategy(settings, 1), start, 2)
     iteration.begin(start, 0)
     return roofline.count(iteration)
 
@@ -200,7 +114,7 @@ def _race(settings: Config, bench: Bench) -> Document:
     """Iterations a second of ours and of the baseline, taking turns."""
     ours, capture = _ours(settings, bench)
     published = _baseline(settings, bench)
-    baseline = _rate(published.step, bench)
+    baseline = bench_parts.stopwatch(published.step, bench.seconds, bench)
     rounds = [{"ours": ours(), "baseline": baseline()} for _ in range(bench.rounds)]
     return {
         "baseline_augmentations": published.augmentations,
@@ -217,11 +131,11 @@ def _ours(settings: Config, bench: Bench) -> tuple[Callable[[], float], float]:
 
     A keyframe's own work counts too: it has the preset's iterations where there is time for so many.
     """
-    maker, pull = _ready(settings, bench)
-    start = _canvas(settings, maker)
+    maker, pulls = bench_models.ready(settings, bench)
+    start = bench_models.canvas(settings, maker)
 
     def timed(iterations: int) -> Iterator[float]:
-        links = sampler.chain(maker, [pull], _strategy(settings, iterations), start, 0, 0, 0)
+        links = sampler.chain(maker, pulls, bench_models.strategy(settings, iterations), start, 0, 0, 0)
         while True:
             yield roofline.seconds(lambda: next(links), bench.where)
 
@@ -233,24 +147,13 @@ def _ours(settings: Config, bench: Bench) -> tuple[Callable[[], float], float]:
     return lambda: iterations * keyframes / sum(islice(chain, keyframes)), first - once
 
 
-def _rate(step: Callable[[], None], bench: Bench) -> Callable[[], float]:
-    """What measures how many steps a second there are."""
-    step()
-    count = max(1, round(bench.seconds / roofline.seconds(step, bench.where)))
-
-    def steps() -> None:
-        for _ in range(count):
-            step()
-
-    return lambda: count / roofline.seconds(steps, bench.where)
-
-
 def _baseline(settings: Config, bench: Bench) -> Any:
     """benchmarks/baseline.py's Baseline."""
-    maker, clip = (network.to(bench.where) for network in _published(settings))
-    start, target = _canvas(settings, maker)[None], _target(clip, bench.where)
+    maker, clips = bench_models.published(settings)
+    judges = [(clip.to(bench.where), bench_models.target(clip, bench.where)) for clip in clips]
+    start = bench_models.canvas(settings, maker.to(bench.where))[None]
     module = _baseline_module()
-    return module.Baseline(maker, clip, target, start, settings.cutouts, settings.learning_rate)
+    return module.Baseline(maker, judges, start, settings.cutouts, settings.learning_rate)
 
 
 def _baseline_module() -> ModuleType:
@@ -267,7 +170,7 @@ def _baseline_module() -> ModuleType:
 
 def _drawing(settings: Config, bench: Bench, iterations_per_second: float) -> Document:
     """Frames a second that are decoded and encoded, and what drawing a line costs against optimising it."""
-    maker, _ = _ready(settings, bench)
+    maker, _ = bench_models.ready(settings, bench)
     frames = max(1, draw.BATCH_PIXELS[bench.where.type] // (settings.width * settings.height))  # a batch
     clip = plain_clip(settings, frames)
     tokens = _tokens(settings, maker, plan.keyframes_for(frames, clip))
@@ -354,89 +257,19 @@ def iterations(settings: Config, seconds: float, lines: int) -> int:
     return lines * each
 
 
-# A job's start and its memory, each in a process of its own
-
-
-def _start_up_seconds(name: str, bench: Bench) -> float:
-    """From the start of Python until a job's first iteration can begin, with files that were read before."""
-    with tempfile.TemporaryDirectory() as folder:
-        _save(resolve(CASES[name]), Path(folder))
-        code = f"from songreel import bench; bench.start({name!r}, {folder!r}, {bench.threads})"
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-        took = [
-            elapsed(lambda: subprocess.run([sys.executable, "-c", code], check=True, env=environment))
-            for _ in range(max(2, bench.rounds))
-        ]
-    return median(took[1:])
-
-
-def start(name: str, folder: str, threads: int) -> None:
-    """What a keyframes job does before its first iteration."""
-    from songreel import render  # noqa: F401 - a job imports it
-
-    torch.set_num_threads(threads)
-    settings, where = resolve(CASES[name]), device.choose()
-    files = _files(settings, Path(folder))
-    maker = vqgan.load(files[0], where, device.precision(where))
-    judge = perceptor.load(files[1], where, device.precision(where))
-    judge.embed_texts([TEXT])
-    _canvas(settings, maker).sum().item()
-    os._exit(0)  # what ending takes is not a start
-
-
-def _files(settings: Config, folder: Path) -> tuple[Weights, Weights]:
-    if settings.model == "starter":
-        return weights.vqgan("starter"), weights.perceptor("starter")
-    files = (
-        Weights(kind, folder / f"{kind}.safetensors", folder / f"{kind}.yaml", "")
-        for kind in ("vqgan", "clip")
-    )
-    return next(files), next(files)
-
-
-def _save(settings: Config, folder: Path) -> None:
-    """Write random weights to where `_files` looks for them."""
-    if settings.model == "starter":
-        return
-    parts = zip(_files(settings, folder), _published(settings), (IMAGENET_16384, VIT_B_32), strict=True)
-    for files, network, arguments in parts:
-        save_file({key: value.contiguous() for key, value in network.state_dict().items()}, files.tensors)
-        files.architecture.write_text(json.dumps({"model": {"params": dict(arguments)}}), encoding="utf-8")
-
-
-def _peak_memory(name: str, bench: Bench, whose: str) -> int:
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        return process.submit(peak_memory, name, bench, whose).result()
-
-
-def peak_memory(name: str, bench: Bench, whose: str) -> int:
-    """The most bytes of memory that this process has held after two iterations, the GPU's if it has one."""
-    torch.set_num_threads(bench.threads)
-    settings = resolve(CASES[name])
-    step = _baseline(settings, bench).step if whose == "baseline" else _ours_step(settings, bench)
-    step()
-    step()
-    if bench.where.type == "cuda":
-        return int(torch.cuda.max_memory_reserved(bench.where))
-    return _peak_resident_bytes()
+# Steps whose memory is measured, in processes of their own
 
 
 def _ours_step(settings: Config, bench: Bench) -> Callable[[], object]:
-    maker, pull = _ready(settings, bench)
-    start = _canvas(settings, maker)
-    links = sampler.chain(maker, [pull], _strategy(settings, 1), start, 0, 0, 0)
+    maker, pulls = bench_models.ready(settings, bench)
+    start = bench_models.canvas(settings, maker)
+    links = sampler.chain(maker, pulls, bench_models.strategy(settings, 1), start, 0, 0, 0)
     return lambda: next(links)
 
 
-def _peak_resident_bytes() -> int:
-    """Of this process alone: what `getrusage` tells begins with its parent's."""
-    try:
-        status = Path("/proc/self/status").read_text(encoding="utf-8")
-        return next(int(row.split()[1]) * 1024 for row in status.splitlines() if row.startswith("VmHWM"))
-    except (OSError, StopIteration):
-        import psutil
-
-        return int(psutil.Process().memory_info().rss)
+def _baseline_step(settings: Config, bench: Bench) -> Callable[[], object]:
+    step: Callable[[], object] = _baseline(settings, bench).step
+    return step
 
 
 # What is told
@@ -469,6 +302,28 @@ def _percent(key: str) -> Callable[[Document], str]:
     return lambda case: f"{case[key]:.1%}"
 
 
+def _part(key: str, part: str, unit: float, name: str) -> Callable[[Document], str]:
+    return lambda case: f"{case[key][part] / unit:.2f} {name}"
+
+
+def _at_once(lines: int) -> Callable[[Document], str]:
+    def told(case: Document) -> str:
+        rate = case["line_iterations_per_second"].get(str(lines))
+        return "-" if rate is None else f"{rate:.3g}"
+
+    return told
+
+
+PARTS = {"nearest": "nearest codes", "decoder": "decoder", "cutouts": "cutouts", "tower": "towers"}
+STARTS = {
+    "python": "Python",
+    "torch": "importing torch",
+    "imports": "importing the rest",
+    "device": "waking the device",
+    "models": "reading the models",
+    "words": "placing the words",
+    "canvas": "the canvas",
+}
 ROWS: Sequence[tuple[str, Callable[[Document], str]]] = (
     ("size", lambda case: "x".join(map(str, case["size"]))),
     ("cutouts", lambda case: str(case["cutouts"])),
@@ -476,6 +331,8 @@ ROWS: Sequence[tuple[str, Callable[[Document], str]]] = (
     ("baseline's iterations/s", _number("baseline_iterations_per_second")),
     ("the baseline augments with", lambda case: case["baseline_augmentations"]),
     ("times the baseline", _number("times_baseline")),
+    *((f"  {what}, both ways", _part("seconds_by_part", part, 1e-3, "ms")) for part, what in PARTS.items()),
+    *((f"{lines} lines at once, line-iterations/s", _at_once(lines)) for lines in bench_parts.AT_ONCE),
     ("keyframes/s", _number("keyframes_per_second")),
     ("TFLOP an iteration", _number("flop_per_iteration", 1e12)),
     ("GB moved an iteration, at most", _number("bytes_per_iteration", 1e9)),
@@ -485,6 +342,7 @@ ROWS: Sequence[tuple[str, Callable[[Document], str]]] = (
     ("encoded frames/s", _number("encoded_frames_per_second")),
     (f"drawing a line of {LINE_SECONDS} s, of optimising it", _percent("drawing_share_of_optimising")),
     ("start-up of a job, s", _number("start_up_seconds")),
+    *((f"  {what}", _part("start_up_by_part", part, 1, "s")) for part, what in STARTS.items()),
     ("first keyframe's extra, s", _number("first_keyframe_extra_seconds")),
     ("a song of 209 s, h (reference or swift)", _films_told("song")),
     ("a concert of 40 min, h (the same)", _films_told("concert")),

@@ -280,7 +280,7 @@ def _parser() -> argparse.ArgumentParser:
     bench = commands.add_parser(
         "bench", help="measure this machine's speed, and how many times the published method's it is"
     )
-    bench.add_argument("--only", nargs="+", default=[], choices=("starter", "full", "full-512"))
+    bench.add_argument("--only", nargs="+", default=[], choices=("starter", "full", "full-512", "two-judges"))
     bench.add_argument("--rounds", type=int, default=5, help="measurements of each; their median counts")
     bench.add_argument("--seconds", type=float, default=3.0, help="about, for each measurement")
     bench.add_argument("--json", type=Path, metavar="FILE", help="also write all that was measured")

@@ -62,7 +62,7 @@ def cut(image: Tensor, count: int, side: int, generator: Generator, noise: float
     return seen(image, rolls, dice.noise(NOISE if noise is None else noise, 3, side * side), side)
 
 
-def roll(dice: Dice, side: int, shape: tuple[int, int]) -> Rolls:
+def roll(dice: Dice, side: int, shape: torch.Size) -> Rolls:
     """Decide how cutouts of that side are cut from pictures of that shape (h, w)."""
     ratio = min(shape) / side
     crops = _size(dice, 1 / ratio)
@@ -111,7 +111,7 @@ def _size(draw: Dice, input_share: float) -> Tensor:
     return torch.where(full, draw.uniform(*FULL), draw.uniform(smallest, 1.0))
 
 
-def _homography(draw: Dice, crops: Tensor, shape: tuple[int, int]) -> Tensor:
+def _homography(draw: Dice, crops: Tensor, shape: torch.Size) -> Tensor:
     """Maps [n, 3, 3] from a cutout's coordinates (-1..1) to the picture's, aspect ratio kept."""
     height, width = shape
     n, short = draw.count, min(height, width)
@@ -156,7 +156,7 @@ def _sample(image: Tensor, homography: Tensor, reductions: Tensor, side: int) ->
     return F.grid_sample(atlas, grid, align_corners=False).flatten(2)
 
 
-def deepest(shape: tuple[int, int], side: int) -> int:
+def deepest(shape: torch.Size, side: int) -> int:
     """How many times a picture of that shape (h, w) is halved at most."""
     return max(0, math.floor(math.log2(FULL[1] * min(shape) / side) + BLUR + 0.5))
 

@@ -33,7 +33,7 @@ def megabytes(recipe: Document, micro_batch: int, on_cpu: bool, attempt: int) ->
     model, judges = recipe["model"]["name"], tuple(entry["name"] for entry in recipe["perceptors"])
     total = HOST_MB + _loading(model, judges)
     if on_cpu:
-        total += _iteration_bytes(recipe, micro_batch, number_bytes)
+        total += _iteration_bytes(recipe, micro_batch, FLOAT32) / 1e6
     return ceil(total) << (attempt - 1)
 
 
@@ -77,4 +77,4 @@ def _kept(
 
     files = [weights.perceptor(judge) for judge in judges]
     recipe = {"size": size, "strategy": {"cutouts": cutouts}}
-    return memory.estimate(weights.vqgan(model), files, recipe, micro_batch, FLOAT32) / 1e6
+    return memory.estimate(weights.vqgan(model), files, recipe, micro_batch, number_bytes)

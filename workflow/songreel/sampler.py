@@ -204,7 +204,7 @@ def _distance(
     generator: Generator,
     step: Tensor,
 ) -> Tensor:
-    """How far the decoded picture is from the words, float32 [], by the looks of iteration `step`, int64 [1]."""
+    """How far the decoded picture is from the words, float32 [], as seen in iteration `step`, int64 [1]."""
     quantised = vqgan.embed(vqgan.nearest(latent.detach()))
     image = clamp_inwards(vqgan.decode(straight_through(latent, quantised)), 0, 1)
     loss = torch.zeros((), device=latent.device)

@@ -1,7 +1,7 @@
 """How many lines share a GPU, where the user leaves that to songreel.
 
-While a job starts, its GPU has nothing to do for it: others at work meanwhile hide that. Drafts, which take no
-longer than their start, want several at a time, films of large models two.
+While a job starts, its GPU has nothing to do for it: others at work meanwhile hide that. Drafts, which take
+no longer than their start, want several at a time, films of large models two.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from songreel.plan import Plan
 AUTO = "auto"
 START_SECONDS = 5.0  # of a job, until its first iteration
 MOST = 8  # beyond which a GPU's jobs only wait for each other
-SECONDS_EACH = {True: 0.001, False: 0.006}  # of an iteration that was never measured: the starter's, another's
+SECONDS_EACH = {
+    True: 0.001,
+    False: 0.006,
+}  # of an iteration, unmeasured: the starter's, another's
 CONTEXT = 1e9  # bytes that a process holds on a GPU besides what its iteration takes
 
 

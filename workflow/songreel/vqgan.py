@@ -162,7 +162,8 @@ def doubling(conv: nn.Conv2d) -> nn.ConvTranspose2d:
     Of the nine pixels that the convolution sees many are the same: four multiplications are left of nine.
     """
     shape = conv.in_channels, conv.out_channels, 4
-    double = nn.utils.skip_init(nn.ConvTranspose2d, *shape, stride=2, padding=1, device=conv.weight.device)
+    with Blank():
+        double = nn.ConvTranspose2d(*shape, stride=2, padding=1, device=conv.weight.device)
     kernel = conv.weight.flip(2, 3).transpose(0, 1)  # [in, out, 3, 3]
     shifted = [F.pad(kernel, (x, 1 - x, y, 1 - y)) for x in (0, 1) for y in (0, 1)]
     double.weight.copy_(torch.stack(shifted).sum(0))
@@ -172,7 +173,7 @@ def doubling(conv: nn.Conv2d) -> nn.ConvTranspose2d:
 
 
 class Blank(TorchFunctionMode):
-    """Draws no random numbers inside: those of a network that is built to be loaded take longer than all else."""
+    """Draws no random numbers: those of a network that is built to be loaded take longer than all else."""
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """What PyTorch calls for every one of its functions."""

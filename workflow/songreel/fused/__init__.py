@@ -25,7 +25,7 @@ CAPABILITY = 7, 5  # the oldest NVIDIA GPUs that Triton compiles for
 
 @functools.cache
 def obstacle(device: torch.device) -> str | None:
-    """Why a device takes the plain path although it is a GPU, to be told to the user; None where it need not."""
+    """Why a GPU takes the plain path, to be told to the user; None where it need not."""
     if os.environ.get(SWITCH) == "0":
         return f"{SWITCH} is 0"
     if importlib.util.find_spec("triton") is None:

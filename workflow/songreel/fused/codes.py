@@ -20,7 +20,7 @@ def _nearest(
     vectors, codes, squares, least, nearest, N, M, C, VECTORS: tl.constexpr, CODES: tl.constexpr,
     STEP: tl.constexpr,
 ):  # fmt: skip
-    """Of each part of the codes the nearest, by |c|^2 - 2zc: without |z|^2, which is the same for all codes."""
+    """Of each part of the codes the nearest, by |c|^2 - 2zc: |z|^2 is the same for all codes."""
     part, parts = tl.program_id(0), tl.num_programs(0)
     n, m = tl.program_id(1) * VECTORS + tl.arange(0, VECTORS), part * CODES + tl.arange(0, CODES)
     products = tl.zeros([VECTORS, CODES], tl.float32)
@@ -28,7 +28,9 @@ def _nearest(
         c = start + tl.arange(0, STEP)
         inside = (c[None, :] < C) & (n[:, None] < N)
         z = tl.load(vectors + n[:, None] * C + c[None, :], mask=inside, other=0.0)
-        code = tl.load(codes + m[None, :] * C + c[:, None], mask=(c[:, None] < C) & (m[None, :] < M), other=0.0)
+        code = tl.load(
+            codes + m[None, :] * C + c[:, None], mask=(c[:, None] < C) & (m[None, :] < M), other=0.0
+        )
         products = tl.dot(z, code, products, input_precision="tf32x3")
     distances = tl.load(squares + m, mask=m < M, other=float("inf"))[None, :] - 2 * products
     value, index = tl.min(distances, 1, return_indices=True, return_indices_tie_break_left=True)

@@ -48,7 +48,11 @@ def _place(at, length):
 def _corners(row, sizes, x, y, SIDE: tl.constexpr):
     """The first of the four pixels that surround each place, the way to the others, and their shares."""
     level = tl.load(row + LEVEL).to(tl.int32)
-    start, width, height = tl.load(sizes + 3 * level), tl.load(sizes + 3 * level + 1), tl.load(sizes + 3 * level + 2)
+    start, width, height = (
+        tl.load(sizes + 3 * level),
+        tl.load(sizes + 3 * level + 1),
+        tl.load(sizes + 3 * level + 2),
+    )
     u, v = (x.to(tl.float32) + 0.5) * (2 / SIDE) - 1, (y.to(tl.float32) + 0.5) * (2 / SIDE) - 1
     w = tl.maximum(tl.load(row + 6) * u + tl.load(row + 7) * v + tl.load(row + 8), 0.1)
     across = _place((tl.load(row) * u + tl.load(row + 1) * v + tl.load(row + 2)) / w, width.to(tl.float32))
@@ -99,7 +103,9 @@ def _halve(source, target, width, W, H, SOURCE, TARGET, BLOCK: tl.constexpr):
 
 
 @triton.jit
-def _add_up(atlas, AREA, table, step, sizes, partial, N, SIDE: tl.constexpr, PATCH: tl.constexpr, BLOCK: tl.constexpr):
+def _add_up(
+    atlas, AREA, table, step, sizes, partial, N, SIDE: tl.constexpr, PATCH: tl.constexpr, BLOCK: tl.constexpr
+):
     """The sums [3, n, tiles] of a cutout's samples, where they are needed: where something is erased."""
     tile, i, tiles = tl.program_id(0), tl.program_id(1), tl.num_programs(0)
     row = _row(table, step, i, N, FIELDS)
@@ -139,7 +145,9 @@ def _look(
     for colour in tl.static_range(3):
         c = row + COLOURS + 3 * colour
         value = tl.load(c) * red + tl.load(c + 1) * green + tl.load(c + 2) * blue + offset
-        value += strength * tl.load(noise + (i * 3 + colour) * SIDE * SIDE + y * SIDE + x, mask=inside, other=0.0)
+        value += strength * tl.load(
+            noise + (i * 3 + colour) * SIDE * SIDE + y * SIDE + x, mask=inside, other=0.0
+        )
         value = (value - tl.load(means + colour)) / tl.load(deviations + colour)
         tl.store(to + colour * PATCH * PATCH, value.to(views.dtype.element_ty), mask=inside)
 
@@ -189,9 +197,13 @@ def _scale(most, FINENESS: tl.constexpr, SMALLEST: tl.constexpr):
 def _give(totals, value, first, across, down, right, low, inside):
     """Add a gradient's shares to the four pixels that were sampled, as whole numbers."""
     tl.atomic_add(totals + first, (value * (1 - low) * (1 - right)).to(tl.int64), mask=inside, sem="relaxed")
-    tl.atomic_add(totals + first + across, (value * (1 - low) * right).to(tl.int64), mask=inside, sem="relaxed")
+    tl.atomic_add(
+        totals + first + across, (value * (1 - low) * right).to(tl.int64), mask=inside, sem="relaxed"
+    )
     tl.atomic_add(totals + first + down, (value * low * (1 - right)).to(tl.int64), mask=inside, sem="relaxed")
-    tl.atomic_add(totals + first + down + across, (value * low * right).to(tl.int64), mask=inside, sem="relaxed")
+    tl.atomic_add(
+        totals + first + down + across, (value * low * right).to(tl.int64), mask=inside, sem="relaxed"
+    )
 
 
 @triton.jit
@@ -228,7 +240,11 @@ def _gather(
     x, y, scale = i % W, i // W, _scale(most, FINENESS, SMALLEST)
     value = tl.zeros([BLOCK], tl.float32)
     for level in tl.static_range(LEVELS):
-        start, width, height = tl.load(sizes + 3 * level), tl.load(sizes + 3 * level + 1), tl.load(sizes + 3 * level + 2)
+        start, width, height = (
+            tl.load(sizes + 3 * level),
+            tl.load(sizes + 3 * level + 1),
+            tl.load(sizes + 3 * level + 2),
+        )
         column, line = x >> level, y >> level
         there = (column < width) & (line < height) & (i < W * H)
         total = tl.load(totals + colour * AREA + start + line * width + column, mask=there, other=0)
@@ -247,9 +263,9 @@ class FusedLook(cutouts.Look):
         normal: tuple[Tensor, Tensor], dtype: torch.dtype,
     ) -> None:  # fmt: skip
         super().__init__(count, side, noise)
-        self.patch, self.shape, self.dtype = patch, shape, dtype
+        self.patch, self.shape, self.dtype = patch, torch.Size(shape), dtype
         self.means, self.deviations = (it.flatten().contiguous() for it in normal)
-        self.halvings = cutouts.deepest(shape, side)
+        self.halvings = cutouts.deepest(self.shape, side)
         self.sizes, self.area = _sizes(shape, self.halvings)
         device = self.means.device
         self.places = torch.tensor(self.sizes, dtype=torch.int32, device=device)
@@ -264,7 +280,13 @@ class FusedLook(cutouts.Look):
         rolls = cutouts.roll(dice, self.side, self.shape)
         level = cutouts.levels(rolls.reductions, self.halvings)[:, None]
         strength = dice.uniform(0, self.noise, 1)
-        facts = (rolls.homography.view(rows, 9), level, rolls.box, rolls.colours.view(rows, 9), rolls.offset[:, 0])
+        facts = (
+            rolls.homography.view(rows, 9),
+            level,
+            rolls.box,
+            rolls.colours.view(rows, 9),
+            rolls.offset[:, 0],
+        )
         row = torch.cat((*facts, strength), 1)
         self.table[:steps, :, : row.shape[1]] = row.view(steps, self.count, -1)
 

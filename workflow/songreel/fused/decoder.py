@@ -6,11 +6,12 @@ gradient of what goes past a block inside that of the block's first normalisatio
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from taming.modules.diffusionmodules.model import AttnBlock, Decoder, ResnetBlock
+from taming.modules.diffusionmodules.model import Decoder, ResnetBlock
 from torch import Tensor, nn
 
 from songreel.fused.kept import Kept, there_and_back
@@ -20,7 +21,7 @@ ALIGNED = 32  # channels of a picture that its gradient's convolution is quick w
 
 
 def fused(decoder: nn.Module) -> nn.Module | None:
-    """The same decoder, fused, with the weights it has; None where it is built in a way that is not known here.
+    """The same decoder, fused, with the weights it has; None where it is built in an unknown way.
 
     Its upsampling must have been made `doubling` before.
     """
@@ -41,7 +42,7 @@ def _known(decoder: Any) -> bool:
 
 
 class FusedDecoder(nn.Module):
-    """Takes latents [b, c, h, w] and makes pictures [b, out, h * f, w * f], as the decoder that it is made of."""
+    """Takes latents [b, c, h, w] and makes pictures [b, out, h * f, w * f], as what it is made of."""
 
     def __init__(self, decoder: Any) -> None:
         super().__init__()
@@ -88,9 +89,9 @@ class FusedDecoder(nn.Module):
 def _aligned(conv: nn.Conv2d) -> nn.Conv2d:
     """The same convolution with channels of nothing behind its own."""
     surplus = -conv.out_channels % ALIGNED
-    wide = nn.Conv2d(
-        conv.in_channels, conv.out_channels + surplus, conv.kernel_size, padding=conv.padding, device="meta"
-    )  # type: ignore[arg-type]
+    wide = copy.copy(conv)
+    wide._parameters = {}
+    wide.out_channels = conv.out_channels + surplus
     assert conv.bias is not None
     wide.weight = nn.Parameter(F.pad(conv.weight, (0, 0, 0, 0, 0, 0, 0, surplus)), requires_grad=False)
     wide.bias = nn.Parameter(F.pad(conv.bias, (0, surplus)), requires_grad=False)
@@ -104,6 +105,7 @@ class _Conv:
         assert conv.bias is not None
         self.weight = conv.weight.detach().contiguous(memory_format=torch.channels_last)
         self.bias = conv.bias.detach().float()
+        assert isinstance(conv.padding, tuple)
         self.padding = list(conv.padding)
         self.out = conv.out_channels
 
@@ -186,7 +188,10 @@ class _Attention:
         into = (block.q, block.k, block.v)
         self.weight = torch.cat([conv.weight.detach()[:, :, 0, 0] for conv in into])
         self.offset = torch.cat([conv.bias.detach() for conv in into])
-        self.leave, self.bias = block.proj_out.weight.detach()[:, :, 0, 0], block.proj_out.bias.detach().float()
+        self.leave, self.bias = (
+            block.proj_out.weight.detach()[:, :, 0, 0],
+            block.proj_out.bias.detach().float(),
+        )
         self.scale = block.q.weight.shape[0] ** -0.5
 
     def there(self, x: Tensor, sums: Tensor | None, kept: Kept) -> tuple[Tensor, Tensor]:

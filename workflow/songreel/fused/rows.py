@@ -35,7 +35,9 @@ def _norm(
     apart = tl.where(inside, v - (tl.sum(v, 1) / W)[:, None], 0.0)
     reciprocal = 1 / tl.sqrt(tl.sum(apart * apart, 1) / W + eps)
     w, o = tl.load(weight + k, mask=real, other=0.0), tl.load(offset + k, mask=real, other=0.0)
-    tl.store(y + at, (apart * reciprocal[:, None] * w[None, :] + o[None, :]).to(y.dtype.element_ty), mask=inside)
+    tl.store(
+        y + at, (apart * reciprocal[:, None] * w[None, :] + o[None, :]).to(y.dtype.element_ty), mask=inside
+    )
 
 
 @triton.jit
@@ -82,15 +84,15 @@ class LayerNorm:
         """The gradient of x, and `extra`, the one by other ways, added to it."""
         rows, dx = x.numel() // self.width, x.new_empty(x.shape)
         _norm_back[(triton.cdiv(rows, self.rows),)](
-            x, gradient, self.weight, x if extra is None else extra, dx, rows, self.eps, self.width, self.wide,
-            self.rows, extra is not None, num_warps=WARPS,
+            x, gradient, self.weight, x if extra is None else extra, dx, rows, self.eps, self.width,
+            self.wide, self.rows, extra is not None, num_warps=WARPS,
         )  # fmt: skip
         return dx
 
 
 @triton.jit
 def _shares(looking, n, head, t, d, N, tokens, HEADS: tl.constexpr, D: tl.constexpr, scale):
-    """Queries, keys and values [T, D] of one picture and head, and the shares [T, T] of each token in each."""
+    """Queries, keys, values [T, D] of a picture and head, and the shares [T, T] of each token in each."""
     at = ((t[:, None] * N + n) * 3 * HEADS + head) * D + d[None, :]
     inside = (t[:, None] < tokens) & (d[None, :] < D)
     q = tl.load(looking + at, mask=inside, other=0.0)

@@ -1,7 +1,7 @@
 """CLIP's transformer for pictures, as rows [token, picture, width] throughout, and its way back written out.
 
-Dosovitskiy et al.: An Image is Worth 16x16 Words, 2021. Its first token, of which alone the picture's place in
-CLIP's space is read, lies before all others in memory, so that the last block can do without the others.
+Dosovitskiy et al.: An Image is Worth 16x16 Words, 2021. Its first token, of which alone the picture's place
+in CLIP's space is read, lies before all others in memory, so that the last block can do without the others.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ class FusedTower(nn.Module):
             x, h, bias = block.there(x, h, bias, kept)
         x, y = self.after.there(x, h, bias)
         kept.push(x)
-        return y[0] @ self.leave
+        features: Tensor = y[0] @ self.leave
+        return features
 
     def back(self, gradient: Tensor, kept: Kept) -> Tensor:
         """The gradient of patches, from that of their features."""
@@ -77,8 +78,8 @@ class FusedTower(nn.Module):
         for block in reversed(self.blocks):
             g = block.back(g, kept)
         (x,) = kept.pop()
-        g = self.before.back(g, x)
-        return (g[1:] @ self.weight).transpose(0, 1)
+        of_patches: Tensor = self.before.back(g, x)[1:] @ self.weight
+        return of_patches.transpose(0, 1)
 
 
 class _Block:
