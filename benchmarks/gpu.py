@@ -1,14 +1,13 @@
-"""All that a GPU has to say of songreel, within five minutes: python -m benchmarks.gpu [--only PART …].
+"""What a GPU has to say of songreel, within five minutes: python -m benchmarks.gpu [--only PART …].
 
-`paths`: iterations/s of the full size by the fused and the plain path. `exact`: how far pictures and gradients
-by both are from float32. `bench`: `songreel bench` of the full size and the starter, against the baseline.
-`demo`: seconds that the demo film takes, with one line at a time and with as many as songreel chooses.
+`paths`: iterations/s of the full size by the fused and the plain path. `exact`: how far pictures and
+gradients by both are from float32. `bench`: `songreel bench` of the full size and of the starter.
+`demo`: seconds that the demo film takes, one line at a time and as many as songreel chooses.
 """
 
 from __future__ import annotations
 
 import argparse
-import functools
 import os
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from songreel import bench, bench_models, bench_parts, device, fused, graphs
+from songreel import bench, bench_models, bench_parts, device, fused
 from songreel.bench_models import Bench
 from songreel.config import resolve
 from songreel.sampler import Iteration
@@ -60,18 +59,11 @@ def paths(bench: Bench) -> None:
         by_path(fuse)
         maker, pulls = bench_models.ready(SETTINGS, bench)
         like = bench_models.canvas(SETTINGS, maker)
-        step = Iteration(maker, pulls, bench_models.strategy(SETTINGS, 1), like, 10**4)
-        replay = graphs.replayed(step, step.generator)
-        step.begin(like, 0, 1)
-        steps[fuse] = functools.partial(_again, step, like, replay)
+        step = Iteration(maker, pulls, bench_models.strategy(SETTINGS, 1), like, bench_parts.STEPS)
+        steps[fuse] = bench_parts.endless(step, like)
     for _ in range(bench.rounds):
         plain, quick = (bench_parts.rate(steps[fuse], bench.seconds, bench) for fuse in (False, True))
         print(f"plain {plain:.1f}, fused {quick:.1f} iterations/s: {quick / plain:.2f} times", flush=True)
-
-
-def _again(step: Iteration, like: Tensor, replay: Callable[[], None]) -> None:
-    step.adam.steps.zero_()
-    replay()
 
 
 def exact(bench: Bench) -> None:
@@ -113,12 +105,13 @@ def whole_bench(_: Bench) -> None:
 
 def demo(_: Bench) -> None:
     """The demo film from nothing, and again from nothing once kernels are compiled."""
+    options = ("--cores", str(os.cpu_count()), "--quiet", "all")
     for jobs in ("auto", "auto", "1"):
         with tempfile.TemporaryDirectory() as folder:
             began = time.monotonic()
+            keys = f"results={folder}/results", f"jobs_per_gpu={jobs}"
             subprocess.run(
-                [sys.executable, "-m", "snakemake", "--cores", str(os.cpu_count()), "--quiet", "all"]
-                + ["--config", f"results={folder}/results", f"jobs_per_gpu={jobs}"],
+                [sys.executable, "-m", "snakemake", *options, "--config", *keys],
                 cwd=REPOSITORY,
                 check=True,
                 stdout=subprocess.DEVNULL,

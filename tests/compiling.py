@@ -16,14 +16,14 @@ from songreel import perceptor
 from songreel.fused import codes, decoder, tower
 from songreel.fused.cutouts import FusedLook
 from songreel.perceptor import MEAN, STD
+from tests.fusing import both_ways, picture_maker, randomised
 from tests.published import PERCEPTORS
-from tests.test_fused import both_ways, picture_maker, randomised
 
 CAPABILITY = 90  # a Hopper GPU's
 
 
 def main() -> None:
-    """Compile what the published models need, and others of odd sizes."""
+    """Compile what models of usual and of odd widths need, and say how many kernels that were."""
     card: Any = SimpleNamespace(
         get_current_target=lambda: GPUTarget("cuda", CAPABILITY, 32),
         get_current_device=lambda: 0,
@@ -37,22 +37,23 @@ def main() -> None:
         compiled.add(f"{made.metadata.name} {len(made.asm['cubin'])}")
 
     JITFunction.run = compile_only
-    for dtype in (torch.bfloat16, torch.float32):
-        for over in ({}, {"ch": 96}):
-            made = decoder.fused(picture_maker("imagenet-16384", **over).decoder.to(dtype))
-            assert made is not None
-            z = torch.zeros(1, 32, 4, 4, dtype=dtype)
-            both_ways(made, z, made(z))
-        visual = randomised(perceptor.build(PERCEPTORS["ViT-B/32"] | {"vision_layers": 2}).visual)
-        perceptor.fuse(visual)
-        seeing = tower.fused(visual.to(dtype))
-        assert seeing is not None
-        patches = torch.zeros(2, 49, 3072, dtype=dtype)
-        both_ways(seeing, patches, seeing(patches))
-        normal = tuple(torch.tensor(it).view(1, 3, 1, 1) for it in (MEAN, STD))
-        look = FusedLook(4, 32, 16, (70, 81), 3, 0.1, (normal[0], normal[1]), dtype)
-        generator, image, step = torch.Generator(), torch.rand(1, 3, 70, 81), torch.zeros(1, dtype=torch.long)
-        both_ways(lambda image: look(image, generator, step), image, torch.zeros(4, 4, 768))  # noqa: B023
+    dtype = torch.bfloat16
+    for over in ({}, {"ch": 96}):
+        maker = picture_maker("coco", ch_mult=[1, 2], resolution=16, num_res_blocks=1, **over)
+        made = decoder.fused(maker.decoder.to(dtype))
+        assert made is not None
+        z = torch.zeros(1, 32, 4, 4, dtype=dtype)
+        both_ways(made, z, made(z))
+    visual = randomised(perceptor.build(PERCEPTORS["ViT-B/32"] | {"vision_layers": 1}).visual)
+    perceptor.fuse(visual)
+    seeing = tower.fused(visual.to(dtype))
+    assert seeing is not None
+    patches = torch.zeros(2, 49, 3072, dtype=dtype)
+    both_ways(seeing, patches, seeing(patches))
+    normal = tuple(torch.tensor(it).view(1, 3, 1, 1) for it in (MEAN, STD))
+    look = FusedLook(4, 32, 16, (70, 81), 3, 0.1, (normal[0], normal[1]), dtype)
+    generator, step = torch.Generator(), torch.zeros(1, dtype=torch.long)
+    both_ways(lambda image: look(image, generator, step), torch.rand(1, 3, 70, 81), torch.zeros(4, 4, 768))
     codes.Codebook(torch.zeros(300, 40)).nearest(torch.zeros(70, 40))
     print(f"{len(compiled)} kernels were compiled.")
 

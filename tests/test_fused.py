@@ -4,48 +4,29 @@ import os
 
 import torch
 
-if not torch.cuda.is_available() and "compiling" not in os.environ.get("SONGREEL_TEST", ""):
+if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # read when a kernel is defined
 
 import copy
+import subprocess
+import sys
 from typing import Any
 
 import pytest
-import yaml
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 pytest.importorskip("triton", reason="no Triton here: the fused path was not tried")
 
-from songreel import cutouts, perceptor, vqgan, weights
+from songreel import cutouts, perceptor
 from songreel.fused import codes, decoder, norms, rows, tower
 from songreel.fused.cutouts import FusedLook
 from songreel.perceptor import MEAN, STD
-from songreel.vqgan import VQGAN
-from tests.published import PERCEPTORS, VQGANS
+from tests.fusing import WHERE, both_ways, picture_maker, random, randomised, relative, rolls
+from tests.published import PERCEPTORS
 
-WHERE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def rolls(seed: int = 0) -> Generator:
-    return Generator(WHERE).manual_seed(seed)
-
-
-def random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=rolls(seed), device=WHERE)
-
-
-def randomised(module: nn.Module) -> Any:
-    """With weights that leave nothing at its beginning: norms of 1 and biases of 0 would hide faults."""
-    dice = Generator().manual_seed(0)
-    for name, tensor in module.named_parameters():
-        norm = "norm" in name or "ln_" in name
-        around = float(norm and "weight" in name)
-        tensor.data = torch.randn(tensor.shape, generator=dice) * (0.3 if norm else 0.08) + around
-    return module.eval().requires_grad_(False)
-
-
-def relative(found: Tensor, expected: Tensor) -> float:
-    return float((found.double() - expected.double()).norm() / expected.double().norm())
+ON_GPU = pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="no GPU here: the interpreter rounds bfloat16 in a way of its own"
+)
 
 
 # group normalisation
@@ -80,25 +61,6 @@ def test_a_sum_knows_what_the_next_normalisation_needs() -> None:
 # the decoder
 
 
-def picture_maker(name: str, **over: Any) -> VQGAN:
-    """The published architecture of that name, or the starter's, with random weights, ready to be fused."""
-    params = yaml.safe_load((weights.MODELS / "starter/vqgan.yaml").read_text())["model"]["params"]
-    if name != "starter":
-        params = {key: VQGANS[name]["params"][key] for key in ("ddconfig", "n_embed", "embed_dim")}
-    maker = randomised(VQGAN(**{**params, "ddconfig": params["ddconfig"] | over}))
-    for level in maker.decoder.up:
-        if hasattr(level, "upsample"):
-            level.upsample = vqgan.doubling(level.upsample.conv).requires_grad_(False)
-    return maker  # type: ignore[no-any-return]
-
-
-def both_ways(network: Any, values: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
-    values = values.detach().requires_grad_()
-    made = network(values)
-    (gradient,) = torch.autograd.grad(made, values, g.to(made.dtype))
-    return made.detach(), gradient
-
-
 @pytest.mark.parametrize("name", ["imagenet-16384", "openimages-8192", "starter"])
 @pytest.mark.parametrize("size", [(2, 2), (1, 3)])
 def test_a_decoder_is_tamings_both_ways(name: str, size: tuple[int, int]) -> None:
@@ -112,6 +74,7 @@ def test_a_decoder_is_tamings_both_ways(name: str, size: tuple[int, int]) -> Non
         assert relative(found, exact) < 1e-4
 
 
+@ON_GPU
 def test_a_decoder_in_bfloat16_is_as_exact_as_pytorchs_own_path() -> None:
     maker = picture_maker("coco", ch_mult=[1, 2], resolution=16)
     z = random(1, maker.decoder.conv_in.in_channels, 6, 6)
@@ -170,6 +133,7 @@ def test_a_tower_is_clips_both_ways(name: str, over: dict[str, Any]) -> None:
     assert relative(found[1], expected[1]) < 1e-4
 
 
+@ON_GPU
 def test_a_tower_in_bfloat16_is_as_exact_as_pytorchs_own_path() -> None:
     plain, _ = towers("ViT-B/32", vision_layers=2, vision_width=128)
     images = random(2, 3, 224, 224)
@@ -277,3 +241,15 @@ def test_of_codes_that_are_equally_near_the_first_is_taken() -> None:
     book = random(200, 16)
     book[150], book[199] = book[3], book[3]
     assert int(codes.Codebook(book).nearest(book[150:151])) == 3
+
+
+# the compiler
+
+
+def test_every_kernel_compiles_for_a_gpu_that_is_not_there() -> None:
+    """The interpreter takes more than the compiler does."""
+    environment = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}
+    command = [sys.executable, "-m", "tests.compiling"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[0]) > 20

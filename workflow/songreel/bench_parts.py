@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from statistics import median
 
 import torch
-from torch import Generator
+from torch import Generator, Tensor
 
 from songreel import bench_models, graphs, roofline
 from songreel.bench_models import Bench
@@ -15,6 +16,7 @@ from songreel.files import Document
 from songreel.sampler import Iteration
 
 AT_ONCE = 2, 4  # lines
+STEPS = 2000  # until an iteration is begun anew
 SHARE = 0.2  # of the time that is given to a whole measurement, for each part
 
 
@@ -72,6 +74,18 @@ def stopwatch(step: Callable[[], None], seconds: float, bench: Bench) -> Callabl
     return lambda: count / roofline.seconds(steps, bench.where)
 
 
+def endless(iteration: Iteration, like: Tensor) -> Callable[[], None]:
+    """One iteration after another, recorded where there is a GPU, begun anew before there can be no more."""
+    replay, count = graphs.replayed(iteration, iteration.generator), itertools.count()
+
+    def step() -> None:
+        if next(count) % iteration.most == 0:
+            iteration.begin(like, 0)
+        replay()
+
+    return step
+
+
 def _at_once(settings: Config, bench: Bench) -> dict[str, float]:
     """By lines at once: each a graph of its own, replayed on a stream of its own. Empty without a GPU."""
     if bench.where.type != "cuda":
@@ -81,9 +95,8 @@ def _at_once(settings: Config, bench: Bench) -> dict[str, float]:
     replays, streams = list[Callable[[], None]](), list[torch.cuda.Stream]()
     for lines in AT_ONCE:
         while len(replays) < lines:
-            iteration = Iteration(maker, pulls, bench_models.strategy(settings, 1), like, 10**5)
-            replays.append(graphs.replayed(iteration, iteration.generator))
-            iteration.begin(like, len(replays), 1)
+            iteration = Iteration(maker, pulls, bench_models.strategy(settings, 1), like, STEPS)
+            replays.append(endless(iteration, like))
             streams.append(torch.cuda.Stream())  # type: ignore[no-untyped-call]
 
         def together() -> None:
