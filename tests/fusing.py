@@ -30,7 +30,7 @@ def randomised(module: nn.Module) -> Any:
         norm = "norm" in name or "ln_" in name
         around = float(norm and "weight" in name)
         tensor.data = torch.randn(tensor.shape, generator=dice) * (0.3 if norm else 0.08) + around
-    return module.eval().requires_grad_(False)
+    return module.eval().requires_grad_(False).to(WHERE)
 
 
 def relative(found: Tensor, expected: Tensor) -> float:
