@@ -98,8 +98,8 @@ def _attention(hidden: Tensor, part: Mapping[str, Tensor], heads: int, mask: Ten
     all_three = hidden @ part["attn.in_proj_weight"].T + part["attn.in_proj_bias"]
     query, key, value = all_three.view(batch, length, 3, heads, width // heads).permute(2, 0, 3, 1, 4)
     scores = query @ key.transpose(2, 3) / (width // heads) ** 0.5
-    mixed = (scores if mask is None else scores + mask).softmax(-1) @ value
-    joined = mixed.transpose(1, 2).reshape(batch, length, width)
+    mixed: Tensor = (scores if mask is None else scores + mask).softmax(-1) @ value
+    joined: Tensor = mixed.transpose(1, 2).reshape(batch, length, width)
     return joined @ part["attn.out_proj.weight"].T + part["attn.out_proj.bias"]
 
 

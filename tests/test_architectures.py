@@ -123,7 +123,7 @@ def test_a_plan_names_the_file_and_the_key(tmp_path: Path, monkeypatch: pytest.M
         weights.vqgan(str(own))
 
 
-VALUES = [
+VALUES: list[Any] = [
     0,
     1,
     -1,

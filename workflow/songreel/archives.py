@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from songreel import files, unpacking
+from songreel import files, shortage, unpacking
 from songreel.errors import UserError
 from songreel.pickles import LEGACY_MAGIC, MOST_PICKLE, Reader, Storage, Stored, named, printable
 
@@ -49,13 +49,17 @@ def opened(path: Path) -> Iterator[mmap.mmap]:
     try:
         with files.opened(path) as file:
             yield mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    except (UserError, MemoryError):
+    except UserError:
         raise
     except OSError as error:
+        if shortage.sentence(error):
+            raise
         raise UserError(
             f"{path}: the checkpoint cannot be read ({error.strerror}), expected a file; mend that."
         ) from None
     except Exception as error:  # a damaged pickle can raise anything
+        if shortage.sentence(error):
+            raise
         reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__} {error}"
         raise unusable(path, f"a damaged file or no checkpoint ({printable(reason)})") from None
 

@@ -72,7 +72,7 @@ def expected(remote: Remote, target: Path) -> str | None:
 
 def trust(target: Path, found: str, tell: Tell) -> None:
     """Tell what is expected from now on. Raises UserError when the file is plainly something else."""
-    with target.open("rb") as file:
+    with files.opened(target) as file:
         content = file.read(CHUNK)
     if not content or is_page(content):
         raise UserError(

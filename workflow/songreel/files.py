@@ -45,6 +45,16 @@ def read_bytes(path: Path, most: int | None = None) -> bytes:
         return file.read(-1 if most is None else most + 1)
 
 
+def append(path: Path, data: bytes) -> None:
+    """Add to a file in one write. Raises OSError, also for a pipe that nobody reads."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    try:
+        os.write(handle, data)
+    finally:
+        os.close(handle)
+
+
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
     """A temporary name beside the target, renamed to it when the block ends well and removed when not.

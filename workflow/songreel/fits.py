@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from songreel import shortage
 from songreel.errors import UserError
 from songreel.pickles import printable
 
@@ -19,9 +20,9 @@ def expected(build: Callable[[], nn.Module], source: Path) -> dict[str, Tensor]:
     try:
         with torch.device("meta"):
             return dict(build().state_dict())
-    except MemoryError:
-        raise
     except Exception as error:  # whatever torch says of sizes that do not fit together
+        if shortage.sentence(error):
+            raise
         reason = printable(str(error) or type(error).__name__)
         raise UserError(
             f"{source}: found an architecture that cannot be built ({reason}), expected one of numbers that"

@@ -15,7 +15,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from songreel import architectures, archives, catalogue, clip_configs, digests, files
+from songreel import architectures, archives, catalogue, clip_configs, digests, files, shortage
 from songreel.architectures import ArchitectureError
 from songreel.catalogue import Published
 from songreel.errors import UserError
@@ -261,6 +261,8 @@ def readable(weights: Weights) -> Iterator[None]:
     except FileNotFoundError:
         raise missing(weights, weights.tensors) from None
     except SafetensorError as error:
+        if shortage.sentence(error):
+            raise
         raise UserError(
             f"{weights.tensors}: found a damaged file ({error}), expected the weights of {weights.name!r};"
             f" remove it and run songreel fetch {weights.name}, which converts them again."
