@@ -40,8 +40,16 @@ def flip(path: Path, where: float = 0.9) -> None:
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-def judge(folder: Path) -> Weights:
-    return obtain.perceptor(str(published.write_clip("ViT-B/32", folder / "clip.pt")), quiet)
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CLIP of the user's own."""
+    return published.write_clip("ViT-B/32", tmp_path_factory.mktemp("own") / "clip.pt")
+
+
+@pytest.fixture
+def model(archive: Path, cache: Path) -> Weights:
+    """The same, converted."""
+    return obtain.perceptor(str(archive), quiet)
 
 
 def entry(model: Weights) -> dict[str, str]:
@@ -49,8 +57,7 @@ def entry(model: Weights) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("part", ["tensors", "architecture"])
-def test_a_flipped_bit_is_seen_by_the_job_and_mended_by_the_next_run(part: str, tmp_path: Path) -> None:
-    model = judge(tmp_path)
+def test_a_flipped_bit_is_seen_by_the_job_and_mended_by_the_next_run(part: str, model: Weights) -> None:
     whole = model.tensors.read_bytes(), model.architecture.read_bytes()
     assert weights_of(entry(model), weights.perceptor) == model
     flip(getattr(model, part))
@@ -64,8 +71,7 @@ def test_a_flipped_bit_is_seen_by_the_job_and_mended_by_the_next_run(part: str, 
     assert weights_of(entry(model), weights.perceptor) == model
 
 
-def test_fetching_mends_what_has_flipped_and_says_so(tmp_path: Path) -> None:
-    model = judge(tmp_path)
+def test_fetching_mends_what_has_flipped_and_says_so(model: Weights) -> None:
     whole = model.tensors.read_bytes()
     flip(model.tensors)
     told: list[str] = []
@@ -89,22 +95,23 @@ def planned(folder: Path, name: str) -> plan.Plan:
 
 
 def test_a_plan_hashes_what_was_touched_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = judge(tmp_path)
     made, paths = planned(tmp_path, model.name), Paths(tmp_path / "results")
     with monkeypatch.context() as patch:
         patch.setattr("songreel.digests.digest", None)
         assert list(find(made, paths)) == []
     os.utime(model.tensors)
     assert list(find(made, paths)) == []
+    with monkeypatch.context() as patch:
+        patch.setattr("songreel.digests.digest", None)
+        assert list(find(made, paths)) == []
     flip(model.tensors)
     os.utime(model.tensors)
     assert [fault.path for fault in find(made, paths)] == [model.tensors]
 
 
-def test_weights_without_a_note_are_converted_again(tmp_path: Path) -> None:
-    model = judge(tmp_path)
+def test_weights_without_a_note_are_converted_again(model: Weights) -> None:
     digests.record(model.tensors).unlink()
     assert [fault.path for fault in proofs.find([model])] == [model.tensors]
     with pytest.raises(DamageError, match="no note of what it hashed to"):
@@ -126,22 +133,20 @@ NOTES = [
 
 
 @pytest.mark.parametrize("text", [*NOTES, "a missing key"])
-def test_a_note_that_says_nothing_is_no_traceback(text: str, tmp_path: Path) -> None:
-    own = published.write_clip("ViT-B/32", tmp_path / "clip.pt")
-    first = weights.perceptor(str(own))
-    record = weights.record_of_own(own)
+def test_a_note_that_says_nothing_is_no_traceback(text: str, archive: Path) -> None:
+    first = weights.perceptor(str(archive))
+    record = weights.record_of_own(archive)
     if text == "a missing key":
         note = json.loads(record.read_text())
         text = json.dumps({key: note[key] for key in ("size", "mtime_ns")})
     record.write_text(text)
-    assert weights.perceptor(str(own)) == first
+    assert weights.perceptor(str(archive)) == first
     assert json.loads(record.read_text())["sha256"]
 
 
 def test_a_cache_of_others_without_notes_is_used_as_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Weights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = judge(tmp_path)
     digests.record(model.tensors).unlink()
     monkeypatch.setattr(os, "access", lambda *_: False)  # file modes do not bind root
     assert weights_of(entry(model), weights.perceptor) == model

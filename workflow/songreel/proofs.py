@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from songreel import digests, files, weights
@@ -45,8 +46,20 @@ def fault(model: Weights) -> DamageError | None:
 def find(models: Iterable[Weights]) -> Iterator[DamageError]:
     """What is wrong with models by a look at sizes and times; read are those that were touched."""
     for model in models:
-        if found := None if _untouched(model) else fault(model):
+        if _untouched(model):
+            continue
+        if found := fault(model):
             yield found
+        else:
+            _remember(model)
+
+
+def _remember(model: Weights) -> None:
+    """Note the time of what was touched only, as Snakemake does after each job."""
+    known = digests.told(digests.record(model.tensors)).get("sha256")
+    with suppress(OSError):
+        if known:
+            keep(model, known)
 
 
 def _untouched(model: Weights) -> bool:
