@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
+import random
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from songreel import clip_configs, obtain, perceptor, weights
+from songreel import clip_configs, fits, obtain, perceptor, weights
 from songreel.errors import UserError
 from songreel.perceptor import Perceptor
 from tests import checkpoints, published
@@ -76,6 +78,13 @@ def test_hugging_faces_clip_sees_as_its_config_tells(file: str, activation: str,
     (tmp_path / "m/preprocessor_config.json").write_text(json.dumps(pixels))
     judge = loaded(saved(tmp_path / "m" / file, state, config, "config.json"))
     check_sees(judge, 3, 4, activation, mean=pixels["image_mean"], std=pixels["image_std"])
+
+
+@pytest.mark.parametrize("quick", [True, False], ids=["quick", "gelu"])
+def test_what_is_fused_for_gpus_sees_the_same(quick: bool, tmp_path: Path) -> None:
+    judge = loaded(saved(tmp_path / "mine.pt", STATE(), reference.open_clip_config(3, 2, quick)))
+    perceptor.fuse(judge.clip.visual)
+    check_sees(judge, 3, 2, "quick_gelu" if quick else "gelu")
 
 
 @pytest.mark.parametrize("prefix", ["module.", "model.", "_orig_mod.module.", "ema.", "text."])
@@ -181,6 +190,53 @@ def test_a_config_that_is_none_is_refused_in_a_sentence(text: str, tmp_path: Pat
     (tmp_path / "mine.json").write_text(text)
     with pytest.raises(UserError, match=r"mine\.json: found"):
         weights.perceptor(path)
+
+
+VALUES: list[Any] = [
+    0,
+    1,
+    -1,
+    3,
+    64,
+    10**9,
+    10**30,
+    1.5,
+    float("inf"),
+    float("nan"),
+    None,
+    True,
+    "",
+    "gelu",
+    [],
+    {},
+]
+VALUES += [[1, 2], [1, 1, 1, 1], [0.5, 0.5, 0.5], {"a": 1}, [[1]], "64"]
+
+
+def test_no_config_breaks_out(tmp_path: Path) -> None:
+    """Whatever it says, it is read or refused in a sentence; so is building what was read."""
+    good: list[Any] = [
+        {"model_cfg": reference.open_clip_config(3, 2, False), "preprocess_cfg": {"mean": [0.5] * 3}},
+        reference.hugging_face_config(3, 2, "gelu"),
+    ]
+    read = 0
+    for seed in range(300):
+        draw = random.Random(seed)
+        config = copy.deepcopy(draw.choice(good))
+        for _ in range(draw.randint(1, 3)):
+            places = [config, *(value for value in config.values() if isinstance(value, dict))]
+            places += [value for place in places[1:] for value in place.values() if isinstance(value, dict)]
+            place = draw.choice(places)
+            place[draw.choice([*place, "mean", "act_kwargs"])] = draw.choice(VALUES)
+        (tmp_path / "mine.json").write_text(json.dumps(config))
+        try:
+            built = clip_configs.params(tmp_path / "mine.json")
+            clip_configs.identity(built)
+            fits.expected(functools.partial(perceptor.build, built), tmp_path / "mine.json")
+            read += 1
+        except UserError as error:
+            assert "\n" not in str(error) and len(str(error)) < 500, seed
+    assert 0 < read < 300
 
 
 CRAFTED: dict[str, dict[str, Tensor | None]] = {  # in the place of a good archive's tensors

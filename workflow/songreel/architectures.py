@@ -17,7 +17,7 @@ from songreel import files
 MOST_BYTES = 1 << 18  # of a YAML; published ones take about a thousand
 MOST_CODES = 1 << 16  # that a token of 16 bits can tell apart
 MOST_CHANNELS = 1 << 14  # at any place of a network; the largest published VQGAN has 512
-MOST_LEVELS, MOST_BLOCKS, MOST_FOLD = 10, 64, 64
+MOST_LEVELS, MOST_BLOCKS, MOST_FOLD = 10, 32, 64
 MOST_SIDE = 1 << 14  # pixels, of `resolution`
 GROUPS = 32  # of taming's normalisations, which divide all channels
 REFERENCE = re.compile(r"\$\{(\.*)([\w.\[\]-]+)\}")

@@ -21,7 +21,8 @@ from songreel.weights import Weights
 RESIDUAL, SHORTCUT = 6, 1  # values kept by a residual block, for each value that goes through it
 ATTENTION = 6  # the same for an attention block, besides its matrix of weights
 TRANSFORMER = {2: 18, 4: 15}  # the same for a layer of a vision transformer, by the bytes of its numbers
-HEAD = 64  # channels of an attention head
+HEAD, MLP = 64, 4  # channels of an attention head, and how many times as wide a layer is inside, unless told
+QUICK, INSIDE = 2, {"gelu": 1, "gelu_tanh": 1}  # the same for each value inside, by the activation
 STEM, BOTTLENECK = 2.0, 4.0  # the same for a ResNet's first convolutions and for each of its blocks
 RESNET = 1.8
 CUTTING = 16  # copies of a cutout, float32, that its warping, recolouring and erasing keep
@@ -104,7 +105,10 @@ def judge(clip: Mapping[str, Any], number_bytes: int) -> int:
     if isinstance(layers, int):
         tokens = (side // clip["vision_patch_size"]) ** 2 + 1
         attention = tokens**2 * clip.get("vision_heads", width // HEAD) * 4  # a matrix a head, in float32
-        return int(layers * (TRANSFORMER[number_bytes] * tokens * width * number_bytes + attention))
+        usual = MLP * width
+        inside = clip.get("vision_mlp", usual) * INSIDE.get(str(clip.get("vision_activation")), QUICK)
+        numbers = tokens * (TRANSFORMER[number_bytes] * width - QUICK * usual + inside)
+        return int(layers * (numbers * number_bytes + attention))
     stages = (count * (side / 4 / 2**depth) ** 2 * width * 2**depth for depth, count in enumerate(layers))
     return int((STEM * (side / 2) ** 2 * width + BOTTLENECK * sum(stages)) * RESNET * number_bytes)
 
