@@ -140,6 +140,7 @@ def test_every_librarys_word_for_too_little_memory_is_one_sentence(
 def test_other_errors_are_not_taken_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shortage.sentence(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) is None
     assert shortage.sentence(OSError(errno.EACCES, "Permission denied")) is None
+    assert shortage.sentence(ValueError("cannot mmap an empty file")) is None
     assert shortage.sentence(UserError("found too little memory, out of memory")) is None
     monkeypatch.setattr(limits, "free", lambda: 1000)
     assert shortage.sentence(RuntimeError("could not create a primitive"))

@@ -11,8 +11,8 @@ from songreel import limits
 from songreel.errors import DamageError, UserError
 
 SAID = re.compile(  # by torch, its allocators, numpy, the dynamic linker and Python
-    r"out of memory|(can.?t|cannot|unable to|failed to) (allocate|mmap|map)|not enough memory|bad_alloc"
-    r"|ALLOC_FAILED|can't start new thread",
+    r"out of memory|(can.?t|cannot|unable to|failed to) allocate|failed to map segment|not enough memory"
+    r"|bad_alloc|ALLOC_FAILED|can't start new thread",
     re.IGNORECASE,
 )
 NOTHING = 200_000_000  # bytes; with less of them left any failure of a library is for want of memory
