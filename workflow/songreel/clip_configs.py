@@ -142,38 +142,45 @@ def _pixels(config: Path) -> Table:
 def _open_clip(model: Table, pixels: Table) -> dict[str, Any]:
     vision, text = model.row("vision_cfg"), model.row("text_cfg", {})
     model.check_known(MODEL)
-    vision.check_known(VISION)
-    text.check_known(TEXT)
-    vision.check("pool_type", "tok", "tok")
-    text.check("pool_type", "argmax", "argmax")
-    layers = vision.layers("layers", 12)
-    width, head = vision.count("width", 768), vision.count("head_width", 64)
-    resnet = isinstance(layers, list)
     activation = "quick_gelu" if model.flag("quick_gelu", False) else "gelu"
-    text_width = text.count("width", 512)
-    return _checked(
-        vision,
-        {
-            "embed_dim": model.count("embed_dim", None),
-            "image_resolution": vision.side("image_size", 224),
-            "vision_layers": layers,
-            "vision_width": width,
-            "vision_patch_size": None if resnet else vision.count("patch_size", 16),
-            "vision_heads": width * (32 if resnet else 1) // head,
-            "vision_mlp": int(width * vision.ratio("mlp_ratio", 4.0)),
-            "vision_activation": "quick_gelu"
-            if resnet
-            else activation,  # a ResNet has another one, and only that
-            "context_length": text.count("context_length", 77),
-            "vocab_size": text.count("vocab_size", WORDS),
-            "transformer_width": text_width,
-            "transformer_heads": text.count("heads", 8),
-            "transformer_layers": text.count("layers", 12, MOST_LAYERS),
-            "transformer_mlp": int(text_width * text.ratio("mlp_ratio", 4.0)),
-            "transformer_activation": activation,
-            **_statistics(pixels, "mean", "std"),
-        },
-    )
+    built = {
+        "embed_dim": model.count("embed_dim", None),
+        **_open_clips_pictures(vision, activation),
+        **_open_clips_texts(text, activation),
+        **_statistics(pixels, "mean", "std"),
+    }
+    return _checked(vision, built)
+
+
+def _open_clips_pictures(vision: Table, activation: str) -> dict[str, Any]:
+    vision.check_known(VISION)
+    vision.check("pool_type", "tok", "tok")
+    layers, width = vision.layers("layers", 12), vision.count("width", 768)
+    resnet = isinstance(layers, list)
+    return {
+        "image_resolution": vision.side("image_size", 224),
+        "vision_layers": layers,
+        "vision_width": width,
+        "vision_patch_size": None if resnet else vision.count("patch_size", 16),
+        "vision_heads": width * (32 if resnet else 1) // vision.count("head_width", 64),
+        "vision_mlp": int(width * vision.ratio("mlp_ratio", 4.0)),
+        "vision_activation": "quick_gelu" if resnet else activation,  # a ResNet's is always another one
+    }
+
+
+def _open_clips_texts(text: Table, activation: str) -> dict[str, Any]:
+    text.check_known(TEXT)
+    text.check("pool_type", "argmax", "argmax")
+    width = text.count("width", 512)
+    return {
+        "context_length": text.count("context_length", 77),
+        "vocab_size": text.count("vocab_size", WORDS),
+        "transformer_width": width,
+        "transformer_heads": text.count("heads", 8),
+        "transformer_layers": text.count("layers", 12, MOST_LAYERS),
+        "transformer_mlp": int(width * text.ratio("mlp_ratio", 4.0)),
+        "transformer_activation": activation,
+    }
 
 
 # Hugging Face
