@@ -29,8 +29,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from songreel.clip_configs import MEAN, STD
 from songreel.loss import clamp_inwards, spherical_distance, straight_through
-from songreel.perceptor import MEAN, STD
 from songreel.vqgan import VQGAN
 
 DEGREES, SHIFT, DISTORTION, JITTER, NOISE = 15.0, 0.1, 0.2, 0.1, 0.1

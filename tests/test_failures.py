@@ -317,7 +317,7 @@ def test_weights_that_are_not_what_came_are_refused_by_the_plan_and_by_the_job(
     ("old", "new", "words"),
     [
         ("n_embed: 2048", "n_embed: 1024", "quantize.embedding.weight"),
-        ("model:", "mod", "vqgan.yaml: found a damaged"),
+        ("model:", "mod", "vqgan.yaml: found what is not YAML"),
     ],
 )
 def test_weights_that_do_not_fit_their_architecture_are_refused_by_name(

@@ -63,6 +63,8 @@ PERCEPTORS = {
     "RN101": clip(224, (3, 4, 23, 3), 64, None),
     "RN50x4": clip(288, (4, 6, 10, 6), 80, None, 640),
     "small": clip(64, (1, 1, 1, 1), 24, None, 256),
+    "ViT-bigG-14": clip(224, 6, 1664, 14, 1280)
+    | {"vision_heads": 16, "vision_mlp": 8192, "vision_activation": "gelu"},
 }
 
 

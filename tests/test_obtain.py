@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
@@ -17,7 +18,7 @@ from safetensors.torch import load_file
 from songreel import catalogue, latents, memory, obtain, perceptor, plan, render, weights
 from songreel.cli import main
 from songreel.config import resolve
-from songreel.errors import UserError
+from songreel.errors import DamageError, UserError
 from songreel.files import Document, identity
 from songreel.paths import Paths
 from tests import checkpoints, published, server, starter
@@ -212,9 +213,10 @@ def test_converted_weights_that_are_cut_short_are_named(kept: int, tmp_path: Pat
     own = str(published.write_vqgan("coco", tmp_path / "mine.ckpt"))
     tensors = obtain.model(own, quiet).tensors
     tensors.write_bytes(tensors.read_bytes()[:kept])
-    with pytest.raises(UserError, match=r"mine-.*: found a damaged file .*songreel fetch"):
+    with pytest.raises(
+        DamageError, match=r"mine-.*: found other weights of .*mine.ckpt.* than were converted"
+    ):
         rendered(recipe(own, "starter"), tmp_path)
-    tensors.unlink()
     obtain.model(own, quiet)
     check_keyframe(rendered(recipe(own, "starter"), tmp_path), 4, published.WIDTH, 8192)
 
@@ -304,7 +306,10 @@ def test_a_malicious_checkpoint_of_ones_own_creates_nothing_and_is_refused(
             lambda text: text.replace("n_embed: 8192", "n_embed: 70000"),
             "found 70000 codes, expected at most 65536",
         ),
-        (lambda text: text.replace("n_embed", "n"), "found a damaged file, expected the architecture"),
+        (
+            lambda text: text.replace("n_embed", "n"),
+            "found no model.params.n_embed, expected the architecture",
+        ),
         (lambda text: None, "found no .*mine.yaml, expected taming's YAML beside mine.ckpt"),
     ],
 )
@@ -325,10 +330,15 @@ def test_a_missing_or_surplus_tensor_is_named(tmp_path: Path) -> None:
     own = published.write_vqgan("coco", tmp_path / "mine.ckpt")
     state = published.vqgan_state(published.VQGANS["coco"])
     del state["decoder.conv_out.bias"]
-    checkpoints.bare(own, state | {"encoder.more.weight": torch.zeros(1)})
-    obtain.model(str(own), quiet)
-    with pytest.raises(UserError, match=r"decoder\.conv_out\.bias"):
-        rendered(recipe(str(own), "starter"), tmp_path)
+    checkpoints.bare(own, state)
+    with pytest.raises(UserError, match=r"do not fit mine\.yaml \(found no decoder\.conv_out\.bias\)"):
+        obtain.model(str(own), quiet)
+    checkpoints.bare(
+        own, published.vqgan_state(published.VQGANS["coco"]) | {"encoder.more.weight": torch.zeros(1)}
+    )
+    with pytest.raises(UserError, match=r"found encoder\.more\.weight, which it knows nothing of"):
+        obtain.model(str(own), quiet)
+    assert not list((tmp_path / "cache/converted").glob("*"))
 
 
 # The true size
@@ -346,6 +356,8 @@ def test_the_true_imagenet_16384_with_vit_b_32_does_two_iterations(tmp_path: Pat
     wide = {"embed_dim": 512, "vision_width": 768, "transformer_width": 512, "transformer_heads": 8}
     full = published.PERCEPTORS["ViT-B/32"] | wide | {"transformer_layers": 12}
     checkpoints.bare(judge, perceptor.build(full).state_dict())
+    towers = {"vision_cfg": {"patch_size": 32}, "text_cfg": {}}  # as open_clip's defaults have them
+    judge.with_suffix(".json").write_text(json.dumps({"embed_dim": 512, "quick_gelu": True, **towers}))
     for name in (str(own), str(judge)):
         obtain.model(name, quiet)
     segment = rendered(recipe(str(own), str(judge), size=256, cutouts=4), tmp_path)

@@ -372,7 +372,7 @@ def test_an_unreadable_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def refuse(path: Path) -> bytes:  # file modes do not bind root, whom the tests may run as
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr("songreel.files.read_bytes", refuse)
     assert_path_is_told(tmp_path / NAME, "may not be read")
 
 

@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor
 
 from songreel import vqgan
+from songreel.clip_configs import MEAN, STD
 from songreel.errors import UserError
-from songreel.perceptor import MEAN, STD
 from songreel.weights import PERCEPTORS, Weights
 from songreel_starter import autoencoder, likeness
 from songreel_starter.autoencoder import Recipe

@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
-from songreel import damage, history, leases, request, running, sharing
+from songreel import damage, history, leases, request, running, sharing, shortage
 from songreel import plan as planning
 from songreel import weights as models
 from songreel.config import read as read_config
@@ -57,6 +57,8 @@ except UserError as error:
     stop(error)
 except OSError as error:
     stop(sentence(error))
+except MemoryError as error:
+    stop(shortage.sentence(error))
 
 gpus = leases.devices()
 if gpus and plan and workflow.local_exec:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import yaml
 
+from songreel import files
 from songreel.errors import UserError
 
 TABLE = Path(__file__).resolve().parents[2] / "models/published.yaml"
@@ -74,7 +75,7 @@ def perceptors() -> tuple[str, ...]:
 def read(path: Path) -> Catalogue:
     """A table as models/published.yaml. Raises UserError that names what is wrong in it."""
     try:
-        table = _Row("", yaml.safe_load(path.read_text(encoding="utf-8")))
+        table = _Row("", yaml.safe_load(files.read_bytes(path)))
         table.check_keys("vqgans", "perceptors")
         return Catalogue(*(_models(kind, table.row(f"{kind}s")) for kind in FILES))
     except (OSError, ValueError, yaml.YAMLError) as error:

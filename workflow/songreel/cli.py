@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from songreel import __version__, leases, scheduler, stops
+from songreel import __version__, leases, scheduler, shortage, stops
 from songreel.errors import DamageError, UserError, sentence
 from songreel.files import read_json, read_named, set_aside, write_json_if_changed
 from songreel.paths import Paths
@@ -28,10 +28,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         say(str(error), options.log)
         return 1
-    except OSError as error:
-        if error.errno is None:
+    except Exception as error:
+        told = shortage.sentence(error) or (
+            sentence(error) if isinstance(error, OSError) and error.errno else None
+        )
+        if told is None:
             raise
-        say(sentence(error), options.log)
+        say(told, options.log)
         return 1
     return 0
 
@@ -53,12 +56,10 @@ def _keyframes(options: argparse.Namespace) -> None:
 
 def _optimise(options: argparse.Namespace) -> None:
     # Imported here, like torch everywhere: each command loads what it needs and nothing else.
-    import torch
-
+    _set_threads(options.threads)
     from songreel import history, render
     from songreel.progress import Progress
 
-    torch.set_num_threads(options.threads)
     recipe = read_named(options.plan)
     scheduler.show(f"{recipe['text']}: {options.keyframes} keyframes")
     paths = _paths(options.plan)
@@ -66,6 +67,13 @@ def _optimise(options: argparse.Namespace) -> None:
     name, keyframes = options.plan.stem, options.keyframes
     render.segment(recipe, name, keyframes, paths, progress, options.micro_batch)
     history.remember(paths, history.optimising(recipe), progress.iterations, progress.seconds)
+
+
+def _set_threads(threads: int) -> None:
+    shortage.check_import()
+    import torch
+
+    torch.set_num_threads(threads)
 
 
 def _clip(options: argparse.Namespace) -> None:
@@ -80,12 +88,10 @@ def _clip(options: argparse.Namespace) -> None:
 
 
 def _draw(options: argparse.Namespace, target: Path) -> None:
-    import torch
-
+    _set_threads(options.threads)
     from songreel import device, draw, film, history, latents, render, vqgan, weights
     from songreel.plan import sources
 
-    torch.set_num_threads(options.threads)
     clip = read_named(options.plan)
     paths = _paths(options.plan)
     parts = zip(sources(clip), options.latents, strict=True)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from songreel import files
 from songreel.errors import UserError
 
 SCHEMA_PATH = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
@@ -87,9 +88,14 @@ def read(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        keys = yaml.safe_load(path.read_text(encoding="utf-8"))
+        keys = yaml.safe_load(files.read_bytes(path).decode("utf-8"))
     except FileNotFoundError:
         return {}
+    except OSError as error:
+        raise UserError(
+            f"{path}: found that it cannot be read ({error.strerror}), expected keys such as 'seed: 0'; mend"
+            " that."
+        ) from None
     except UnicodeDecodeError as error:
         row = 1 + error.object.count(b"\n", 0, error.start)
         found = f"the byte 0x{error.object[error.start]:02X}"

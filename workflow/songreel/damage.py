@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from songreel import film
+from songreel import film, proofs, weights
 from songreel.errors import DamageError
 from songreel.files import Document
 from songreel.paths import Paths
 from songreel.plan import Plan, sources
+from songreel.weights import Weights
 
 
 def find(plan: Plan, paths: Paths) -> Iterator[DamageError]:
-    """What the next run would use and must not: clips to join, and latents to draw the other clips from.
+    """What the next run would use and must not: weights, clips to join, and latents to
+    draw the other clips from.
 
     Nothing is read for a film that is up to date.
     """
     if _joined(paths.film(plan.song), paths.timeline(plan.song)):
         return
     checked: set[Path] = set()
+    yield from proofs.find(_models(plan))
     for clip, drawing in plan.clips.items():
         file = paths.clip(clip)
         if fault := _fault(file):
@@ -28,6 +31,11 @@ def find(plan: Plan, paths: Paths) -> Iterator[DamageError]:
             continue
         for part, need in sources(drawing):
             yield from _unusable_latents(part, need, checked, paths)
+
+
+def _models(plan: Plan) -> list[Weights]:
+    """The models of a film that did not come with songreel; all its lines have the same."""
+    return next((weights.brought(recipe) for recipe in plan.segments.values()), [])
 
 
 def _joined(film_file: Path, timeline: Path) -> bool:

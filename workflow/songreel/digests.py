@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import platformdirs
 
+from songreel import files
 from songreel.catalogue import Remote
 from songreel.errors import UserError
 from songreel.files import Document, read_json, write_json_if_changed
@@ -49,7 +51,7 @@ def check(remote: Remote, target: Path, tell: Tell) -> None:
 def of(path: Path, record: Path, tell: Tell) -> str:
     """The sha256 of a file, as `record` remembers it if the file was not changed since."""
     stat, known = path.stat(), told(record)
-    if (known.get("size"), known.get("mtime_ns")) == (stat.st_size, stat.st_mtime_ns):
+    if known.get("sha256") and (known.get("size"), known.get("mtime_ns")) == (stat.st_size, stat.st_mtime_ns):
         return str(known["sha256"])
     return digest(path, stat.st_size, tell)
 
@@ -70,7 +72,7 @@ def expected(remote: Remote, target: Path) -> str | None:
 
 def trust(target: Path, found: str, tell: Tell) -> None:
     """Tell what is expected from now on. Raises UserError when the file is plainly something else."""
-    with target.open("rb") as file:
+    with files.opened(target) as file:
         content = file.read(CHUNK)
     if not content or is_page(content):
         raise UserError(
@@ -94,19 +96,29 @@ def record(target: Path) -> Path:
 
 
 def told(path: Path) -> Document:
-    """What a small file beside a file says; nothing when it is not there or damaged."""
+    """What a small file beside a file says; nothing when it is not there or damaged, or its hash is none."""
     with suppress(UserError, OSError):
         found = read_json(path)
-        if isinstance(found, dict):
+        if isinstance(found, dict) and re.fullmatch("[0-9a-f]{64}", str(found.get("sha256", "0" * 64))):
             return found
     return {}
+
+
+def check_again(path: Path, record: Path) -> None:
+    """Raise UserError when a file, read whole, hashes to something else than is remembered of it."""
+    known = told(record).get("sha256")
+    if known not in (None, found := digest(path, 0, lambda _: None)):
+        raise UserError(
+            f"{path}: found sha256 {found[:12]}…, expected {known[:12]}… as before, and its time is"
+            " the same: it was damaged on its disk; get the file again."
+        )
 
 
 def digest(path: Path, size: int, tell: Tell) -> str:
     """The sha256 of a file, read whole."""
     if size >= LARGE:
         tell(f"{path.name.removesuffix('.part')}: checking the sha256 of {megabytes(size)}.")
-    with path.open("rb") as file:
+    with files.opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -33,5 +33,5 @@ def sentence(error: OSError) -> str:
     if error.errno in FULL:
         found, remedy = "the disk is full", "free some space"
     else:
-        found, remedy = os.strerror(error.errno or 0), "see to that"
+        found, remedy = error.strerror or os.strerror(error.errno or 0), "see to that"
     return f"{where}{found}; {remedy} and run the same command again, finished keyframes are kept."

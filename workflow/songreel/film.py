@@ -20,7 +20,7 @@ import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
-from songreel import stops
+from songreel import files, stops
 from songreel.errors import DamageError, UserError
 from songreel.files import Document, replacing
 
@@ -223,7 +223,7 @@ def _seal(file: Path, clip: str) -> None:
 
 def check(clip: Path) -> None:
     """Raise DamageError unless a clip is whole and the one that its name says."""
-    with clip.open("rb") as video:
+    with files.opened(clip) as video:
         size = clip.stat().st_size - SEAL_BYTES
         if size < 0 or _sealed(video, clip.stem, size) != video.read():
             raise DamageError(clip, "a damaged file or another clip", f"the clip {clip.stem}")

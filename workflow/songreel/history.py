@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from songreel import files
 from songreel.files import Document
 from songreel.paths import Paths
 
@@ -27,9 +28,7 @@ def remember(paths: Paths, work: Document, units: int, seconds: float) -> None:
     line = json.dumps({"work": work, "units": units, "seconds": round(seconds, 3)}, sort_keys=True) + "\n"
     target = paths.history(platform.node())
     with contextlib.suppress(OSError):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("ab", buffering=0) as file:
-            file.write(line.encode())
+        files.append(target, line.encode())
 
 
 def recall(paths: Paths) -> list[Document]:
@@ -38,10 +37,10 @@ def recall(paths: Paths) -> list[Document]:
 
 
 def _read(path: Path) -> list[Document]:
-    if not path.exists():
+    if not path.is_file():
         return []
     jobs = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in files.read_bytes(path).decode("utf-8", errors="replace").splitlines():
         try:
             job = json.loads(line)
         except ValueError:

@@ -10,8 +10,6 @@ A zarr v3 group in one zip file:
 from __future__ import annotations
 
 import asyncio
-import io
-import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +21,7 @@ from numpy.typing import NDArray
 from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore
 
-from songreel import __version__
+from songreel import __version__, envelopes, files, shortage
 from songreel.errors import DamageError
 from songreel.files import identity
 
@@ -70,15 +68,17 @@ def load(path: Path, name: str, keyframes: int = 0) -> Segment:
 
     Raises DamageError when the file holds anything else, OSError when it cannot be opened.
     """
-    data = path.read_bytes()
+    data = files.read_bytes(path)
     from_bytes = default_buffer_prototype().buffer.from_bytes
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            store = MemoryStore({entry: from_bytes(archive.read(entry)) for entry in archive.namelist()})
-            recipe = json.loads(archive.read("zarr.json"))["attributes"]["recipe"]
+        entries = envelopes.unpacked(data)
+        recipe = envelopes.document(entries, "zarr.json")["attributes"]["recipe"]
+        store = MemoryStore({entry: from_bytes(held) for entry, held in entries.items()})
         group = zarr.open_group(store, mode="r")
         found = Segment(*(np.asarray(group[array]) for array in ("tokens", "loss", "latent")))
     except Exception as error:  # zipfile, zarr and its codecs each have their own
+        if shortage.sentence(error):
+            raise
         reason = " ".join(str(error).split())[:80]
         raise DamageError(path, f"a damaged file ({reason})", "latents") from None
     if identity(recipe) != name:

@@ -162,7 +162,7 @@ def _opened(path: Path) -> int:
     """Open a lock file, another user's too: in a folder for everybody those can be read and not created."""
     while True:
         with contextlib.suppress(FileNotFoundError):
-            return os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+            return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with contextlib.suppress(FileExistsError):
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
             os.fchmod(descriptor, 0o666)

@@ -10,11 +10,10 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
-import psutil
 import torch
 from safetensors import safe_open
 
-from songreel import weights
+from songreel import limits, weights
 from songreel.errors import UserError
 from songreel.files import Document
 from songreel.weights import Weights
@@ -22,10 +21,12 @@ from songreel.weights import Weights
 RESIDUAL, SHORTCUT = 6, 1  # values kept by a residual block, for each value that goes through it
 ATTENTION = 6  # the same for an attention block, besides its matrix of weights
 TRANSFORMER = {2: 18, 4: 15}  # the same for a layer of a vision transformer, by the bytes of its numbers
-HEAD = 64  # channels of an attention head
+HEAD, MLP = 64, 4  # channels of an attention head, and how many times as wide a layer is inside, unless told
+QUICK, INSIDE = 2, {"gelu": 1, "gelu_tanh": 1}  # the same for each value inside, by the activation
 STEM, BOTTLENECK = 2.0, 4.0  # the same for a ResNet's first convolutions and for each of its blocks
 RESNET = 1.8
 CUTTING = 16  # copies of a cutout, float32, that its warping, recolouring and erasing keep
+STATES = 6  # latents: as it is, quantised, its gradient, two moments and a step
 MARGIN = 1.25  # for what is kept for a moment only, and for the allocator's gaps
 GB = 1e9
 
@@ -45,12 +46,29 @@ def needed(
     `number_bytes` 2 for bfloat16 and 4 for float32.
     """
     fold = vqgan.get("fold", 1)
-    total = stored + decoder(vqgan["ddconfig"], (size[0] // fold, size[1] // fold)) * number_bytes
+    kept = decoder(vqgan["ddconfig"], (size[0] // fold, size[1] // fold)) * number_bytes
+    # The decoder's values come when the distances to all codes are gone.
+    total = stored + max(kept, distances(vqgan, size)) + states(vqgan, size)
     for perceptor in perceptors:
         at_once = min(micro_batch or cutouts, cutouts)
         total += at_once * judge(perceptor, number_bytes)
         total += cutouts * CUTTING * 3 * perceptor["image_resolution"] ** 2 * 4
     return round(total * MARGIN)
+
+
+def distances(vqgan: Mapping[str, Any], size: tuple[int, int]) -> int:
+    """Bytes for the distances of a picture's latents to all codes, in float32."""
+    return _cells(vqgan, size) * int(vqgan["n_embed"] + vqgan["embed_dim"]) * 4
+
+
+def states(vqgan: Mapping[str, Any], size: tuple[int, int]) -> int:
+    """Bytes for a picture's latent, its copies and Adam's, in float32."""
+    return _cells(vqgan, size) * int(STATES * vqgan["embed_dim"] + vqgan["ddconfig"]["z_channels"]) * 4
+
+
+def _cells(vqgan: Mapping[str, Any], size: tuple[int, int]) -> int:
+    factor: int = vqgan.get("fold", 1) << (len(vqgan["ddconfig"]["ch_mult"]) - 1)
+    return (size[0] // factor) * (size[1] // factor)
 
 
 def decoder(ddconfig: Mapping[str, Any], size: tuple[int, int]) -> int:
@@ -86,8 +104,11 @@ def judge(clip: Mapping[str, Any], number_bytes: int) -> int:
     side, width, layers = clip["image_resolution"], clip["vision_width"], clip["vision_layers"]
     if isinstance(layers, int):
         tokens = (side // clip["vision_patch_size"]) ** 2 + 1
-        attention = tokens**2 * (width // HEAD) * 4  # a matrix a head, in float32
-        return int(layers * (TRANSFORMER[number_bytes] * tokens * width * number_bytes + attention))
+        attention = tokens**2 * clip.get("vision_heads", width // HEAD) * 4  # a matrix a head, in float32
+        usual = MLP * width
+        inside = clip.get("vision_mlp", usual) * INSIDE.get(str(clip.get("vision_activation")), QUICK)
+        numbers = tokens * (TRANSFORMER[number_bytes] * width - QUICK * usual + inside)
+        return int(layers * (numbers * number_bytes + attention))
     stages = (count * (side / 4 / 2**depth) ** 2 * width * 2**depth for depth, count in enumerate(layers))
     return int((STEM * (side / 2) ** 2 * width + BOTTLENECK * sum(stages)) * RESNET * number_bytes)
 
@@ -130,4 +151,4 @@ def _loaded_bytes(files: Weights) -> int:
 def _free(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available)
+    return limits.free()

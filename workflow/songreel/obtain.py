@@ -3,41 +3,60 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from torch import Tensor
 
-from songreel import catalogue, checkpoints, digests, download, weights
+from songreel import catalogue, checkpoints, clip_configs, digests, download, fits, naming, proofs, weights
+from songreel.config_tables import MOST_LAYERS
 from songreel.digests import Tell
 from songreel.errors import UserError
-from songreel.files import write_if_changed
+from songreel.files import set_aside, write_if_changed
+from songreel.perceptor import build
+from songreel.vqgan import VQGAN
 from songreel.weights import Weights
 
 
 def vqgan(name: str, tell: Tell) -> Weights:
     """The VQGAN of that name or path, ready to load. Raises UserError when it cannot be had."""
-    checkpoint = _fetched(name, catalogue.vqgan(name), tell)
+    sources = _fetched(name, catalogue.vqgan(name), tell)
+    checkpoint = sources[-1]
     found = weights.vqgan(name)
-    weights.architecture(found)
-    if not found.tensors.exists():
-        tell(f"{name}: converting {checkpoint.name} to safetensors.")
-        checkpoints.convert(checkpoint, found.tensors, checkpoints.first_stage)
+    built = weights.architecture(found)
+    if _to_convert(found, sources, tell):
+        expected = fits.expected(lambda: VQGAN(**built), checkpoint)
+
+        def select(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+            return fits.checked(
+                naming.first_stage(tensors, expected), expected, checkpoint, found.architecture
+            )
+
+        proofs.keep(found, checkpoints.convert(checkpoint, found.tensors, select))
     return found
 
 
 def perceptor(name: str, tell: Tell) -> Weights:
     """The CLIP of that name or path, ready to load. Raises UserError when it cannot be had."""
-    checkpoint = _fetched(name, catalogue.perceptor(name), tell)
+    published = catalogue.perceptor(name)
+    sources = _fetched(name, published, tell)
+    checkpoint = sources[-1]
     found = weights.perceptor(name)
-    if not found.tensors.exists():
-        tell(f"{name}: converting {checkpoint.name} to safetensors.")
-        state = checkpoints.clip_state(checkpoints.tensors(checkpoint))
-        model = {"target": "clip.model.CLIP", "params": _clip_params(state, checkpoint)}
-        write_if_changed(found.architecture, yaml.safe_dump({"model": model}).encode())
-        checkpoints.convert(checkpoint, found.tensors, checkpoints.clip_state)
+    if _to_convert(found, sources, tell):
+        config = None if published else weights.clip_config(checkpoint)
+
+        def select(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+            state = naming.clip_state(tensors)
+            params = clip_configs.params(config) if config else _clip_params(state, checkpoint)
+            expected = fits.expected(lambda: build(params), checkpoint)
+            fits.checked(state, expected, checkpoint, config or checkpoint)
+            model = {"target": "clip.model.CLIP", "params": params}
+            write_if_changed(found.architecture, yaml.safe_dump({"model": model}).encode())
+            return state
+
+        proofs.keep(found, checkpoints.convert(checkpoint, found.tensors, select))
     return found
 
 
@@ -54,17 +73,29 @@ def model(name: str, tell: Tell) -> Weights:
     return vqgan(name, tell) if is_vqgan else perceptor(name, tell)
 
 
-def _fetched(name: str, published: catalogue.Published | None, tell: Tell) -> Path:
-    """The checkpoint of a published model, once all its files are in the cache; of any other, its path."""
-    path = Path(name)
-    for remote in published.files if published else ():
-        path = download.fetch(remote, digests.cache_folder(), tell)
-    return path
+def _to_convert(found: Weights, sources: Sequence[Path], tell: Tell) -> bool:
+    """Whether a model is to be converted: it was not yet, or what it was converted to has changed since."""
+    if fault := proofs.fault(found):
+        tell(f"{fault}; it is now {set_aside(fault.path).name}, and converted again.")
+    if found.tensors.exists():
+        return False
+    tell(f"{found.name}: converting {sources[-1].name} to safetensors.")
+    for file in sources:
+        in_cache = file.parent == digests.cache_folder().absolute()
+        digests.check_again(file, digests.record(file) if in_cache else weights.record_of_own(file))
+    return True
+
+
+def _fetched(name: str, published: catalogue.Published | None, tell: Tell) -> list[Path]:
+    """A published model's files, once all are in the cache, its checkpoint last; of any other, its path."""
+    if not published:
+        return [Path(name)]
+    return [download.fetch(remote, digests.cache_folder(), tell) for remote in published.files]
 
 
 def _clip_params(state: Mapping[str, Tensor], checkpoint: Path) -> dict[str, Any]:
     """What `clip.model.CLIP` is built from, inferred from its weights as clip's own `build_model` does."""
-    with contextlib.suppress(KeyError):
+    with contextlib.suppress(LookupError, TypeError, ValueError):  # tensors of the wrong shape
         return {
             "embed_dim": state["text_projection"].shape[1],
             **(_vit(state) if "visual.proj" in state else _resnet(state)),
@@ -101,5 +132,8 @@ def _resnet(state: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def _count(state: Mapping[str, Tensor], prefix: str) -> int:
-    """How many numbered modules there are under a prefix."""
-    return len({name.removeprefix(prefix).split(".")[0] for name in state if name.startswith(prefix)})
+    """How many numbered modules there are under a prefix. Raises ValueError where no model has as many."""
+    found = len({name.removeprefix(prefix).split(".")[0] for name in state if name.startswith(prefix)})
+    if found > MOST_LAYERS:
+        raise ValueError
+    return found

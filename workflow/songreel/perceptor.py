@@ -18,13 +18,11 @@ from torch import Tensor, nn
 from torch.nn import LayerNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from songreel import convolutions, cutouts, fused
+from songreel import convolutions, cutouts, fused, towers
+from songreel.clip_configs import MEAN, STD
 from songreel.vqgan import Blank, load_strictly
 from songreel.weights import Weights, hint, params
 
-# The pixel statistics that every published CLIP was trained with (openai/CLIP, clip/clip.py).
-MEAN = (0.48145466, 0.4578275, 0.40821073)
-STD = (0.26862954, 0.26130258, 0.27577711)
 GELU = 1.702  # of CLIP's activation, x * sigmoid(1.702 x)
 
 
@@ -54,8 +52,8 @@ class Perceptor:
 
             self.tower = tower.fused(self.clip.visual) or self.clip.visual
         self.side: int = self.clip.visual.input_resolution  # pixels
-        self.mean = torch.tensor(MEAN, device=device).view(1, 3, 1, 1)
-        self.std = torch.tensor(STD, device=device).view(1, 3, 1, 1)
+        self.mean = torch.tensor(getattr(clip, "mean", MEAN), device=device).view(1, 3, 1, 1)
+        self.std = torch.tensor(getattr(clip, "std", STD), device=device).view(1, 3, 1, 1)
 
     @torch.no_grad()
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
@@ -109,7 +107,7 @@ def read(weights: Weights) -> Any:
 def build(arguments: Mapping[str, Any]) -> Any:
     """A CLIP with random weights, from what its YAML says."""
     # clip's own `build_model` cannot infer the starter's number of heads
-    return _clip("model").CLIP(**arguments)
+    return towers.build(_clip("model"), arguments)
 
 
 def _fold_batch_norms(visual: nn.Module) -> None:

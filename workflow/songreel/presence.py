@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from songreel import files
 from songreel.files import Document
 
 BEAT_SECONDS = 3.0
@@ -62,7 +63,7 @@ def _beat(descriptor: int, ended: threading.Event) -> None:
 def told(path: Path) -> Document | None:
     """Who shows at a file that they are at work, and their facts; None when it tells nothing."""
     try:
-        found = json.loads(path.read_bytes()[DIGITS:])
+        found = json.loads(files.read_bytes(path)[DIGITS:])
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
@@ -79,7 +80,7 @@ def released(path: Path) -> bool:
     if found is None or found.get("machine") != machine():
         return False
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         return False
     try:
@@ -109,7 +110,7 @@ class Watch:
 
 def _beat_of(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with files.opened(path) as file:
             return file.read(DIGITS)
     except OSError:
         return b""

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from songreel import files
 from songreel.environment import FILM
 from songreel.files import Document, read_json
 from songreel.paths import Paths
@@ -87,9 +88,7 @@ def note(message: str, log: Path | None) -> None:
     """Add one line to the log file, if that can be written: its disk may be the one that is full."""
     if log:
         with contextlib.suppress(OSError):
-            log.parent.mkdir(parents=True, exist_ok=True)
-            with log.open("a", encoding="utf-8") as file:
-                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}\n")
+            files.append(log, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}\n".encode())
 
 
 def shorten(text: str, letters: int = 40) -> str:

@@ -8,7 +8,19 @@ from typing import Protocol
 
 import torch
 
-from songreel import claims, device, fused, latents, memory, perceptor, sampler, scheduler, vqgan, weights
+from songreel import (
+    claims,
+    device,
+    fused,
+    latents,
+    memory,
+    perceptor,
+    proofs,
+    sampler,
+    scheduler,
+    vqgan,
+    weights,
+)
 from songreel.claims import Claim
 from songreel.errors import DamageError, UserError
 from songreel.files import Document, set_aside
@@ -116,13 +128,18 @@ def _grow(
 
 
 def weights_of(entry: Document, find: Callable[[str], Weights]) -> Weights:
-    """The weights that a plan names. Raises UserError when they are not the ones that it was made with."""
+    """The weights that a plan names. Raises UserError when they are not the ones that it was made with.
+
+    Raises DamageError when what they were converted to has changed since.
+    """
     found = find(entry["name"])
     if found.sha256 != entry["sha256"]:
         raise UserError(
             f"{found.tensors}: the plan was made with weights {entry['sha256'][:12]}…, found"
             f" {found.sha256[:12]}…; run snakemake again to plan with these."
         )
+    if fault := proofs.fault(found):
+        raise fault
     return found
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
+from songreel import files
 from songreel.errors import UserError
 
 _HEADERS = {("text", start, *take) for start in ("start", "start_seconds") for take in ((), ("take",))}
@@ -93,7 +94,7 @@ def read(path: Path) -> tuple[Line, ...]:
 
 def _read_bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return files.read_bytes(path)
     except FileNotFoundError:
         found, remedy = "no such file", "create it or correct its name"
     except IsADirectoryError:

@@ -22,6 +22,7 @@ from reprlib import repr as shortened
 import numpy as np
 from numpy.typing import NDArray
 
+from songreel import files
 from songreel.errors import UserError
 from songreel.files import replacing
 
@@ -208,7 +209,7 @@ def _rows(path: Path) -> list[_Row]:
 
 def _text(path: Path) -> str:
     try:
-        content = path.read_bytes()
+        content = files.read_bytes(path)
     except OSError as error:
         reason = error.strerror or "an unreadable file"
         raise UserError(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import hashlib
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,16 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from safetensors import SafetensorError
 
-from songreel import catalogue, digests
+from songreel import architectures, archives, catalogue, clip_configs, digests, files, shortage
+from songreel.architectures import ArchitectureError
 from songreel.catalogue import Published
 from songreel.errors import UserError
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
-SUFFIXES = (".ckpt", ".pt", ".pth", ".safetensors")  # of a file of the user's own
-MOST_CODES = 1 << 16  # that a token of 16 bits can tell apart
+SUFFIXES = (".ckpt", ".pt", ".pth", ".safetensors", ".bin")  # of a file of the user's own
 
 
 @dataclass(frozen=True)
@@ -121,19 +122,49 @@ def _own_vqgan(checkpoint: Path) -> Weights:
 
 def _own_perceptor(checkpoint: Path) -> Weights:
     sha256 = _hash_once("perceptors", checkpoint)
+    if config := clip_config(checkpoint):
+        sha256 = _of_told(sha256, config, config.stat().st_mtime_ns)
     tensors = _named(checkpoint.stem, sha256)
     return Weights(str(checkpoint), tensors, tensors.with_suffix(".yaml"), sha256)
 
 
+def clip_config(checkpoint: Path) -> Path | None:
+    """The config beside a CLIP of the user's own; None where OpenAI's archive needs none.
+
+    Raises UserError where neither tells what it is built from.
+    """
+    names = _names(checkpoint, checkpoint.stat().st_mtime_ns)
+    if clip_configs.is_openais(names) or not clip_configs.is_clip(names):
+        return None
+    if config := clip_configs.beside(checkpoint):
+        return config
+    raise clip_configs.unknown(checkpoint)
+
+
+# Remembered while a file is unchanged: a film asks for each of its lines.
+
+
+@functools.lru_cache
+def _names(checkpoint: Path, _: int) -> frozenset[str]:
+    return archives.names(checkpoint)
+
+
+@functools.lru_cache
+def _of_told(sha256: str, config: Path, _: int) -> str:
+    """What identifies a checkpoint of that hash with what its config alone tells, if that is anything."""
+    told = clip_configs.identity(clip_configs.params(config))
+    text = json.dumps(told, sort_keys=True)
+    return hashlib.sha256((sha256 + text).encode()).hexdigest() if told else sha256
+
+
 def _of_both(sha256: str, config: Path) -> str:
     """What identifies a checkpoint of that hash together with its YAML, which says how to steer, too."""
-    return hashlib.sha256(sha256.encode() + config.read_bytes()).hexdigest()
+    return hashlib.sha256(sha256.encode() + files.read_bytes(config)).hexdigest()
 
 
 def _hash_once(key: str, path: Path) -> str:
     """The sha256 of a file of the user's own, remembered by its path, size and time."""
-    place = hashlib.sha256(str(path.absolute()).encode("utf-8", "surrogateescape")).hexdigest()
-    record = digests.cache_folder() / f"own/{place[:16]}.sha256"
+    record = record_of_own(path)
     try:
         found = digests.of(path, record, lambda _: None)
         digests.remember(record, path.stat(), found)
@@ -142,6 +173,12 @@ def _hash_once(key: str, path: Path) -> str:
             f"config key '{key}': {str(path)!r} cannot be read ({error.strerror}); correct the path."
         ) from None
     return found
+
+
+def record_of_own(path: Path) -> Path:
+    """Where it stands what a file of the user's own hashes to."""
+    place = hashlib.sha256(str(path.absolute()).encode("utf-8", "surrogateescape")).hexdigest()
+    return digests.cache_folder() / f"own/{place[:16]}.sha256"
 
 
 def _named(name: str, sha256: str) -> Path:
@@ -168,8 +205,9 @@ def is_embedded(weights: Weights) -> bool:
 
 
 def params(weights: Weights) -> dict[str, Any]:
-    """What a model is built from, as its YAML says. Raises UserError when that is missing or damaged."""
-    return dict(_model(weights)["params"])
+    """What a CLIP is built from, as its YAML says. Raises UserError when that is missing or damaged."""
+    with _read(weights) as document:
+        return architectures.params(document)
 
 
 def hint(weights: Weights, name: str) -> float | None:
@@ -179,30 +217,18 @@ def hint(weights: Weights, name: str) -> float | None:
     that its cutouts get. Only the embedded pair and a VQGAN of the user's own say so, whose YAML is part of
     what identifies them.
     """
-    found = _model(weights).get(name)
-    return None if found is None else float(found)
+    with _read(weights) as document:
+        return architectures.hint(document, name)
 
 
 def architecture(weights: Weights) -> dict[str, Any]:
     """What a VQGAN is built from: `ddconfig`, `n_embed`, `embed_dim`, `fold` and whether it is `gumbel`.
 
-    A transformer's YAML holds that of its first stage. Raises UserError when anything is missing, or when
-    there are more codes than a token can tell apart.
+    A transformer's YAML holds that of its first stage. Raises UserError when anything is missing, unfit or
+    larger than any model has it, or when there are more codes than a token can tell apart.
     """
-    model = _model(weights)
-    if "first_stage_config" in model["params"]:
-        model = model["params"]["first_stage_config"]
-    try:
-        found = {key: model["params"][key] for key in ("ddconfig", "n_embed", "embed_dim")}
-    except (LookupError, TypeError):
-        raise _damaged(weights) from None
-    if found["n_embed"] > MOST_CODES:
-        raise UserError(
-            f"{weights.architecture}: found {found['n_embed']} codes, expected at most {MOST_CODES}, the most"
-            f" that keyframes of 16 bits can hold; choose another model."
-        )
-    gumbel = str(model.get("target", "")).endswith("GumbelVQ")
-    return {**found, "gumbel": gumbel, "fold": model["params"].get("fold", 1)}
+    with _read(weights) as document:
+        return architectures.vqgan(document)
 
 
 def factor(weights: Weights) -> int:
@@ -214,15 +240,17 @@ def factor(weights: Weights) -> int:
     return int(built["fold"]) << (len(built["ddconfig"]["ch_mult"]) - 1)
 
 
-def _model(weights: Weights) -> dict[str, Any]:
+@contextmanager
+def _read(weights: Weights) -> Iterator[Any]:
+    """A model's YAML. Raises UserError when it is not there, or not as expected inside the block."""
     try:
-        found: dict[str, Any] = yaml.safe_load(weights.architecture.read_text(encoding="utf-8"))["model"]
-        dict(found["params"])
+        yield architectures.document(weights.architecture)
     except FileNotFoundError:
         raise missing(weights, weights.architecture) from None
-    except (yaml.YAMLError, ValueError, LookupError, TypeError):
-        raise _damaged(weights) from None
-    return found
+    except OSError as error:
+        raise _unfit(weights, f"that it cannot be read ({error.strerror}), expected a model's YAML") from None
+    except ArchitectureError as error:
+        raise _unfit(weights, str(error)) from None
 
 
 @contextmanager
@@ -233,6 +261,8 @@ def readable(weights: Weights) -> Iterator[None]:
     except FileNotFoundError:
         raise missing(weights, weights.tensors) from None
     except SafetensorError as error:
+        if shortage.sentence(error):
+            raise
         raise UserError(
             f"{weights.tensors}: found a damaged file ({error}), expected the weights of {weights.name!r};"
             f" remove it and run songreel fetch {weights.name}, which converts them again."
@@ -247,19 +277,16 @@ def missing(weights: Weights, file: Path) -> UserError:
     )
 
 
-def _damaged(weights: Weights) -> UserError:
+def _unfit(weights: Weights, reason: str) -> UserError:
     remedy = "restore it, for example with `git checkout -- models`"
     if not is_embedded(weights):
-        remedy = "remove it and fetch it again, or correct it if it is yours"
-    return UserError(
-        f"{weights.architecture}: found a damaged file, expected the architecture of the model"
-        f" {weights.name!r}; {remedy}."
-    )
+        remedy = "correct it if it is yours, or remove it and fetch it again"
+    return UserError(f"{weights.architecture}: {reason}; {remedy}.")
 
 
 def _check_file(weights: Weights) -> None:
     try:
-        with weights.tensors.open("rb") as file:
+        with files.opened(weights.tensors) as file:
             found = _of_both(hashlib.file_digest(file, "sha256").hexdigest(), weights.architecture)
     except OSError as error:
         raise UserError(

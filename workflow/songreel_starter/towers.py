@@ -20,8 +20,8 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from songreel import device as devices
+from songreel.clip_configs import MEAN, STD
 from songreel.cutouts import cut, halved
-from songreel.perceptor import MEAN, STD
 from songreel.progress import say
 from songreel_starter import scenes, words
 from songreel_starter.pool import Pool

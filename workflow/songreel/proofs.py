@@ -1,0 +1,93 @@
+"""Whether converted weights still are what was written: a bit that flips on a disk changes no time.
+
+Beside converted tensors `<file>.sha256` says what they and their YAML hashed to, and the size and time
+that they had. A job, which reads them all, hashes them first; a plan only when size or time are other ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from songreel import digests, files, weights
+from songreel.errors import DamageError
+from songreel.weights import Weights
+
+
+def keep(model: Weights, sha256: str) -> None:
+    """Note what a model's tensors, just converted, hash to. Raises OSError when that cannot be written."""
+    stat = model.tensors.stat()
+    facts = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": sha256}
+    files.write_json_if_changed(
+        digests.record(model.tensors), facts | {"architecture": _sha256(model.architecture)}
+    )
+
+
+def fault(model: Weights) -> DamageError | None:
+    """What is wrong with a model's tensors or YAML, all of them read; nothing where they are yet to come."""
+    if weights.is_embedded(model) or not model.tensors.exists():
+        return None
+    known = digests.told(digests.record(model.tensors))
+    if not known.get("sha256"):
+        return _unproven(model)
+    found = digests.digest(model.tensors, 0, lambda _: None), _architecture(model)
+    if found != (known["sha256"], known.get("architecture")):
+        return DamageError(
+            model.tensors,
+            f"other weights of {model.name!r} or another {model.architecture.name} than were converted",
+            "the same: a disk, or somebody, has changed them",
+        )
+    return None
+
+
+def find(models: Iterable[Weights]) -> Iterator[DamageError]:
+    """What is wrong with models by a look at sizes and times; read are those that were touched."""
+    for model in models:
+        if _untouched(model):
+            continue
+        if found := fault(model):
+            yield found
+        else:
+            _remember(model)
+
+
+def _remember(model: Weights) -> None:
+    """Note the time of what was touched only, as Snakemake does after each job."""
+    known = digests.told(digests.record(model.tensors)).get("sha256")
+    with suppress(OSError):
+        if known:
+            keep(model, known)
+
+
+def _untouched(model: Weights) -> bool:
+    try:
+        stat, known = model.tensors.stat(), digests.told(digests.record(model.tensors))
+    except OSError:
+        return True  # it is yet to be converted
+    size_and_time = stat.st_size, stat.st_mtime_ns
+    return (known.get("size"), known.get("mtime_ns")) == size_and_time and (
+        known.get("architecture") == _architecture(model)
+    )
+
+
+def _unproven(model: Weights) -> DamageError | None:
+    """Converted by an earlier songreel, or halfway: not trusted, but where nobody here can do it again."""
+    if not os.access(model.tensors.parent, os.W_OK):
+        return None
+    return DamageError(
+        model.tensors, "no note of what it hashed to", f"one in {digests.record(model.tensors).name}"
+    )
+
+
+def _architecture(model: Weights) -> str | None:
+    try:
+        return _sha256(model.architecture)
+    except OSError:
+        return None
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(files.read_bytes(path)).hexdigest()
