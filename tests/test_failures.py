@@ -584,7 +584,8 @@ def test_damage_is_not_looked_for_where_it_is_not_used(project: Project) -> None
     before = snapshot(project.results)
     plan = project.plan()
     assert list(damage.find(plan, project.paths)) == []
-    project.timeline().touch()
+    project.timeline().with_name("film.mp4").unlink()
+    before = {name: content for name, content in before.items() if not name.endswith("film.mp4")}
     with contextlib.chdir(project.folder):
         found = {fault.path for fault in damage.find(plan, Paths())}
     assert len(found) == 4
@@ -598,7 +599,7 @@ def test_the_forecast_says_what_is_damaged_and_leaves_it(
 ) -> None:
     clip, _ = clip_job(project)
     clip.write_bytes(b"")
-    project.timeline().touch()
+    project.timeline().with_name("film.mp4").unlink()
     assert project.run("plan") == 0
     assert f"{clip.name}: found a damaged file" in only_sentence(capsys.readouterr().err)
     assert clip.read_bytes() == b""

@@ -47,12 +47,16 @@ try:
     paths = Paths(settings.results)
     song = song_folder(settings.screenplay)
     plan = planning.make(settings, paths) if workflow.is_main_process else None
+    outdated = False
     if plan:
         # Before anything is looked for that a removal could take away.
         running.protect(plan, paths)
+        for fault in damage.in_plans(plan, paths):
+            say(f"{fault}; it is now {set_aside(fault.path).name}, and written again.")
         planning.write(plan, paths)
         for fault in damage.find(plan, paths):
             say(f"{fault}; it is now {set_aside(fault.path).name}, and rendered again.")
+        outdated = damage.is_outdated(plan, paths)
 except UserError as error:
     stop(error)
 except OSError as error:
@@ -153,6 +157,11 @@ def film_clips(wildcards):
     """A film's clips in order."""
     clips = read_json(paths.timeline(wildcards.song))["clips"]
     return [ancient(str(paths.clip(entry["clip"]))) for entry in clips]
+
+
+def film_asked(wildcards):
+    """A file that is newer than a film which is an older plan's; Snakemake would not see that by itself."""
+    return [str(paths.film_asked(song))] if outdated and wildcards.song == song else []
 
 
 def film_tune(wildcards):
