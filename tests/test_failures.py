@@ -473,6 +473,39 @@ def test_a_disk_that_vanishes_is_one_sentence_and_the_next_run_goes_on(
         subprocess.run(["umount", str(project.results)], check=True)
 
 
+# A power cut
+
+
+@JOBS
+def test_a_result_is_on_the_disk_before_its_name_is(
+    job: Job, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a power cut leaves a whole file or none; and the name is there before the job says it is done."""
+    target, run = job(project)
+    target.unlink()
+    done: list[tuple[str, tuple[int, int]]] = []  # what happened to which inode
+
+    def noting(name: str, call: Callable[..., Any], place: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*arguments: Any, **more: Any) -> Any:
+            about = place(*arguments, **more)
+            result = call(*arguments, **more)
+            done.append((name, (about.st_dev, about.st_ino)))
+            return result
+
+        return noted
+
+    monkeypatch.setattr(os, "fsync", noting("settled", os.fsync, os.fstat))
+    monkeypatch.setattr(
+        os, "link", noting("named", os.link, lambda file, _, src_dir_fd: os.stat(file, dir_fd=src_dir_fd))
+    )
+    monkeypatch.setattr(Path, "replace", noting("named", Path.replace, lambda file, _: file.stat()))
+    assert run() == 0
+    file, folder = ((stat.st_dev, stat.st_ino) for stat in (target.stat(), target.parent.stat()))
+    named = done.index(("named", file))
+    assert ("settled", file) in done[:named]
+    assert ("settled", folder) in done[named:]
+
+
 # Damaged and missing results
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
-from songreel import damage, history, leases, request, running
+from songreel import damage, history, leases, places, request, running
 from songreel import plan as planning
 from songreel import weights as models
 from songreel.config import read as read_config
@@ -49,6 +49,8 @@ try:
     plan = planning.make(settings, paths) if workflow.is_main_process else None
     outdated = False
     if plan:
+        places.check_folders(song, paths)
+        places.check_notes()
         # Before anything is looked for that a removal could take away.
         running.protect(plan, paths)
         for fault in damage.in_plans(plan, paths):
@@ -78,6 +80,10 @@ def line_threads(_):
 
 
 onstart:
+    try:
+        places.check_results(song, paths)
+    except OSError as error:
+        stop(sentence(error))
     stop_jobs_too()
 
 
