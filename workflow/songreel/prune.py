@@ -141,7 +141,7 @@ def _whole(path: Path, segment: str, keyframes: int) -> bool:
 
 
 def _litter(paths: Paths, now: float) -> Iterator[Path]:
-    """What was set aside as damaged, and what runs left that were killed: by songreel's names, in its folders."""
+    """What was set aside as damaged, and what killed runs left: by songreel's names, in its folders."""
     files = [*(pattern for _, pattern in _patterns(paths)), *_of_songs(paths)]
     for pattern in files:
         yield from _matching(pattern.parent, _escaped(pattern.name) + ASIDE)
@@ -149,13 +149,14 @@ def _litter(paths: Paths, now: float) -> Iterator[Path]:
             with contextlib.suppress(FileNotFoundError):
                 if now - path.lstat().st_mtime > DAY:
                     yield path
-    yield from _matching(paths.work(GONE).parent, _escaped(GONE), folders=True)
+    for folders in (True, False):
+        yield from _matching(paths.work(GONE).parent, _escaped(GONE), folders)
     yield from running.ended(paths, now)
 
 
 def _of_songs(paths: Paths) -> Iterator[Path]:
     """The files in the songs' folders that songreel writes. Only a folder with a plan of it is a song's."""
-    for timeline in sorted(paths.timeline("*").parent.parent.glob(f"*/{paths.timeline('').name}")):
+    for timeline in sorted(paths.root.glob(f"*/{paths.timeline('any').name}")):
         with contextlib.suppress(UserError, OSError):
             told = read_json(timeline) if timeline.is_file() else None
             if isinstance(told, dict) and {"recipe", "clips", "lines"} <= told.keys():
