@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
-from songreel import damage, history, leases, places, request, running
+from songreel import damage, history, leases, places, request, running, slurm
 from songreel import plan as planning
 from songreel import weights as models
 from songreel.config import read as read_config
@@ -65,6 +65,8 @@ except OSError as error:
     stop(sentence(error))
 
 hand_on(song, settings.jobs_per_gpu)
+if workflow.is_main_process:
+    slurm.mend()
 
 gpus = leases.devices()
 if gpus:
