@@ -74,6 +74,7 @@ JobAcctGatherType=jobacct_gather/none
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 KillWait=5
+MessageTimeout=5
 MinJobAge=86400
 SlurmdTimeout=5
 ReturnToService=2
