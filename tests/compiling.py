@@ -13,9 +13,9 @@ from triton.backends.compiler import GPUTarget
 from triton.runtime import JITFunction, driver
 
 from songreel import perceptor
+from songreel.clip_configs import MEAN, STD
 from songreel.fused import codes, decoder, tower
 from songreel.fused.cutouts import FusedLook
-from songreel.perceptor import MEAN, STD
 from tests.fusing import both_ways, picture_maker, randomised
 from tests.published import PERCEPTORS
 

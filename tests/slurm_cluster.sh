@@ -6,6 +6,7 @@
 #   slurm_cluster.sh FOLDER kill-daemon N   kill the daemon only: its jobs go on and nobody knows
 #   slurm_cluster.sh FOLDER start-node N    bring the node back
 #   slurm_cluster.sh FOLDER kill-controller | start-controller
+#   slurm_cluster.sh FOLDER hush-controller | wake-controller    it hears everything and answers nothing, for a while
 #
 # Two nodes, n1 and n2, have two GPUs each that are not there. Everything lies in FOLDER, whose parents all need
 # o+x and whose path must be short, since sockets lie in it; outside is only the link /etc/slurm/slurm.conf, for
@@ -73,6 +74,7 @@ JobAcctGatherType=jobacct_gather/none
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 KillWait=5
+MessageTimeout=5
 MinJobAge=86400
 SlurmdTimeout=5
 ReturnToService=2
@@ -175,6 +177,8 @@ crash-node) crash_node "$3" ;;
 kill-daemon) kill -9 "$(process "$3")" ;;
 start-node) start_node "$3" ;;
 kill-controller) kill -9 "$(process controller)" ;;
+hush-controller) kill -STOP "$(process controller)" ;;
+wake-controller) kill -CONT "$(process controller)" ;;
 start-controller) launch controller slurmctld -D -f "$SLURM_CONF" ;;
-*) sed -n '3,9p' "$0" && exit 2 ;;
+*) sed -n '3,10p' "$0" && exit 2 ;;
 esac

@@ -473,6 +473,39 @@ def test_a_disk_that_vanishes_is_one_sentence_and_the_next_run_goes_on(
         subprocess.run(["umount", str(project.results)], check=True)
 
 
+# A power cut
+
+
+@JOBS
+def test_a_result_is_on_the_disk_before_its_name_is(
+    job: Job, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a power cut leaves a whole file or none; and the name is there before the job says it is done."""
+    target, run = job(project)
+    target.unlink()
+    done: list[tuple[str, tuple[int, int]]] = []  # what happened to which inode
+
+    def noting(name: str, call: Callable[..., Any], place: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*arguments: Any, **more: Any) -> Any:
+            about = place(*arguments, **more)
+            result = call(*arguments, **more)
+            done.append((name, (about.st_dev, about.st_ino)))
+            return result
+
+        return noted
+
+    monkeypatch.setattr(os, "fsync", noting("settled", os.fsync, os.fstat))
+    monkeypatch.setattr(
+        os, "link", noting("named", os.link, lambda file, _, src_dir_fd: os.stat(file, dir_fd=src_dir_fd))
+    )
+    monkeypatch.setattr(Path, "replace", noting("named", Path.replace, lambda file, _: file.stat()))
+    assert run() == 0
+    file, folder = ((stat.st_dev, stat.st_ino) for stat in (target.stat(), target.parent.stat()))
+    named = done.index(("named", file))
+    assert ("settled", file) in done[:named]
+    assert ("settled", folder) in done[named:]
+
+
 # Damaged and missing results
 
 
@@ -584,7 +617,8 @@ def test_damage_is_not_looked_for_where_it_is_not_used(project: Project) -> None
     before = snapshot(project.results)
     plan = project.plan()
     assert list(damage.find(plan, project.paths)) == []
-    project.timeline().touch()
+    project.timeline().with_name("film.mp4").unlink()
+    before = {name: content for name, content in before.items() if not name.endswith("film.mp4")}
     with contextlib.chdir(project.folder):
         found = {fault.path for fault in damage.find(plan, Paths())}
     assert len(found) == 4
@@ -598,7 +632,7 @@ def test_the_forecast_says_what_is_damaged_and_leaves_it(
 ) -> None:
     clip, _ = clip_job(project)
     clip.write_bytes(b"")
-    project.timeline().touch()
+    project.timeline().with_name("film.mp4").unlink()
     assert project.run("plan") == 0
     assert f"{clip.name}: found a damaged file" in only_sentence(capsys.readouterr().err)
     assert clip.read_bytes() == b""

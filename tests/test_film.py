@@ -5,6 +5,7 @@ import subprocess
 import wave
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ def timeline(frames: Sequence[int], audio: Path | None = None, **keys: Any) -> d
         "title": "A title",
         "artist": "An artist",
         "frames_per_second": 30,
-        "audio": {"path": str(audio), "sha256": ""} if audio else None,
+        "audio": {"path": str(audio), "sha256": sha256(audio.read_bytes()).hexdigest()} if audio else None,
         "clips": [{"clip": str(number), "frames": count} for number, count in enumerate(frames)],
         "lines": [{"text": "one", "start_seconds": 0.0, "end_seconds": sum(frames) / 30, "segment": "a"}],
     }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,69 @@ def test_a_history_that_was_cut_short_is_read_as_far_as_it_goes(paths: Paths) ->
     file.write_text(file.read_text(encoding="utf-8") + '{"work": {"kind"', encoding="utf-8")
     assert history.seconds_per_unit(history.recall(paths), work) == 0.5
     assert history.seconds_per_unit(history.recall(paths), {"kind": "frames"}) is None
+
+
+WORK = {"kind": "iterations"}
+ODD_ROWS = [
+    *(
+        "null",
+        "true",
+        "0",
+        "[]",
+        '""',
+        "{}",
+        "NaN",
+        "-Infinity",
+        "[" * 9999,
+        '{"a":' * 9999,
+        "9" * 9999,
+        "\0" * 99,
+    ),
+    *(
+        '{{"work": {{"kind": "iterations"}}, "units": {}, "seconds": {}}}'.format(*pair)
+        for pair in [
+            *((units, 1) for units in (0, -1, "null", '"9"', "[9]", "{}", "1e400", "NaN", "true", "9" * 400)),
+            *((1, seconds) for seconds in (-1, "null", '"9"', "[9]", "{}", "1e400", "-1e400", "NaN", "true")),
+            *((1, seconds) for seconds in ("1e300", "9" * 400)),
+            (-1, -1),
+        ]
+    ),
+    '{"units": 1, "seconds": 1}',
+    '{"work": 7, "units": 1, "seconds": 1}',
+    '{"work": {"kind": "iterations"}, "seconds": 1}',
+    '{"work": {"kind": "iterations"}, "units": 1}',
+]
+
+
+def test_rows_of_the_history_that_cannot_be_are_passed_over(paths: Paths) -> None:
+    history.remember(paths, WORK, 10, 5)
+    (file,) = (paths.root / "history").iterdir()
+    true = file.read_text(encoding="utf-8")
+    for row in ODD_ROWS:
+        file.write_text(f"{row}\n", encoding="utf-8")
+        assert history.recall(paths) == [], row
+        assert history.here(paths).slowest(WORK) is None
+    file.write_text("\n".join(ODD_ROWS) + f"\n{true}", encoding="utf-8")
+    assert [history.seconds_per_unit(history.recall(paths), WORK)] == [0.5]
+
+
+@pytest.mark.parametrize("put", [Path.mkdir, os.mkfifo, lambda file: file.symlink_to("nowhere/x")])
+def test_what_stands_in_the_historys_place_is_no_history(put: Callable[[Path], object], paths: Paths) -> None:
+    history.remember(paths, WORK, 10, 5)
+    (file,) = (paths.root / "history").iterdir()
+    file.unlink()
+    put(file)
+    history.remember(paths, WORK, 10, 5)
+    assert history.recall(paths) == []
+
+
+@pytest.mark.parametrize(
+    "option", ["--jobs=0", "--jobs=-2", "--jobs=x", "--price=-1", "--price=nan", "--price=inf"]
+)
+def test_no_forecast_is_below_zero(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["plan", option])
+    assert "expected a" in capsys.readouterr().err
 
 
 def test_the_plan_command_tells_what_snakemake_then_runs(

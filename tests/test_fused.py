@@ -18,9 +18,9 @@ from torch import Tensor, nn
 pytest.importorskip("triton", reason="no Triton here: the fused path was not tried")
 
 from songreel import cutouts, perceptor
+from songreel.clip_configs import MEAN, STD
 from songreel.fused import codes, decoder, norms, rows, tower
 from songreel.fused.cutouts import FusedLook
-from songreel.perceptor import MEAN, STD
 from tests.fusing import WHERE, both_ways, picture_maker, random, randomised, relative, rolls
 from tests.published import PERCEPTORS
 

@@ -195,12 +195,70 @@ def test_what_killed_runs_left_is_removed_when_it_is_old_enough(here: Project) -
     damaged = [
         path.with_name(f"{path.name}.damaged") for path in (PATHS.latents(segment, 5), PATHS.clip(clip))
     ]
-    old = [PATHS.root / "clips/.77-x.mp4", PATHS.root / "song/.78-film.mp4", PATHS.root / ".1-y"]
+    damaged += [PATHS.root / "song/film.mp4.damaged", PATHS.root / f"clips/{clip}.mp4-2.damaged"]
+    old = [
+        PATHS.root / name for name in (f"clips/.77-{clip}.mp4", "song/.78-film.mp4", "song/.1-timeline.json")
+    ]
     for path in (*damaged, *old):
         touch(path, hours_ago=25)
-    for name in ("clips/.79-z.mp4", "song/.80-film.mp4"):
+    for name in (f"clips/.79-{clip}.mp4", "song/.80-film.mp4"):
         touch(PATHS.root / name, hours_ago=23)
     assert removed() == {*damaged, *old}
+
+
+@pytest.mark.parametrize("root", ["results", "."])
+def test_no_file_of_the_users_is_ever_removed(here: Project, root: str) -> None:
+    """Though it is named as what a killed run leaves, and old; results may lie among everything else."""
+    here.write(LINES)
+    here.configure(results=root)
+    paths = Paths(Path(root))
+    made = planned()
+    plan.write(made, paths)
+    kept = [
+        *(".1-y", ".7-notes.txt", "mine/.8-film.mp4", "mine/.9-timeline.json", "mine/film.mp4.damaged"),
+        *("clips/.10-x.mp4", "clips/.11-mine.txt", "latents/.12-a-5.zarr.zip", "deep/down/.13-thing"),
+        *(
+            f"mine/.14-{'a' * 16}.mp4",
+            f"song/.15-{'a' * 16}.mp4",
+            "song/.16-cover.png",
+            "song/cover.png.damaged",
+        ),
+        *(
+            "clips/a.mp4.damaged",
+            f"clips/{'a' * 16}.mov",
+            f"{'a' * 16}.mp4",
+            "plan/.17-notes",
+            ".git/.18-lock",
+        ),
+        *(f".work/{'b' * 16}.txt", ".work/.gone-mine", f"clips/{'c' * 16}.mp4/inside.txt"),
+        *(f"clips/{'d' * 16}.mp4.damaged/inside.txt", "mine/timeline.json"),
+    ]
+    for name in kept:
+        touch(paths.root / name, hours_ago=10_000)
+    before = {path for path in Path().rglob("*") if path.is_file()}
+    assert main(["prune", "--yes"]) == 0
+    assert {path for path in Path().rglob("*") if path.is_file()} == before
+
+
+def test_a_link_goes_and_what_it_leads_to_stays(here: Project, tmp_path: Path) -> None:
+    here.write(LINES)
+    render(planned())
+    (tmp_path / "folder").mkdir()
+    kept = [touch(tmp_path / name, hours_ago=99) for name in ("film.mp4", "folder/inside")]
+    links = [
+        PATHS.clip("a" * 16),
+        PATHS.latents("b" * 16, 5),
+        PATHS.clip("c" * 16),
+        PATHS.work(f".gone-{'d' * 32}"),
+    ]
+    for link, target in zip(links, [*kept, kept[1].parent, kept[1].parent], strict=True):
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(target)
+    assert found() == set(links)
+    assert main(["prune", "--yes"]) == 0
+    assert not any(os.path.lexists(link) for link in links)
+    assert not list(PATHS.work("any").parent.iterdir())
+    assert all(path.exists() for path in kept)
 
 
 def test_a_tune_and_what_is_known_of_audio_stay_as_long_as_they_are_needed(here: Project) -> None:

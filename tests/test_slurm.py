@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
+import inspect
 import os
 import re
 import shutil
@@ -19,7 +21,7 @@ import psutil
 import pytest
 import yte
 
-from songreel import leases
+from songreel import leases, slurm
 from songreel.paths import Paths
 from tests.conftest import REPOSITORY, Project, Settings, environment, new_project
 from tests.soak import contents, saved
@@ -67,7 +69,8 @@ class Cluster:
     def jobs(self) -> list[Job]:
         """The jobs that wait or run."""
         command = ["squeue", "--noheader", "--format=%i|%j|%P|%t|%N|%k"]
-        rows = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+        # None are seen while the controller is away.
+        rows = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
         return [Job(*row.split("|", 5)) for row in rows]
 
     def job(self, text: str) -> Job | None:
@@ -155,6 +158,13 @@ class Run:
         while not event():
             self._look()
             assert time.monotonic() < deadline, self.output.read_text()
+            time.sleep(0.2)
+
+    def until_told(self, words: str, times: int = 1) -> None:
+        """Wait until snakemake, which goes on, has printed something so many times."""
+        deadline = time.monotonic() + PATIENCE
+        while self.output.read_text().count(words) < times:
+            assert not self.ended() and time.monotonic() < deadline, self.output.read_text()
             time.sleep(0.2)
 
     def ended(self) -> bool:
@@ -294,7 +304,112 @@ def _first_report(log: str) -> int:
     return int(re.findall(r"keyframe (\d+) of", log)[0])
 
 
+def test_a_controller_that_is_away_stops_nothing(cluster: Cluster, film: Project, tmp_path: Path) -> None:
+    """Away when it is first asked, and again when it is asked how jobs are, which last until it is back."""
+    project = _project(tmp_path / "project")
+    cluster.do("hush-controller")
+    try:
+        with rendering(cluster, project) as run:
+            run.until_told("SLURM's controller does not answer")
+            cluster.do("wake-controller")
+            run.until_told("SLURM's controller answers again")
+            jobs = _suspended(run, film.segments)
+            cluster.do("hush-controller")
+            run.until_told("SLURM's controller does not answer", times=2)
+            cluster.do("wake-controller")
+            for job in jobs:
+                job.resume()
+            run.until(run.ended)
+            assert run.process.returncode == 0, run.output.read_text()
+    finally:
+        cluster.do("wake-controller")
+    assert run.output.read_text().count("SLURM's controller answers again") == 2
+    assert contents(project) == contents(film)
+
+
 # Without SLURM
+
+
+@pytest.fixture
+def squeue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """What the commands of SLURM print from now on."""
+
+    def prints(text: str) -> None:
+        for name in ("squeue", "scontrol"):
+            (tmp_path / name).write_text(f"#!/bin/sh\ncat <<'END'\n{text}\nEND\n")
+            (tmp_path / name).chmod(0o755)
+
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    return prints
+
+
+@pytest.mark.parametrize(
+    ("state", "row", "words"),
+    [
+        (
+            "TIMEOUT",
+            "1:00|a star: 10 keyframes",
+            "out of time, of which it had 1:00: .*runtime .* for keyframes",
+        ),
+        ("TIMEOUT", "15:00|rule_clip_wildcards_00", "had 15:00: .* larger runtime .minutes. for clip under"),
+        (
+            "OUT_OF_MEMORY",
+            "1:00|a sea: 9 frames",
+            "(a sea: 9 frames) ran out of memory: .* mem_mb .* for clip",
+        ),
+        ("TIMEOUT", "", "SLURM's job 7 ran out of time: .* larger runtime .minutes. for its rule under"),
+    ],
+)
+def test_a_job_that_ran_out_of_what_it_had_says_once_what_to_set(
+    state: str, row: str, words: str, squeue: Callable[[str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    squeue(row)
+    watch = slurm.Watch(waited_for=["7", "8"])
+    for _ in range(2):
+        assert watch.heard({"7": state, "8": "RUNNING"}) == {"7": state, "8": "RUNNING"}
+    told = capsys.readouterr().err
+    assert len(told.splitlines()) == 1
+    assert re.search(words.replace("(a sea: 9 frames)", r"\(a sea: 9 frames\)"), told), told
+
+
+def test_jobs_that_slurm_has_forgotten_have_ended_and_no_answer_says_nothing_of_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    watch = slurm.Watch(waited_for=["7", "8", "9_3"])
+    answer = {"8": "RUNNING", "9_[1-5]": "PENDING"}
+    for _ in range(5):
+        assert watch.heard(None) == {}
+    assert watch.heard(answer) == watch.heard(answer) == answer
+    assert watch.heard(None) == {}
+    assert watch.heard({**answer, "7": "RUNNING"}) == {**answer, "7": "RUNNING"}
+    assert watch.heard(answer) == watch.heard(answer) == answer
+    assert watch.heard(answer) == {**answer, "7": "UNKNOWN"}
+    assert capsys.readouterr().err.count("does not answer; it is asked again") == 2
+
+
+@pytest.mark.parametrize(
+    ("told", "there"),
+    [
+        ("Slurmctld(primary) at x is UP", True),
+        ("Slurmctld(primary) at x is DOWN", False),
+        ("Slurmctld(primary) at x is DOWN\nSlurmctld(backup) at y is UP", True),
+        ("something else", True),
+    ],
+)
+def test_a_controller_is_there_or_the_one_that_stands_in(
+    told: str, there: bool, squeue: Callable[[str], None]
+) -> None:
+    squeue(told)
+    assert slurm.answers() is there
+
+
+def test_the_executor_is_the_one_that_is_mended() -> None:
+    """Another version of it may need no mending, or another one."""
+    plugin = importlib.import_module(slurm.PLUGIN)
+    source = inspect.getsource(plugin.Executor.check_active_jobs)
+    assert "await query_job_status(" in source and "get_min_job_age()" in source
+    assert all(callable(getattr(plugin, name)) for name in slurm.MENDED)
+    assert {"run_job", "run_array_jobs"} <= vars(plugin.Executor).keys()
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def test_left_and_right_differ_a_little(audio: NDArray[np.float32]) -> None:
 
 
 def test_the_same_tune_gives_the_same_bytes(short: tune.Tune, tmp_path: Path) -> None:
-    first, second = tmp_path / "first.wav", tmp_path / "second.wav"
+    first, second = tmp_path / "first/tune.wav", tmp_path / "second/tune.wav"
     tune.write(short, first)
     tune.write(short, second)
     assert first.read_bytes() == second.read_bytes()

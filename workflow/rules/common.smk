@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
-from songreel import damage, history, leases, request, running, sharing, shortage
+from songreel import damage, history, leases, places, request, running, sharing, shortage, slurm
 from songreel import plan as planning
 from songreel import weights as models
 from songreel.config import read as read_config
@@ -47,18 +47,27 @@ try:
     paths = Paths(settings.results)
     song = song_folder(settings.screenplay)
     plan = planning.make(settings, paths) if workflow.is_main_process else None
+    outdated = False
     if plan:
+        places.check_folders(song, paths)
+        places.check_notes()
         # Before anything is looked for that a removal could take away.
         running.protect(plan, paths)
+        for fault in damage.in_plans(plan, paths):
+            say(f"{fault}; it is now {set_aside(fault.path).name}, and written again.")
         planning.write(plan, paths)
         for fault in damage.find(plan, paths):
             say(f"{fault}; it is now {set_aside(fault.path).name}, and rendered again.")
+        outdated = damage.is_outdated(plan, paths)
 except UserError as error:
     stop(error)
 except OSError as error:
     stop(sentence(error))
 except MemoryError as error:
     stop(shortage.sentence(error))
+
+if workflow.is_main_process:
+    slurm.mend()
 
 gpus = leases.devices()
 if gpus and plan and workflow.local_exec:
@@ -81,6 +90,10 @@ def line_threads(_):
 
 
 onstart:
+    try:
+        places.check_results(song, paths)
+    except OSError as error:
+        stop(sentence(error))
     stop_jobs_too()
 
 
@@ -160,6 +173,11 @@ def film_clips(wildcards):
     """A film's clips in order."""
     clips = read_json(paths.timeline(wildcards.song))["clips"]
     return [ancient(str(paths.clip(entry["clip"]))) for entry in clips]
+
+
+def film_asked(wildcards):
+    """A file that is newer than a film which is an older plan's; Snakemake would not see that by itself."""
+    return [str(paths.film_asked(song))] if outdated and wildcards.song == song else []
 
 
 def film_tune(wildcards):

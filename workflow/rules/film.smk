@@ -13,7 +13,8 @@ rule tune:
 
 rule film:
     input:
-        timeline=paths.timeline("{song}"),
+        timeline=ancient(paths.timeline("{song}")),
+        asked=film_asked,
         clips=film_clips,
         tune=film_tune,
     output:

@@ -24,7 +24,7 @@ from typing import BinaryIO
 
 from songreel import presence, stops
 from songreel.errors import UserError
-from songreel.files import replacing
+from songreel.files import replacing, set_aside, settle_names
 from songreel.presence import Watch
 
 OWNER = "owner.json"
@@ -61,6 +61,7 @@ class Claim:
                     file.flush()
                     os.fsync(file.fileno())
                 os.rename(NEW, KEPT, src_dir_fd=self.handle, dst_dir_fd=self.handle)
+                self._settle_names()
             finally:
                 self._discard()
 
@@ -74,6 +75,7 @@ class Claim:
         with self._fenced(), contextlib.suppress(FileExistsError):
             try:
                 os.link(KEPT, target, src_dir_fd=self.handle)
+                settle_names(target.parent)
             except OSError as error:
                 if error.errno not in UNLINKABLE:
                     raise
@@ -110,6 +112,10 @@ class Claim:
     def _open(self, name: str, flags: int) -> int:
         return os.open(name, flags, 0o666, dir_fd=self.handle)
 
+    def _settle_names(self) -> None:
+        with contextlib.suppress(OSError):  # not every file system can do that with a folder
+            os.fsync(self.handle)
+
     def _discard(self) -> None:
         """Remove what was being written, if it is still there."""
         with contextlib.suppress(OSError):
@@ -125,10 +131,20 @@ def held(work: Path, tell: Callable[[str], object]) -> Iterator[Claim]:
     with ExitStack() as stack:
         claim = None
         while claim is None:
-            work.mkdir(parents=True, exist_ok=True)
+            _make(work, tell)
             claim = _take(work, _await_turn(work, tell), stack)
         _inherit(work, claim)
         yield claim
+
+
+def _make(work: Path, tell: Callable[[str], object]) -> None:
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        if not os.path.lexists(work) or work.is_dir():
+            raise
+        tell(f"{work}: found no folder, expected one for keyframes; it is now {set_aside(work).name}.")
+        work.mkdir()
 
 
 def clear(work: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import math
 import os
+import re
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -14,7 +16,7 @@ from typing import Any
 
 from songreel import __version__, leases, scheduler, shortage, stops
 from songreel.errors import DamageError, UserError, sentence
-from songreel.files import read_json, read_named, set_aside, write_json_if_changed
+from songreel.files import not_later, read_json, read_named, set_aside, write_json_if_changed
 from songreel.paths import Paths
 from songreel.progress import clock, note, say
 
@@ -66,6 +68,7 @@ def _optimise(options: argparse.Namespace) -> None:
     progress = Progress(recipe, options.keyframes, paths, options.log)
     name, keyframes = options.plan.stem, options.keyframes
     render.segment(recipe, name, keyframes, paths, progress, options.micro_batch)
+    not_later([options.plan], paths.latents(name, keyframes))
     history.remember(paths, history.optimising(recipe), progress.iterations, progress.seconds)
 
 
@@ -85,6 +88,7 @@ def _clip(options: argparse.Namespace) -> None:
     else:
         with leases.held(lambda message: say(message, options.log)):
             _draw(options, target)
+    not_later([options.plan, *options.latents], target)
 
 
 def _draw(options: argparse.Namespace, target: Path) -> None:
@@ -116,6 +120,7 @@ def _film(options: argparse.Namespace) -> None:
     song = options.timeline.parent
     target = Paths(song.parent).film(song.name)
     film.join(timeline, options.clips, target, film.executable(options.ffmpeg))
+    not_later([options.timeline, *options.clips, Paths(song.parent).film_asked(song.name)], target)
     for line in timeline["lines"]:
         claims.clear(Paths(song.parent).work(line["segment"]))
     say(f"{target} is ready, {clock(timeline['lines'][-1]['end_seconds'])} long.", options.log)
@@ -197,6 +202,22 @@ def _setting(text: str) -> tuple[str, str]:
     return key, value
 
 
+def _count(text: str) -> int:
+    if not re.fullmatch("[1-9][0-9]{0,8}", text):
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number of 1 or more")
+    return int(text)
+
+
+def _price(text: str) -> float:
+    try:
+        price = float(text)
+    except ValueError:
+        price = math.nan
+    if not 0 <= price < math.inf:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number of 0 or more")
+    return price
+
+
 def _tune(options: argparse.Namespace) -> None:
     from songreel import tune
 
@@ -244,9 +265,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     plan.add_argument("--configfile", type=Path, default=Path("config.yaml"), help="default: config.yaml")
     plan.add_argument(
-        "--jobs", type=int, default=os.cpu_count(), help="lines at a time (default: one a core)"
+        "--jobs", type=_count, default=os.cpu_count(), help="lines at a time (default: one a core)"
     )
-    plan.add_argument("--price", type=float, default=0.0, help="of an hour of one core or GPU")
+    plan.add_argument("--price", type=_price, default=0.0, help="of an hour of one core or GPU")
     plan.add_argument("--json", action="store_true", help="for other programs to read")
     plan.set_defaults(run=_plan)
 

@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from songreel import film, proofs, weights
+from songreel import film, joined, proofs, seal, weights
 from songreel.errors import DamageError
-from songreel.files import Document
+from songreel.files import Document, check_is_file
 from songreel.paths import Paths
 from songreel.plan import Plan, sources
 from songreel.weights import Weights
 
 
-def find(plan: Plan, paths: Paths) -> Iterator[DamageError]:
-    """What the next run would use and must not: weights, clips to join, and latents to
-    draw the other clips from.
+def in_plans(plan: Plan, paths: Paths) -> Iterator[DamageError]:
+    """What stands where a plan file is to be written and is no file."""
+    files = [*map(paths.segment_plan, plan.segments), *map(paths.clip_plan, plan.clips)]
+    if plan.tune:
+        files.append(paths.tune_plan(Path(plan.timeline["audio"]["path"]).stem))
+    for file in [*files, paths.timeline(plan.song), paths.film_asked(plan.song), paths.film_read(plan.song)]:
+        with suppress(FileNotFoundError):
+            try:
+                check_is_file(file, "a plan")
+            except DamageError as fault:
+                yield fault
 
-    Nothing is read for a film that is up to date.
+
+def find(plan: Plan, paths: Paths) -> Iterator[DamageError]:
+    """What the next run would use and must not: a film, clips to join, latents to draw the other clips from.
+
+    Nothing else is read for a film that is the plan's.
     """
-    if _joined(paths.film(plan.song), paths.timeline(plan.song)):
-        return
+    try:
+        if joined.is_film(paths.film(plan.song), plan.timeline, paths.film_read(plan.song)):
+            return
+    except DamageError as damaged:
+        yield damaged
+    yield from _damaged_tune(plan, paths)
     checked: set[Path] = set()
     yield from proofs.find(_models(plan))
     for clip, drawing in plan.clips.items():
@@ -38,12 +55,26 @@ def _models(plan: Plan) -> list[Weights]:
     return next((weights.brought(recipe) for recipe in plan.segments.values()), [])
 
 
-def _joined(film_file: Path, timeline: Path) -> bool:
-    """Whether a film is newer than its timeline: Snakemake joins it again only when it is not."""
-    try:
-        return film_file.stat().st_mtime_ns > timeline.stat().st_mtime_ns
-    except FileNotFoundError:
-        return False
+def is_outdated(plan: Plan, paths: Paths) -> bool:
+    """Whether there is a film of an older plan; if so, Snakemake is asked to join it again."""
+    outdated = joined.is_older(paths.film(plan.song), plan.timeline)
+    if outdated:
+        joined.ask_again(paths.film(plan.song), paths.film_asked(plan.song))
+    return outdated
+
+
+def _damaged_tune(plan: Plan, paths: Paths) -> Iterator[DamageError]:
+    """The sound that was made from a tune, when it is not whole."""
+    if not plan.tune:
+        return
+    tune = Path(plan.timeline["audio"]["path"])
+    with suppress(FileNotFoundError):
+        try:
+            check_is_file(tune, "the sound of a tune")
+            if not seal.intact(tune, seal.of_tune(tune.stem)):
+                yield DamageError(tune, "a damaged file, or one of an earlier version", "the sound of a tune")
+        except DamageError as fault:
+            yield fault
 
 
 def _fault(clip: Path) -> DamageError | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import sys
 from pathlib import Path
@@ -13,10 +14,19 @@ FILM = "SONGREEL_FILM"  # the song whose lines a job counts when it reports
 
 def hand_on(song: str, jobs_per_gpu: int = 1) -> None:
     """Let jobs find this Python and this package, also when neither is on the user's search paths."""
+    _name_user()
     _prepend("PATH", Path(sys.executable).parent)
     _prepend("PYTHONPATH", Path(__file__).resolve().parents[1])
     os.environ[FILM] = song
     os.environ[leases.JOBS] = str(jobs_per_gpu)
+
+
+def _name_user() -> None:
+    """Have a name for a user whom this machine does not know, as in containers: Snakemake asks for one."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["USER"] = str(os.getuid())
 
 
 def threads_per_job(cores: int | None, lines: int) -> int:

@@ -27,11 +27,24 @@ class DamageError(Exception):
         self.path = path
 
 
+def _without_inodes(path: Path) -> bool:
+    """Whether the disk has no room for one more file, which may be so while many bytes are free."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    try:
+        disk = os.statvfs(path)
+    except OSError:
+        return False
+    return disk.f_files > 0 and disk.f_favail == 0
+
+
 def sentence(error: OSError) -> str:
     """What the operating system refused, and that nothing finished is lost."""
     where = f"{error.filename}: " if error.filename else ""
     if error.errno in FULL:
         found, remedy = "the disk is full", "free some space"
+        if error.filename and _without_inodes(Path(str(error.filename))):
+            found, remedy = "the disk holds as many files as it can", "remove some files"
     else:
         found, remedy = error.strerror or os.strerror(error.errno or 0), "see to that"
     return f"{where}{found}; {remedy} and run the same command again, finished keyframes are kept."

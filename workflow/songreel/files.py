@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import io
+import itertools
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from songreel import stops
-from songreel.errors import UserError
+from songreel.errors import DamageError, UserError
 
 Document = dict[str, Any]  # what a JSON file says
 
-
-KINDS = {  # of what is no file, as people call it
-    stat.S_IFDIR: (errno.EISDIR, "a folder"),
-    stat.S_IFIFO: (errno.EINVAL, "a named pipe"),
-    stat.S_IFSOCK: (errno.EINVAL, "a socket"),
-    stat.S_IFCHR: (errno.EINVAL, "a device"),
-    stat.S_IFBLK: (errno.EINVAL, "a device"),
+KINDS = {  # of what can stand where a file should
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFLNK: "a link that leads nowhere",
 }
 
 
@@ -34,8 +36,8 @@ def opened(path: Path) -> io.BufferedReader:
     kind = stat.S_IFMT(os.fstat(handle).st_mode)
     if kind != stat.S_IFREG:
         os.close(handle)
-        number, name = KINDS.get(kind, (errno.EINVAL, "no file"))
-        raise OSError(number, f"it is {name}, not a file", str(path))
+        number = errno.EISDIR if kind == stat.S_IFDIR else errno.EINVAL
+        raise OSError(number, f"it is {KINDS.get(kind, 'something else')}, not a file", str(path))
     return io.BufferedReader(io.FileIO(handle))
 
 
@@ -56,9 +58,10 @@ def append(path: Path, data: bytes) -> None:
 
 
 @contextmanager
-def replacing(target: Path) -> Iterator[Path]:
+def replacing(target: Path, lasting: bool = True) -> Iterator[Path]:
     """A temporary name beside the target, renamed to it when the block ends well and removed when not.
 
+    Unless it need not be `lasting`, the target is whole after a power cut, too: the new file or the old one.
     An OSError raised on the way names the target: a full disk names no file, and the temporary one is gone.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +69,11 @@ def replacing(target: Path) -> Iterator[Path]:
     with stops.undoing(lambda: temporary.unlink(missing_ok=True)):
         try:
             yield temporary
+            if lasting:
+                settle(temporary)
             temporary.replace(target)
+            if lasting:
+                settle_names(target.parent)
         except OSError as error:
             if error.filename in (None, str(temporary)):
                 error.filename = str(target)
@@ -75,17 +82,32 @@ def replacing(target: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def write_json_if_changed(target: Path, value: Any) -> None:
+def settle(file: Path) -> None:
+    """Have a file's content on the disk before its name says that it is whole. Raises OSError."""
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def settle_names(folder: Path) -> None:
+    """Have a folder's new names on the disk; what they name is whole in any case."""
+    with contextlib.suppress(OSError):  # some file systems of clusters cannot do that with a folder
+        settle(folder)
+
+
+def write_json_if_changed(target: Path, value: Any, lasting: bool = True) -> None:
     """Write canonical JSON, but leave a file that already says the same as it is, time stamp included."""
     text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    write_if_changed(target, text.encode("utf-8"))
+    write_if_changed(target, text.encode("utf-8"), lasting)
 
 
-def write_if_changed(target: Path, data: bytes) -> None:
+def write_if_changed(target: Path, data: bytes, lasting: bool = True) -> None:
     """Write a file, but leave one that already holds the same as it is, time stamp included."""
     if target.exists() and read_bytes(target) == data:
         return
-    with replacing(target) as temporary:
+    with replacing(target, lasting) as temporary:
         temporary.write_bytes(data)
 
 
@@ -95,11 +117,44 @@ def identity(document: Document) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def check_is_file(path: Path, expected: str) -> None:
+    """Raise DamageError when something else than a file, or a link to one, has its name.
+
+    Raises FileNotFoundError when there is nothing, OSError when it cannot be seen.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        mode = path.lstat().st_mode
+        if not stat.S_ISLNK(mode):
+            raise
+    if not stat.S_ISREG(mode):
+        found = KINDS.get(stat.S_IFMT(mode), "something else")
+        raise DamageError(path, found, expected)
+
+
 def set_aside(path: Path) -> Path:
-    """Give a file a name that nothing takes for a result; returns that name."""
-    aside = path.with_name(f"{path.name}.damaged")
-    path.replace(aside)
+    """Give a file, or what stands in its place, a name that nothing takes for a result; returns that name.
+
+    What was set aside before stays.
+    """
+    names = itertools.chain([path.name], (f"{path.name}-{number}" for number in itertools.count(2)))
+    free = (path.with_name(f"{name}.damaged") for name in names)
+    aside = next(name for name in free if not os.path.lexists(name))
+    path.rename(aside)
     return aside
+
+
+def not_later(files: Iterable[Path], target: Path) -> None:
+    """Take back the time stamps of files that lie ahead of that of the `target` just made from them.
+
+    The clock of the machine that wrote them was ahead. Snakemake would take the target for outdated.
+    """
+    made = target.stat().st_mtime_ns
+    for file in files:
+        with contextlib.suppress(OSError):
+            if file.stat().st_mtime_ns > made:
+                os.utime(file, ns=(made, made))
 
 
 def read_named(path: Path) -> Document:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import re
 import shutil
 import signal
@@ -13,16 +12,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import ffmpeg
 import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
-from songreel import files, stops
+from songreel import joined, seal, stops
 from songreel.errors import DamageError, UserError
-from songreel.files import Document, replacing
+from songreel.files import Document, check_is_file, replacing
 
 ENCODER_THREADS = 2  # fixed: x264's output depends on it
 # RGB would otherwise be converted by the rules of standard-definition television and look paler in a browser.
@@ -42,8 +41,6 @@ HARDWARE: Mapping[str, Callable[[int], dict[str, Any]]] = {
     "h264_videotoolbox": lambda crf: {"q:v": max(1, 100 - 2 * crf)},  # 1 to 100, higher is better
 }
 TRIAL_FRAMES = 8
-SEAL = bytes.fromhex("736f6e677265656c2d7365616c2d7632")  # the kind of box that holds a clip's checksum
-SEAL_BYTES = 8 + len(SEAL) + hashlib.sha256().digest_size
 BITEXACT = {"fflags": "+bitexact", "flags": "+bitexact"}  # no version or time of day in the file
 # Where ffmpeg would see markup start in SubRip, or in the ASS that it makes of it.
 MARKUP = re.compile(r"<(?=.*>)|\{(?=\\|[CcFfoPSsYy]:)|\\(?=[nNh{}])|--(?=>)")
@@ -130,7 +127,7 @@ def encode(
         )
         status, words = _pipe(batches, output.compile(cmd=program, overwrite_output=True))
         _check(status, words, temporary, target)
-        _seal(temporary, target.stem)
+        seal.add(temporary, seal.of_clip(target.stem))
 
 
 def _encoding(name: str, crf: int) -> dict[str, Any]:
@@ -203,6 +200,7 @@ def join(timeline: Document, clips: Sequence[Path], target: Path, program: str) 
         with stops.undoing(lambda: shutil.rmtree(folder, ignore_errors=True)):
             status, words = _run(command)
         _check(status, words, temporary, target)
+        joined.finish(temporary, timeline, target)
 
 
 def _run(command: Sequence[str]) -> tuple[int, bytes]:
@@ -215,28 +213,12 @@ def _run(command: Sequence[str]) -> tuple[int, bytes]:
     return process.returncode, words
 
 
-def _seal(file: Path, clip: str) -> None:
-    """Add a box, which players pass over, that tells later whether the file is still that clip, whole."""
-    with file.open("r+b") as video:
-        video.write(_sealed(video, clip, file.stat().st_size))
-
-
 def check(clip: Path) -> None:
     """Raise DamageError unless a clip is whole and the one that its name says."""
-    with files.opened(clip) as video:
-        size = clip.stat().st_size - SEAL_BYTES
-        if size < 0 or _sealed(video, clip.stem, size) != video.read():
-            raise DamageError(clip, "a damaged file or another clip", f"the clip {clip.stem}")
-
-
-def _sealed(video: BinaryIO, clip: str, size: int) -> bytes:
-    """The box for the first `size` bytes of a file, which is then read so far."""
-    digest = hashlib.sha256(clip.encode())
-    left = size
-    while block := video.read(min(left, 1 << 20)):
-        digest.update(block)
-        left -= len(block)
-    return SEAL_BYTES.to_bytes(4) + b"uuid" + SEAL + digest.digest()
+    expected = f"the clip {clip.stem}"
+    check_is_file(clip, expected)
+    if not seal.intact(clip, seal.of_clip(clip.stem)):
+        raise DamageError(clip, "a damaged file or another clip", expected)
 
 
 def subtitles(timeline: Document) -> str:

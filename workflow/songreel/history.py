@@ -19,6 +19,8 @@ from songreel.files import Document
 from songreel.paths import Paths
 
 RECENT = 20  # jobs whose median counts
+MOST_UNITS = 10**9  # iterations or frames that one job can have done
+SLOWEST = 86400.0  # seconds that one of them can have taken
 
 
 def remember(paths: Paths, work: Document, units: int, seconds: float) -> None:
@@ -28,26 +30,35 @@ def remember(paths: Paths, work: Document, units: int, seconds: float) -> None:
     line = json.dumps({"work": work, "units": units, "seconds": round(seconds, 3)}, sort_keys=True) + "\n"
     target = paths.history(platform.node())
     with contextlib.suppress(OSError):
-        files.append(target, line.encode())
+        if not target.exists() or target.is_file():
+            files.append(target, line.encode())
 
 
 def recall(paths: Paths) -> list[Document]:
-    """The jobs of this machine, oldest first; a line cut short by a full disk is passed over."""
+    """The jobs of this machine, oldest first; what is not as `remember` writes it is passed over."""
     return _read(paths.history(platform.node()))
 
 
 def _read(path: Path) -> list[Document]:
-    if not path.is_file():
+    try:
+        if not path.is_file():  # as a pipe, which would be waited for
+            return []
+        rows = files.read_bytes(path).decode("utf-8", errors="replace").splitlines()
+    except OSError:
         return []
-    jobs = []
-    for line in files.read_bytes(path).decode("utf-8", errors="replace").splitlines():
-        try:
-            job = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(job, dict) and job.get("units"):
-            jobs.append(job)
-    return jobs
+    return [job for job in map(_job, rows) if job]
+
+
+def _job(row: str) -> Document | None:
+    """What a row tells of a job, if it can be true: the disk may have been full, the file edited."""
+    try:
+        job = json.loads(row)
+        work, units, seconds = job["work"], job["units"], job["seconds"]
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return None
+    counted = type(units) is int and 0 < units <= MOST_UNITS  # True is an int, too
+    timed = counted and type(seconds) in (int, float) and 0 <= seconds <= SLOWEST * units
+    return job if timed and isinstance(work, dict) else None
 
 
 def seconds_per_unit(jobs: list[Document], work: Document) -> float | None:

@@ -23,7 +23,7 @@ from zarr.storage import MemoryStore
 
 from songreel import __version__, envelopes, files, shortage
 from songreel.errors import DamageError
-from songreel.files import identity
+from songreel.files import check_is_file, identity
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ def load(path: Path, name: str, keyframes: int = 0) -> Segment:
 
     Raises DamageError when the file holds anything else, OSError when it cannot be opened.
     """
+    check_is_file(path, "latents")
     data = files.read_bytes(path)
     from_bytes = default_buffer_prototype().buffer.from_bytes
     try:

@@ -44,6 +44,14 @@ class Paths:
     def film(self, song: str) -> Path:
         return self.root / song / "film.mp4"
 
+    def film_read(self, song: str) -> Path:
+        """Where is noted that a large film was read and is whole."""
+        return self.root / song / ".film-read.json"
+
+    def film_asked(self, song: str) -> Path:
+        """A file that asks Snakemake to join a film again which is an older plan's."""
+        return self.root / song / ".film-asked"
+
     def history(self, machine: str) -> Path:
         return self.root / f"history/{machine}.jsonl"
 

@@ -72,15 +72,18 @@ def make(config: Config, paths: Paths) -> Plan:
 
 
 def write(plan: Plan, paths: Paths) -> None:
-    """Write the plan files that are not there yet or say something else."""
+    """Write the plan files that are not there yet or say something else.
+
+    What a power cut spoils of them, of which there may be thousands, says something else at the next start.
+    """
     for segment, recipe in plan.segments.items():
-        write_json_if_changed(paths.segment_plan(segment), recipe)
+        write_json_if_changed(paths.segment_plan(segment), recipe, lasting=False)
     for clip, drawing in plan.clips.items():
-        write_json_if_changed(paths.clip_plan(clip), drawing)
+        write_json_if_changed(paths.clip_plan(clip), drawing, lasting=False)
     if plan.tune:
         tune = Path(plan.timeline["audio"]["path"]).stem
-        write_if_changed(paths.tune_plan(tune), plan.tune.read_bytes())
-    write_json_if_changed(paths.timeline(plan.song), plan.timeline)
+        write_if_changed(paths.tune_plan(tune), plan.tune.read_bytes(), lasting=False)
+    write_json_if_changed(paths.timeline(plan.song), plan.timeline, lasting=False)
 
 
 def latents_of(clip: Document, needs: Mapping[str, int], paths: Paths) -> list[Path]:

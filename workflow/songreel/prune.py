@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +14,7 @@ from songreel import claims, config, running
 from songreel import plan as planning
 from songreel.config import Config
 from songreel.errors import DamageError, UserError
-from songreel.files import Document, read_named
+from songreel.files import Document, read_json, read_named
 from songreel.paths import Paths
 from songreel.plan import Plan
 from songreel.progress import shorten
@@ -24,7 +23,8 @@ from songreel.running import HOUR, Needs, union
 SCREENPLAYS = "screenplays/[!.]*.csv"  # as a shell finds them: an editor's hidden files are none
 ID = "([0-9a-f]{16})"
 SHA256 = "([0-9a-f]{64})"
-TEMPORARY = r"\.[0-9]+-.+"  # see `files.replacing`
+TEMPORARY = r"\.[0-9]+-"  # before the name of what was being written, see `files.replacing`
+ASIDE = r"(?:-[0-9]+)?\.damaged"  # after the name of what was set aside, see `files.set_aside`
 GONE = "(.gone-[0-9a-f]{32})"  # a work folder while it is removed
 DAY = 86400  # seconds
 
@@ -114,7 +114,7 @@ def find(needed: Needs, paths: Paths) -> list[Item]:
 def _unneeded(kept: Needs, paths: Paths) -> Iterator[tuple[Path, str]]:
     """The files named by an id that is not kept, with their words."""
     for kind, pattern in _patterns(paths):
-        for name, path in _named(pattern):
+        for name, path in _named(pattern, folders=pattern == paths.work(ID)):
             if name not in kept[kind]:
                 yield path, _words(kind, name, paths)
 
@@ -141,16 +141,27 @@ def _whole(path: Path, segment: str, keyframes: int) -> bool:
 
 
 def _litter(paths: Paths, now: float) -> Iterator[Path]:
-    """What was set aside as damaged, and what runs left that were killed."""
-    for _, pattern in _patterns(paths):
-        yield from (path for _, path in _named(pattern.with_name(f"{pattern.name}.damaged")))
-    yield from (path for _, path in _named(paths.work(GONE)))
-    yield from running.ended(paths, now)
-    for folder, _, names in os.walk(paths.root):  # unlike rglob, it takes folders that vanish meanwhile
-        for path in (Path(folder, name) for name in names if re.fullmatch(TEMPORARY, name)):
+    """What was set aside as damaged, and what killed runs left: by songreel's names, in its folders."""
+    files = [*(pattern for _, pattern in _patterns(paths)), *_of_songs(paths)]
+    for pattern in files:
+        yield from _matching(pattern.parent, _escaped(pattern.name) + ASIDE)
+        for path in _matching(pattern.parent, TEMPORARY + _escaped(pattern.name)):
             with contextlib.suppress(FileNotFoundError):
                 if now - path.lstat().st_mtime > DAY:
                     yield path
+    for folders in (True, False):
+        yield from _matching(paths.work(GONE).parent, _escaped(GONE), folders)
+    yield from running.ended(paths, now)
+
+
+def _of_songs(paths: Paths) -> Iterator[Path]:
+    """The files in the songs' folders that songreel writes. Only a folder with a plan of it is a song's."""
+    for timeline in sorted(paths.root.glob(f"*/{paths.timeline('any').name}")):
+        with contextlib.suppress(UserError, OSError):
+            told = read_json(timeline) if timeline.is_file() else None
+            if isinstance(told, dict) and {"recipe", "clips", "lines"} <= told.keys():
+                song = timeline.parent.name
+                yield from (paths.film(song), timeline, paths.film_read(song), paths.film_asked(song))
 
 
 def _patterns(paths: Paths) -> list[tuple[str, Path]]:
@@ -170,17 +181,31 @@ def _patterns(paths: Paths) -> list[tuple[str, Path]]:
     ]
 
 
-def _named(pattern: Path) -> Iterator[tuple[str, Path]]:
+def _named(pattern: Path, folders: bool = False) -> Iterator[tuple[str, Path]]:
     """The files whose whole name fits a pattern, with the id in it; no others are the program's own."""
-    for path in sorted(pattern.parent.glob("*")):
-        if match := re.fullmatch(pattern.name.replace(".", r"\."), path.name):
+    name = _escaped(pattern.name)
+    for path in _matching(pattern.parent, name, folders):
+        if match := re.fullmatch(name, path.name):
             yield match[1], path
+
+
+def _matching(folder: Path, name: str, folders: bool = False) -> Iterator[Path]:
+    """The files, or the folders, whose whole name fits a pattern. A link is a file, wherever it leads."""
+    for path in sorted(folder.glob("*")):
+        if re.fullmatch(name, path.name) and (path.is_dir() and not path.is_symlink()) == folders:
+            yield path
+
+
+def _escaped(name: str) -> str:
+    """A pattern in which a dot is a dot."""
+    return name.replace(".", r"\.")
 
 
 def _item(path: Path, words: str, now: float) -> Item | None:
     """None when it vanished meanwhile."""
     try:
-        found = [file.lstat() for file in ([path, *path.rglob("*")] if path.is_dir() else [path])]
+        within = path.rglob("*") if path.is_dir() and not path.is_symlink() else ()
+        found = [file.lstat() for file in (path, *within)]
     except FileNotFoundError:
         return None
     age = now - max(file.st_mtime for file in found)
@@ -209,7 +234,7 @@ def _text(segment: str, paths: Paths) -> str:
 
 def remove(item: Item) -> None:
     """Remove what was found, or what is left of it. Raises OSError when that is refused."""
-    if item.path.is_dir():
+    if item.path.is_dir() and not item.path.is_symlink():
         claims.remove(item.path)  # all at once: a job that claims it just now is fenced off and says so
     else:
         item.path.unlink(missing_ok=True)

@@ -22,7 +22,7 @@ from reprlib import repr as shortened
 import numpy as np
 from numpy.typing import NDArray
 
-from songreel import files
+from songreel import files, seal
 from songreel.errors import UserError
 from songreel.files import replacing
 
@@ -185,16 +185,18 @@ def synthesise(tune: Tune) -> NDArray[np.float32]:
 
 
 def write(tune: Tune, path: Path) -> None:
-    """Write the tune as a 16-bit PCM WAV file; `path` is complete or untouched.
+    """Write the tune as a 16-bit PCM WAV file, sealed; `path` is complete or untouched.
 
     Raises:
         OSError: the folder is not writable or is full.
     """
-    with replacing(path) as temporary, wave.open(str(temporary), "wb") as file:
-        file.setnchannels(2)
-        file.setsampwidth(2)
-        file.setframerate(SAMPLE_RATE)
-        file.writeframes(np.rint(synthesise(tune) * 32767).astype("<i2").tobytes())
+    with replacing(path) as temporary:
+        with wave.open(str(temporary), "wb") as file:
+            file.setnchannels(2)
+            file.setsampwidth(2)
+            file.setframerate(SAMPLE_RATE)
+            file.writeframes(np.rint(synthesise(tune) * 32767).astype("<i2").tobytes())
+        seal.add(temporary, seal.of_tune(path.stem))
 
 
 def _rows(path: Path) -> list[_Row]:
