@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from songreel import draw, film
+from songreel import draw, film, lyrics
 from songreel.errors import DamageError, UserError
 from tests import cards
 
@@ -285,7 +285,7 @@ def test_a_film_carries_its_words_its_chapters_and_its_title(two_seconds: Path, 
     subtitles = ffmpeg("-i", target, "-map", "0:s:0", "-f", "webvtt", "-").decode()
     assert "00:00.250 --> 00:01.000" in subtitles
     assert "00:01.000 --> 00:02.000" in subtitles
-    plain = ffmpeg("-i", target, "-map", "0:s:0", "-f", "srt", "-").decode().replace(film.WORD_JOINER, "")
+    plain = ffmpeg("-i", target, "-map", "0:s:0", "-f", "srt", "-").decode().replace(lyrics.WORD_JOINER, "")
     assert "key=value; # no comment [CHAPTER] 星" in plain
     assert re.sub(r"</?font[^>]*>", "", plain).count("Twinkle & <b>star</b>") == 1
     told = ffmpeg("-i", target, "-f", "ffmetadata", "-").decode()
@@ -362,10 +362,10 @@ def test_a_film_starts_to_play_before_it_is_loaded(two_seconds: Path, tmp_path: 
 
 
 def test_subtitles_hold_no_markup_and_are_on_one_line() -> None:
-    cues = film.subtitles(timeline([60], lines=LINES)).split("\n\n")
+    cues = lyrics.subtitles(timeline([60], lines=LINES)).split("\n\n")
     assert cues == [
         "1\n00:00:00,250 --> 00:00:01,000\nTwinkle & <|b>star<|/b> --|> \\|{x}".replace(
-            "|", film.WORD_JOINER
+            "|", lyrics.WORD_JOINER
         ),
         "2\n00:00:01,000 --> 00:00:02,000\nkey=value; # no comment [CHAPTER] 星\n",
     ]
@@ -384,7 +384,7 @@ def test_subtitles_hold_no_markup_and_are_on_one_line() -> None:
     ],
 )
 def test_times_are_written_as_subrip_wants_them(seconds: float, clock: str) -> None:
-    assert film._clock(seconds) == clock
+    assert lyrics._clock(seconds) == clock
 
 
 def test_the_ffmpeg_of_the_config_is_taken_or_the_one_that_came_along() -> None:

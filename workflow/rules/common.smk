@@ -51,6 +51,7 @@ try:
         # Before anything is looked for that a removal could take away.
         running.protect(plan, paths)
         planning.write(plan, paths)
+        say(f"sound: {plan.sound}")
         for fault in damage.find(plan, paths):
             say(f"{fault}; it is now {set_aside(fault.path).name}, and rendered again.")
 except UserError as error:
