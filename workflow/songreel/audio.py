@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import inf
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from songreel import sound, tune
 from songreel.errors import UserError
 from songreel.files import Document, read_json, write_json_if_changed
 from songreel.paths import Paths
+from songreel.sound import Length
 
 # What is looked for beside a screenplay: what always was, any other audio, and then films that have sound.
 SUFFIXES = (
@@ -53,6 +54,7 @@ class Audio:
     tune: Path | None = None
     track: int = 1
     tracks: tuple[str, ...] = ()  # what ffmpeg says of each
+    late: bool = False  # whether it starts after the film
 
 
 def find(setting: str, track: int, screenplay: Path, program: str, paths: Paths) -> Audio | None:
@@ -184,13 +186,15 @@ def _from_file(source: Path, track: int, program: str, paths: Paths) -> Audio:
     digest = _digest(source)
     facts = paths.audio_facts(digest)
     head = {"sha256": digest, "counted": COUNTED, "ffmpeg": sound.fingerprint(program)}
-    tracks, counts = _noted(facts, head)
+    tracks, lengths = _noted(facts, head)
     tracks = tracks or sound.tracks(source, program)
     _check_track(track, tracks, source)
-    if str(track) not in counts:
-        counts = {**counts, str(track): sound.seconds(source, track, program)}
-        write_json_if_changed(facts, {**head, "tracks": list(tracks), "seconds": counts})
-    return Audio(source, digest, counts[str(track)], track=track, tracks=tracks)
+    if track not in lengths:
+        lengths[track] = sound.length(source, track, program)
+        noted = {str(number): asdict(length) for number, length in lengths.items()}
+        write_json_if_changed(facts, {**head, "tracks": list(tracks), "lengths": noted})
+    found = lengths[track]
+    return Audio(source, digest, found.seconds, track=track, tracks=tracks, late=found.late)
 
 
 def _digest(source: Path) -> str:
@@ -213,12 +217,12 @@ def _check_track(track: int, tracks: tuple[str, ...], source: Path) -> None:
         )
 
 
-def _noted(facts: Path, head: Document) -> tuple[tuple[str, ...], dict[str, float]]:
-    """The tracks and the seconds that were counted before, in this way and by this ffmpeg, if any."""
+def _noted(facts: Path, head: Document) -> tuple[tuple[str, ...], dict[int, Length]]:
+    """The tracks and the lengths that were counted before, in this way and by this ffmpeg, if any."""
     with suppress(UserError, LookupError, TypeError, ValueError, AttributeError):
         noted = read_json(facts)
         if head.items() <= noted.items():
-            counts = {str(int(track)): float(seconds) for track, seconds in noted["seconds"].items()}
-            if counts and all(0 < seconds < inf for seconds in counts.values()):
-                return tuple(map(str, noted["tracks"])), counts
+            lengths = {int(track): Length(**length) for track, length in noted["lengths"].items()}
+            if all(0 < length.seconds < inf for length in lengths.values()):
+                return tuple(map(str, noted["tracks"])), lengths
     return (), {}

@@ -208,7 +208,7 @@ def join(timeline: Document, clips: Sequence[Path], target: Path, program: str) 
                 "-map",
                 f"3:a:{song.get('track', 1) - 1}",
             ]
-            command += ["-c:a", "aac", "-b:a", "192k", "-af", sound.until(seconds, song.get("mix", ""))]
+            command += ["-c:a", "aac", "-b:a", "192k", "-af", _heard(song, seconds)]
         else:
             command += ["-map", "0:v"]
         command += ["-map", "1:s", "-c:v", "copy", "-c:s", "mov_text", "-map_metadata", "2"]
@@ -217,6 +217,11 @@ def join(timeline: Document, clips: Sequence[Path], target: Path, program: str) 
         with stops.undoing(lambda: shutil.rmtree(folder, ignore_errors=True)):
             status, told = _run(command)
         _check(status, told, temporary, target)
+
+
+def _heard(song: Document, seconds: Fraction) -> str:
+    """The filter that puts a song's sound into a film of so many seconds."""
+    return sound.until(seconds, song.get("late", False), song.get("mix", ""))
 
 
 def _listing(timeline: Document, clips: Sequence[Path]) -> str:
@@ -237,7 +242,7 @@ def _listing(timeline: Document, clips: Sequence[Path]) -> str:
 def _run(command: Sequence[str]) -> tuple[int, bytes]:
     """Run ffmpeg; returns its exit status and what it complained of."""
     with (
-        subprocess.Popen(_quiet(command), stderr=subprocess.PIPE) as process,
+        subprocess.Popen(_quiet(command), stderr=subprocess.PIPE, env=sound.environment()) as process,
         stops.undoing(process.kill),
     ):
         _, words = process.communicate()

@@ -211,12 +211,12 @@ def _needs(clips: Sequence[Document], config: Config) -> dict[str, int]:
 
 
 def _heard(sound: audio.Audio | None, mix: str) -> Document | None:
-    """What a timeline says of the sound: the track and the mix only where they are not the usual ones."""
+    """What a timeline says of the sound: more than the file only where that is not as usual."""
     if not sound:
         return None
     usual = {"path": str(sound.path), "sha256": sound.sha256}
-    track = {"track": sound.track} if sound.track != 1 else {}
-    return usual | track | ({"mix": mix} if mix else {})
+    unusual = {"track": sound.track != 1 and sound.track, "late": sound.late, "mix": mix}
+    return usual | {key: value for key, value in unusual.items() if value}
 
 
 def _timeline(

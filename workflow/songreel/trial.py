@@ -135,7 +135,7 @@ def _mix(config: Config, clip: Path, audio: Audio, program: str) -> str:
     failed: film.FFmpegError | None = None
     for mix in sound.mixes(heard, audio.track, program):
         try:
-            song = {"path": str(heard), "track": audio.track, "mix": mix}
+            song = {"path": str(heard), "track": audio.track, "late": audio.late, "mix": mix}
             _make_film(config, clip, song, program)
             return mix
         except film.FFmpegError as error:
