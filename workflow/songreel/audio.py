@@ -64,7 +64,7 @@ def find(setting: str, track: int, screenplay: Path, program: str, paths: Paths)
     """
     if setting == "none":
         return None
-    source = _beside(screenplay) if setting == "auto" else _as_written(Path(setting).expanduser())
+    source = _beside(screenplay) if setting == "auto" else _as_written(Path(setting))
     if source is None:
         return None
     if not source.is_file():
@@ -82,13 +82,13 @@ def described(audio: Audio | None, mix: str, setting: str, screenplay: Path) -> 
     if audio is None and setting == "none":
         return "none, as the config key 'audio' says"
     if audio is None:
-        return f"none, since no audio named {screenplay.stem!r} lies beside {screenplay}"
+        return f"none, since no audio named {screenplay.stem!r} lies beside {str(screenplay)!r}"
     if audio.tune:
-        return f"{audio.tune}, a tune, {_clock(audio.seconds)}"
+        return f"{str(audio.tune)!r}, a tune, {_clock(audio.seconds)}"
     about = f" ({audio.tracks[audio.track - 1]})" if audio.tracks else ""
     mixed = ", mixed down to what a film can hold" if mix else ""
     track = f"track {audio.track} of {max(len(audio.tracks), 1)}{about}"
-    return f"{audio.path}, {track}, {_clock(audio.seconds)}{mixed}"
+    return f"{str(audio.path)!r}, {track}, {_clock(audio.seconds)}{mixed}"
 
 
 def _clock(seconds: float) -> str:
@@ -161,6 +161,8 @@ def _as_written(path: Path) -> Path:
     """The path, or the one file in its folder that has its name in another Unicode form."""
     if path.exists():
         return path
+    with suppress(RuntimeError):  # nobody has such a home
+        path = path.expanduser()
     with suppress(OSError):
         alike = [name for name in os.listdir(path.parent) if _form(name) == _form(path.name)]  # noqa: PTH208
         if len(alike) == 1:

@@ -59,7 +59,10 @@ class FFmpegError(UserError):
 
 
 def executable(setting: str) -> str:
-    """The ffmpeg that the config key `ffmpeg` names, or the one that imageio-ffmpeg ships."""
+    """The ffmpeg that the config key `ffmpeg` names, by path or name, or imageio-ffmpeg's own."""
+    here = Path(setting).expanduser()
+    if setting and not shutil.which(setting) and here.is_file():
+        return str(here.absolute())  # a bare name would be looked for elsewhere
     return setting or str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
