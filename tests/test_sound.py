@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from songreel import audio, film, plan, sound, weights
+from songreel import audio, cli, film, plan, sound, weights
 from songreel.audio import Audio
 from songreel.config import resolve
 from songreel.errors import UserError
@@ -361,6 +361,36 @@ def test_the_plan_says_that_there_is_no_song_and_why(tmp_path: Path) -> None:
 def test_the_plan_says_that_a_song_is_mixed_down(tmp_path: Path) -> None:
     ffmpeg(*tone(1, layout="7.1.4"), tmp_path / "song.wav")
     assert planned(tmp_path / "song.wav").sound.endswith("0:01.000, mixed down to what a film can hold")
+
+
+def test_the_plan_names_lines_that_an_offset_leaves_out(tmp_path: Path) -> None:
+    screenplay = tmp_path / "song.csv"
+    screenplay.write_text('"one",0\n"two",4\n"three",8\n')
+    made = plan.make(resolve({"screenplay": str(screenplay), "size": "32x32", "offset": -6}), Paths(tmp_path))
+    assert made.sound.endswith("begins after these lines, left out: row 1 'one'")
+    times = [(line["text"], line["start_seconds"], line["end_seconds"]) for line in made.timeline["lines"]]
+    assert times == [("two", 0, 2), ("three", 2, 6)]
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_songreel_plan_prints_what_is_heard(
+    as_json: bool,
+    two: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "song.csv").write_text('"one",0\n')
+    (tmp_path / "song.MKA").write_bytes(two.read_bytes())
+    keys = ["screenplay=song.csv", "size=32x32", "audio_track=2"]
+    assert cli.main(["plan", *(["--json"] if as_json else []), "--config", *keys]) == 0
+    said = "'song.MKA', track 2 of 2 (flac, 48000 Hz, mono), 0:02.000"
+    printed = capsys.readouterr().out
+    if as_json:
+        assert json.loads(printed)["sound"] == said
+    else:
+        assert printed.startswith(f"sound: {said}\n")
 
 
 def test_what_is_as_usual_is_not_in_a_timeline(tmp_path: Path) -> None:

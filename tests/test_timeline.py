@@ -100,13 +100,15 @@ def test_a_line_without_a_frame_is_left_out_and_the_rest_stay() -> None:
 
 
 def test_an_offset_moves_every_line_by_decimals() -> None:
-    assert [line.start_seconds for line in moved(lines(0.1, 12.3, 20), 0.2)] == [0.3, 12.5, 20.2]
-    assert [line.start_seconds for line in moved(lines(0.1, 12.3), -0.1)] == [0, 12.2]
-    assert moved(lines(0.1, 2), 0) == tuple(lines(0.1, 2))
+    assert [line.start_seconds for line in moved(lines(0.1, 12.3, 20), 0.2)[1]] == [0.3, 12.5, 20.2]
+    assert [line.start_seconds for line in moved(lines(0.1, 12.3), -0.1)[1]] == [0, 12.2]
+    assert moved(lines(0.1, 2), 0) == ([], lines(0.1, 2))
 
 
 def test_lines_cut_off_with_the_songs_beginning_are_left_out_and_one_cut_in_two_is_sung_from_0() -> None:
-    found = shots(moved(lines(0, 4, 8, 12), -6), 30, 10)
+    over, left = moved(lines(0, 4, 8, 12), -6)
+    assert [line.row for line in over] == [1]
+    found = shots(left, 30, 10)
     assert [(shot.line.row, shot.line.start_seconds, shot.end_seconds) for shot in found] == [
         (2, 0, 2),
         (3, 2, 6),
@@ -116,7 +118,8 @@ def test_lines_cut_off_with_the_songs_beginning_are_left_out_and_one_cut_in_two_
 
 
 def test_a_film_that_an_offset_ends_before_it_begins_has_no_shots() -> None:
-    assert shots(moved(lines(0, 4), -10), 30, -2) == ()
+    over, left = moved(lines(0, 4), -10)
+    assert (len(over), shots(left, 30, -2)) == (1, ())
 
 
 def test_an_end_marker_is_not_shown() -> None:

@@ -18,6 +18,8 @@ from songreel.config import Config, weighed
 from songreel.errors import UserError
 from songreel.files import Document, identity, write_if_changed, write_json_if_changed
 from songreel.paths import Paths, song_folder
+from songreel.progress import shorten
+from songreel.screenplay import Line
 from songreel.timeline import Shot
 
 # Bumped when the numerics change on purpose: RECIPE renders segments anew, DRAWING clips, JOINING films.
@@ -25,6 +27,7 @@ RECIPE = 4
 DRAWING = 2
 JOINING = 1
 
+MOST_NAMED = 20  # lines that an offset left out
 STEP = 5  # a segment's length is a multiple of so many keyframes, so that small retimings find it long enough
 MOTION_MARGIN = 2  # keyframes past the end that ffmpeg's motion interpolation needs to see
 
@@ -47,7 +50,7 @@ def make(config: Config, paths: Paths) -> Plan:
 
     Raises UserError for what is wrong with any of them.
     """
-    lines = timeline.moved(screenplay.read(config.screenplay), config.offset)
+    over, lines = timeline.moved(screenplay.read(config.screenplay), config.offset)
     ffmpeg = film.working(config.ffmpeg)
     # A clip is named by the encoder that draws it, not by how that was found.
     config = replace(config, encoder=film.encoder(config.encoder, (config.width, config.height), ffmpeg))
@@ -70,7 +73,7 @@ def make(config: Config, paths: Paths) -> Plan:
         timeline=_timeline(shots, segments, clips, _heard(sound, mix), config),
         needs=_needs(clips, config),
         tune=sound.tune if sound else None,
-        sound=audio.described(sound, mix, config.audio, config.screenplay),
+        sound=audio.described(sound, mix, config.audio, config.screenplay) + _left_out(over),
     )
 
 
@@ -217,6 +220,15 @@ def _heard(sound: audio.Audio | None, mix: str) -> Document | None:
     usual = {"path": str(sound.path), "sha256": sound.sha256}
     unusual = {"track": sound.track != 1 and sound.track, "late": sound.late, "mix": mix}
     return usual | {key: value for key, value in unusual.items() if value}
+
+
+def _left_out(lines: Sequence[Line]) -> str:
+    """What is said of lines that an offset put before the beginning."""
+    named = ", ".join(f"row {line.row} {shorten(line.text)}" for line in lines[:MOST_NAMED])
+    more = f" and {len(lines) - MOST_NAMED} more" if len(lines) > MOST_NAMED else ""
+    return (
+        f"; by the config key 'offset' it begins after these lines, left out: {named}{more}" if lines else ""
+    )
 
 
 def _timeline(

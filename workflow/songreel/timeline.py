@@ -24,12 +24,15 @@ class Shot:
     frames: int
 
 
-def moved(lines: Sequence[Line], offset: float) -> tuple[Line, ...]:
-    """The lines so many seconds later, by decimal arithmetic as people do; some may then start before 0."""
-    return tuple(replace(line, start_seconds=_sum(line.start_seconds, offset)) for line in lines)
+def moved(lines: Sequence[Line], offset: float) -> tuple[Sequence[Line], Sequence[Line]]:
+    """The lines so many seconds later, and first those of them that are over before the film begins."""
+    after = [replace(line, start_seconds=_sum(line.start_seconds, offset)) for line in lines]
+    over = sum(following.start_seconds <= 0 for following in after[1:])
+    return after[:over], after[over:]
 
 
 def _sum(seconds: float, offset: float) -> float:
+    """By decimal arithmetic, as people do it."""
     return float(Decimal(str(seconds)) + Decimal(str(offset))) if offset else seconds
 
 
@@ -48,8 +51,8 @@ def end_seconds(lines: Sequence[Line], tail: float, audio_seconds: float | None)
 def shots(lines: Sequence[Line], frames_per_second: int | Fraction, end: float) -> tuple[Shot, ...]:
     """The lines' shots, back to back from frame 0 to the film's end, without lines too short for a frame.
 
-    A film begins at time 0: when the first line starts later, its picture is there from 0. When an offset
-    put a line's start before 0, it is sung from 0; a line that ends by then is left out.
+    A film begins at time 0: when the first line starts later, its picture is there from 0, and when an offset
+    put its start before 0, it is sung from 0.
     """
     ends = [line.start_seconds for line in lines[1:]] + [end]
     first_frames = [0] + [max(0, round(seconds * frames_per_second)) for seconds in ends]
