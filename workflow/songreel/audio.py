@@ -57,6 +57,10 @@ class Audio:
     late: bool = False  # whether it starts after the film
 
 
+class NoTrackError(UserError):
+    """The audio has no track of that number."""
+
+
 def find(setting: str, track: int, screenplay: Path, program: str, paths: Paths) -> Audio | None:
     """The audio that the config key `audio` means: `auto`, `none` or a path.
 
@@ -213,7 +217,7 @@ def _digest(source: Path) -> str:
 def _check_track(track: int, tracks: tuple[str, ...], source: Path) -> None:
     if track > len(tracks):
         listed = "; ".join(f"{number}: {about}" for number, about in enumerate(tracks, 1))
-        raise UserError(
+        raise NoTrackError(
             f"config key 'audio_track': found {track}, expected one of the tracks of {str(source)!r}"
             f" ({listed}); correct it."
         )

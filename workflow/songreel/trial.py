@@ -6,6 +6,7 @@ before the first one starts. A trial that went well is remembered, for as long a
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import wave
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from songreel import film, rates, sound
+from songreel import film, rates, sound, stops
 from songreel.audio import Audio
 from songreel.config import Config
 from songreel.errors import UserError
@@ -74,7 +75,10 @@ def _noted(paths: Paths, ffmpeg: str) -> Mapping[str, str]:
 
 
 def _try(config: Config, audio: Audio | None, program: str) -> str:
-    with tempfile.TemporaryDirectory() as folder:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        stops.undoing(lambda: shutil.rmtree(folder, ignore_errors=True)),
+    ):
         clip = Path(folder) / "trial.mp4"
         _make_clip(config, clip, program)
         _make_film(config, clip, None, program)
