@@ -379,6 +379,17 @@ def test_subtitles_hold_no_markup_and_are_on_one_line() -> None:
     ]
 
 
+@pytest.mark.parametrize("letter", ["a", "星", "<", "{\\", "\U0001f3b5", "e\u0301"])
+def test_a_text_of_any_length_ends_in_a_film(letter: str, two_seconds: Path, tmp_path: Path) -> None:
+    text = letter * 70_000
+    lines = [{"text": text, "start_seconds": 0, "end_seconds": 2}]
+    film.join(timeline([60], lines=lines, title=text), [two_seconds], tmp_path / "film.mp4", FFMPEG)
+    (cue,), (chapter,) = films.cues(tmp_path / "film.mp4"), films.chapters(tmp_path / "film.mp4")
+    assert (cue.start_seconds, cue.end_seconds) == (0, 2)
+    for shown in (cue.text, chapter.text):
+        assert shown.replace(lyrics.WORD_JOINER, "").startswith(text[:990])
+
+
 @pytest.mark.parametrize(
     ("start", "end", "spans"),
     [

@@ -12,6 +12,7 @@ from songreel.files import Document
 # Where ffmpeg would see markup start in SubRip, or in the ASS that it makes of it.
 MARKUP = re.compile(r"<(?=.*>)|\{(?=\\|[CcFfoPSsYy]:)|\\(?=[nNh{}])|--(?=>)")
 WORD_JOINER = "\u2060"
+LONGEST_LINE = 4000  # bytes; ffmpeg reads SubRip in lines of up to 4095
 LONGEST_CUE = (
     1800  # seconds; MP4 as ffmpeg writes it holds no text, and no gap between two, of 2^31 us (35:47)
 )
@@ -74,7 +75,10 @@ def _clock(seconds: float) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    """A text without newlines; one that ffmpeg would break up in the middle of a character is cut."""
+    line = " ".join(text.split())
+    whole = len(_plain(line).encode("utf-8", "replace")) <= LONGEST_LINE
+    return line if whole else f"{line[: LONGEST_LINE // 4 - 1]}…"  # a character is up to 4 bytes
 
 
 def _escaped(text: str) -> str:
