@@ -29,6 +29,7 @@ class Studio:
     def __init__(self, folder: Path) -> None:
         self.folder, self.log = folder, folder / "log"
         (folder / "song.csv").write_text('"one",0\n"two",1\n')
+        (folder / "results").mkdir()
         self.lack("nothing")
 
     def lack(self, what: str) -> None:
@@ -76,7 +77,7 @@ def test_what_an_ffmpeg_cannot_make_is_told_while_planning(
         UserError, match=rf"config key 'ffmpeg': .* cannot make .*\(Unknown {lacks}\), expected"
     ):
         studio.plan(**settings)
-    assert not (studio.folder / "results").exists()
+    assert not list((studio.folder / "results").iterdir())
 
 
 @pytest.mark.parametrize("lacks", ["aac", "apad"])
@@ -129,5 +130,11 @@ def test_a_damaged_note_of_trials_is_passed_over(
 
 
 def test_a_trial_that_cannot_be_noted_is_no_failure(studio: Studio) -> None:
-    (studio.folder / "results").write_text("a file where a folder would be")
+    (studio.folder / "results/plan").write_text("a file where a folder would be")
     assert studio.tried()
+
+
+def test_a_plan_that_is_only_looked_at_makes_no_results(studio: Studio) -> None:
+    (studio.folder / "results").rmdir()
+    assert studio.tried()
+    assert not (studio.folder / "results").exists()

@@ -42,9 +42,7 @@ def check(config: Config, audio: Audio | None, program: str, paths: Paths) -> st
     known = {**_noted(paths, ffmpeg), **_passed}
     if trial not in known:
         known[trial] = _try(config, audio, program)
-        with suppress(OSError):  # what cannot be noted is tried again
-            noted = {**_noted(paths, ffmpeg), trial: known[trial]}
-            write_json_if_changed(paths.trials(), {"ffmpeg": ffmpeg, "mixes": noted})
+        _note(paths, ffmpeg, trial, known[trial])
     _passed[trial] = known[trial]
     return known[trial]
 
@@ -72,6 +70,14 @@ def _noted(paths: Paths, ffmpeg: str) -> Mapping[str, str]:
         if noted["ffmpeg"] == ffmpeg:
             return {str(trial): str(mix) for trial, mix in noted["mixes"].items()}
     return {}
+
+
+def _note(paths: Paths, ffmpeg: str, trial: str, mix: str) -> None:
+    """Remember a trial, if that can be written; a plan that is only looked at makes no results folder."""
+    if paths.root.is_dir():
+        with suppress(OSError):
+            noted = {**_noted(paths, ffmpeg), trial: mix}
+            write_json_if_changed(paths.trials(), {"ffmpeg": ffmpeg, "mixes": noted})
 
 
 def _try(config: Config, audio: Audio | None, program: str) -> str:
