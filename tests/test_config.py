@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from dataclasses import fields
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,11 @@ def test_a_preset_sets_its_keys(preset: str) -> None:
 
 def test_reference_is_the_published_method() -> None:
     config = resolve({"preset": "reference"})
-    assert (config.keyframes_per_second, config.iterations, config.frames_per_second) == (15, 100, 60)
+    assert (config.keyframes_per_second, config.iterations, config.frames_per_second) == (
+        15,
+        100,
+        Fraction(60),
+    )
     assert (config.width, config.height, config.interpolation) == (256, 256, "latent")
 
 
@@ -166,7 +171,15 @@ def test_equal_numbers_resolve_to_one_type() -> None:
         ("seed", -1, "from 0 to"),
         ("seed", [1], "a whole number"),
         ("crf", 52, "from 0 to 51"),
-        ("frames_per_second", 23.976, "a whole number from 1 to 240"),
+        ("frames_per_second", 0, "a number from 1 to 240 such as 30, 29.97 or 30000/1001"),
+        ("frames_per_second", 240.1, "a number from 1 to 240"),
+        ("frames_per_second", "30000/0", "30000/1001"),
+        ("frames_per_second", "1/2", "30000/1001"),
+        ("frames_per_second", "29,97", "30000/1001"),
+        ("frames_per_second", True, "30000/1001"),
+        ("frames_per_second", float("nan"), "30000/1001"),
+        ("audio_track", 0, "a whole number from 1"),
+        ("offset", "soon", "a number from -360000"),
         ("keyframes_per_second", 0, "a number from 0.01"),
         ("learning_rate", 0, "a number above 0 and up to 10"),
         ("tail", float("nan"), "a number"),
@@ -266,7 +279,12 @@ COMMAND_LINE = [
 
 def test_any_key_can_be_set_on_the_command_line() -> None:
     config = resolve(parse_config([*COMMAND_LINE, "perceptors=[one, two]", "learning_rate=1e-2"]))
-    assert (config.width, config.height, config.iterations, config.frames_per_second) == (384, 256, 50, 60)
+    assert (config.width, config.height, config.iterations, config.frames_per_second) == (
+        384,
+        256,
+        50,
+        Fraction(60),
+    )
     assert (config.title, config.style, config.audio, config.tail) == ("2024", "no", "auto", 4)
     assert (config.perceptors, config.learning_rate) == (("one", "two"), 0.01)
 

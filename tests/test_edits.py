@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from songreel import audio, film, plan, weights
+from songreel import audio, film, plan, trial, weights
 from songreel.audio import Audio
 from songreel.config import resolve
 from songreel.errors import UserError
@@ -45,6 +45,7 @@ def quick_plans() -> Iterator[None]:
         patch.setattr(weights, "factor", cache(weights.factor))
         patch.setattr(film, "working", lambda ffmpeg: ffmpeg)
         patch.setattr(audio, "find", _audio)
+        patch.setattr(trial, "check", lambda *_: "")
         yield
 
 

@@ -29,6 +29,7 @@ from songreel import plan as planning
 from songreel.config import resolve
 from songreel.errors import UserError
 from songreel.files import read_json, write_json_if_changed
+from songreel.lyrics import WORD_JOINER
 from songreel.paths import Paths
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -859,7 +860,7 @@ def odd_film(rendered: Project, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 def test_lyrics_read_back_from_the_subtitles_as_they_were(odd_film: Path) -> None:
     cues = read_back(odd_film, "-map", "0:s", "-f", "webvtt").strip().split("\n\n")[1:]
-    shown = [cue.split("\n", 1)[1].replace(film.WORD_JOINER, "") for cue in cues]
+    shown = [cue.split("\n", 1)[1].replace(WORD_JOINER, "") for cue in cues]
     assert shown == [text.replace("\n", " ") for text in TEXTS]
     assert cues[1].startswith("00:01.000 --> 00:01.500\n")
 

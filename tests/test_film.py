@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from songreel import draw, film
+from songreel import draw, film, lyrics
 from songreel.errors import DamageError, UserError
-from tests import cards
+from tests import cards, films
 
 Frames = NDArray[np.uint8]  # [n, height, width, 3]
 
 FFMPEG = film.executable("")
 SIZE = (48, 32)
+TELEVISION = ("24000/1001", "30000/1001", "60000/1001")  # frames a second
 
 
 def clip(frames: int, **keys: Any) -> dict[str, Any]:
@@ -118,21 +119,23 @@ def test_a_clip_has_exactly_its_frames_in_order(frames: int, encoder: str, tmp_p
     assert times(video) == [Fraction(n, 30) for n in range(frames)]
 
 
-@pytest.mark.parametrize("rate", [1, 24, 25, 60, 120])
-def test_a_clips_frames_stand_on_their_instants_at_any_rate(rate: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("rate", [1, 24, 25, 60, 120, *TELEVISION, "25/2", "100/3"])
+def test_a_clips_frames_stand_on_their_instants_at_any_rate(rate: int | str, tmp_path: Path) -> None:
     video = encoded(tmp_path / "clip.mp4", greys(13), frames_per_second=rate)
-    assert times(video) == [Fraction(n, rate) for n in range(13)]
+    assert times(video) == [n / Fraction(rate) for n in range(13)]
 
 
 @pytest.mark.parametrize("frames", [1, 2, 30, 47])
-@pytest.mark.parametrize(("per_second", "rate"), [(15.0, 30), (2.0, 30), (7.5, 24), (15.0, 25)])
+@pytest.mark.parametrize(
+    ("per_second", "rate"), [(15.0, 30), (2.0, 30), (7.5, 24), (15.0, 25), (15.0, "30000/1001")]
+)
 def test_motion_interpolation_makes_exactly_the_frames(
-    per_second: float, rate: int, frames: int, tmp_path: Path
+    per_second: float, rate: int | str, frames: int, tmp_path: Path
 ) -> None:
     motion = {"interpolation": "motion", "keyframes_per_second": per_second, "frames_per_second": rate}
     drawn = draw.drawn_frames(clip(frames, **motion))
     video = encoded(tmp_path / "clip.mp4", greys(drawn), count=frames, **motion)
-    assert times(video) == [Fraction(n, rate) for n in range(frames)]
+    assert times(video) == [n / Fraction(rate) for n in range(frames)]
 
 
 def test_motion_interpolation_moves_between_the_keyframes(tmp_path: Path) -> None:
@@ -241,8 +244,13 @@ def test_when_drawing_fails_no_clip_is_left(tmp_path: Path) -> None:
 COUNTS = (1, 7, 30, 2, 13)
 
 
-@pytest.mark.parametrize(("rate", "encoder"), [(30, "libx264"), (60, "libx264"), (24, "libx265")])
-def test_a_film_has_every_frame_of_its_clips_on_its_instant(rate: int, encoder: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("rate", "encoder"),
+    [(30, "libx264"), (60, "libx264"), (24, "libx265"), *((rate, "libx264") for rate in TELEVISION)],
+)
+def test_a_film_has_every_frame_of_its_clips_on_its_instant(
+    rate: int | str, encoder: str, tmp_path: Path
+) -> None:
     look = {"frames_per_second": rate, "encoder": encoder}
     firsts = np.cumsum((0, *COUNTS))
     clips = [
@@ -252,7 +260,7 @@ def test_a_film_has_every_frame_of_its_clips_on_its_instant(rate: int, encoder: 
     target = tmp_path / "film.mp4"
     film.join(timeline(COUNTS, frames_per_second=rate), clips, target, FFMPEG)
     np.testing.assert_allclose(levels(target), greys(sum(COUNTS)).mean((1, 2, 3)), atol=2)
-    assert times(target) == [Fraction(n, rate) for n in range(sum(COUNTS))]
+    assert times(target) == [n / Fraction(rate) for n in range(sum(COUNTS))]
 
 
 @pytest.fixture(scope="module")
@@ -286,7 +294,7 @@ def test_a_film_carries_its_words_its_chapters_and_its_title(two_seconds: Path, 
     subtitles = ffmpeg("-i", target, "-map", "0:s:0", "-f", "webvtt", "-").decode()
     assert "00:00.250 --> 00:01.000" in subtitles
     assert "00:01.000 --> 00:02.000" in subtitles
-    plain = ffmpeg("-i", target, "-map", "0:s:0", "-f", "srt", "-").decode().replace(film.WORD_JOINER, "")
+    plain = ffmpeg("-i", target, "-map", "0:s:0", "-f", "srt", "-").decode().replace(lyrics.WORD_JOINER, "")
     assert "key=value; # no comment [CHAPTER] 星" in plain
     assert re.sub(r"</?font[^>]*>", "", plain).count("Twinkle & <b>star</b>") == 1
     told = ffmpeg("-i", target, "-f", "ffmetadata", "-").decode()
@@ -363,13 +371,66 @@ def test_a_film_starts_to_play_before_it_is_loaded(two_seconds: Path, tmp_path: 
 
 
 def test_subtitles_hold_no_markup_and_are_on_one_line() -> None:
-    cues = film.subtitles(timeline([60], lines=LINES)).split("\n\n")
+    cues = lyrics.subtitles(timeline([60], lines=LINES)).split("\n\n")
     assert cues == [
         "1\n00:00:00,250 --> 00:00:01,000\nTwinkle & <|b>star<|/b> --|> \\|{x}".replace(
-            "|", film.WORD_JOINER
+            "|", lyrics.WORD_JOINER
         ),
         "2\n00:00:01,000 --> 00:00:02,000\nkey=value; # no comment [CHAPTER] 星\n",
     ]
+
+
+@pytest.mark.parametrize("letter", ["a", "星", "<", "{\\", "\U0001f3b5", "e\u0301"])
+def test_a_text_of_any_length_ends_in_a_film(letter: str, two_seconds: Path, tmp_path: Path) -> None:
+    text = letter * 70_000
+    lines = [{"text": text, "start_seconds": 0, "end_seconds": 2}]
+    film.join(timeline([60], lines=lines, title=text), [two_seconds], tmp_path / "film.mp4", FFMPEG)
+    (cue,), (chapter,) = films.cues(tmp_path / "film.mp4"), films.chapters(tmp_path / "film.mp4")
+    assert (cue.start_seconds, cue.end_seconds) == (0, 2)
+    for shown in (cue.text, chapter.text):
+        assert shown.replace(lyrics.WORD_JOINER, "").startswith(text[:990])
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "spans"),
+    [
+        (0, 1800, [(0, 1800)]),
+        (0, 2148, [(0, 1800), (1800, 2148)]),  # 2^31 us is 2147.48
+        (5.5, 5405.5, [(5.5, 1805.5), (1805.5, 3605.5), (3605.5, 5405.5)]),
+    ],
+)
+def test_a_text_that_is_shown_for_long_goes_on_in_another_cue(
+    start: float, end: float, spans: list[tuple[float, float]]
+) -> None:
+    line = {"text": "a", "start_seconds": start, "end_seconds": end}
+    assert list(lyrics._cues(timeline([60], lines=[line]))) == [(*span, "a") for span in spans]
+
+
+@pytest.mark.parametrize(
+    ("starts", "end"), [((0, 2148), 2152), ((2160, 2200), 5000), ((0, 3, 36_000), 36_725), ((9000.25,), 9003)]
+)
+def test_words_stand_on_their_times_in_a_film_of_any_length(
+    starts: tuple[float, ...], end: float, tmp_path: Path
+) -> None:
+    """At a frame in 20 seconds: the length is what matters."""
+    ends = (*starts[1:], end)
+    lines = [
+        {"text": f"line {number}", "start_seconds": start, "end_seconds": until}
+        for number, (start, until) in enumerate(zip(starts, ends, strict=True))
+    ]
+    rate, count = 1, 100
+    clip = encoded(tmp_path / "clip.mp4", greys(count), frames_per_second=rate)
+    copies = -(-round(end) // count)
+    facts = timeline([count] * copies, lines=lines, frames_per_second=rate)
+    film.join(facts, [clip] * copies, tmp_path / "film.mp4", FFMPEG)
+    shown = [cue for cue in films.cues(tmp_path / "film.mp4") if cue.text != lyrics.WORD_JOINER]
+    for line in lines:
+        cues = [cue for cue in shown if cue.text == line["text"]]
+        assert cues[0].start_seconds == pytest.approx(line["start_seconds"], abs=0.001)
+        assert cues[-1].end_seconds == pytest.approx(line["end_seconds"], abs=0.001)
+    sung = [chapter for chapter in films.chapters(tmp_path / "film.mp4") if chapter.text != "A title"]
+    assert [chapter.start_seconds for chapter in sung] == pytest.approx(starts, abs=0.001)
+    assert times(tmp_path / "film.mp4")[-1] == copies * count - 1
 
 
 @pytest.mark.parametrize(
@@ -385,7 +446,15 @@ def test_subtitles_hold_no_markup_and_are_on_one_line() -> None:
     ],
 )
 def test_times_are_written_as_subrip_wants_them(seconds: float, clock: str) -> None:
-    assert film._clock(seconds) == clock
+    assert lyrics._clock(seconds) == clock
+
+
+def test_an_ffmpeg_in_the_current_folder_may_be_named_without_a_slash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cards.ffmpeg(tmp_path)
+    assert film.working("ffmpeg-with-a-card") == str(tmp_path / "ffmpeg-with-a-card")
 
 
 def test_the_ffmpeg_of_the_config_is_taken_or_the_one_that_came_along() -> None:

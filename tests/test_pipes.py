@@ -54,7 +54,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "song.tune": tune.read,
     "latents.zarr.zip": lambda path: latents.load(path, "0" * 16),
     "clip.mp4": film.check,
-    "song.wav": lambda path: audio.find(str(path), path, "ffmpeg", Paths(path.parent)),
+    "song.wav": lambda path: audio.find(str(path), 1, path, "ffmpeg", Paths(path.parent)),
 }
 
 

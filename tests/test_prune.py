@@ -24,10 +24,12 @@ from hypothesis import strategies as st
 
 from songreel import claims, config, film, latents, plan, presence, prune, running, weights
 from songreel.cli import main
+from songreel.errors import UserError
 from songreel.files import Document, identity
 from songreel.latents import Segment
 from songreel.paths import Paths
 from songreel.plan import Plan
+from tests import films
 from tests.conftest import REPOSITORY, TINY, Project, new_project
 
 Lines = Sequence[tuple[str, float]]
@@ -343,6 +345,24 @@ def test_other_songs_are_kept_with_the_configs_audio_and_with_their_own(here: Pr
     plans = list(prune.plans([Path("config.yaml")], {}, PATHS))
     assert [made.song for made in plans] == ["song", "other", "other"]
     assert not any(path.suffix == ".mp4" for path in found())
+
+
+def test_other_songs_are_kept_without_the_configs_track_and_offset(here: Project) -> None:
+    """A file of two tracks, where another song's tune has one."""
+    here.write(LINES)
+    other = Project(here.folder, "other")
+    other.write([("unheard", 0), ("unseen", 4)])
+    other.screenplay.with_suffix(".tune").write_text("tempo 60\nvoice celesta\nC5 30\n")
+    tones = ["-f", "lavfi", "-i", "sine=d=20", "-map", "0", "-map", "0"]
+    films.ffmpeg(*tones, here.screenplay.with_suffix(".mka"))
+    here.configure(audio="auto", audio_track=2, offset=-1)
+    render(planned())
+    for offset in (0, -1):
+        render(planned(screenplay="screenplays/other.csv", audio_track=1, offset=offset))
+    assert not any(path.suffix == ".mp4" for path in found())
+    here.configure(audio_track=3)
+    with pytest.raises(UserError, match=r"config\.yaml with screenplays/song\.csv: config key 'audio_track'"):
+        list(prune.plans([Path("config.yaml")], {}, PATHS))
 
 
 def test_shorter_latents_go_when_a_longer_file_holds_them_and_undoing_stays_free(here: Project) -> None:

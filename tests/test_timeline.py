@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from songreel.screenplay import Line
-from songreel.timeline import end_seconds, shots
+from songreel.timeline import end_seconds, moved, shots
 
 RATES = st.sampled_from([1, 12, 24, 25, 30, 48, 60, 120])
 STARTS = st.lists(
@@ -97,6 +97,29 @@ def test_a_line_keeps_its_own_times() -> None:
 def test_a_line_without_a_frame_is_left_out_and_the_rest_stay() -> None:
     assert spans([0, 1, 1.001, 2], 30, 3) == [(0, 30), (30, 30), (60, 30)]
     assert [shot.line.row for shot in shots(lines(0, 1, 1.001, 2), 30, 3)] == [1, 3, 4]
+
+
+def test_an_offset_moves_every_line_by_decimals() -> None:
+    assert [line.start_seconds for line in moved(lines(0.1, 12.3, 20), 0.2)[1]] == [0.3, 12.5, 20.2]
+    assert [line.start_seconds for line in moved(lines(0.1, 12.3), -0.1)[1]] == [0, 12.2]
+    assert moved(lines(0.1, 2), 0) == ([], lines(0.1, 2))
+
+
+def test_lines_cut_off_with_the_songs_beginning_are_left_out_and_one_cut_in_two_is_sung_from_0() -> None:
+    over, left = moved(lines(0, 4, 8, 12), -6)
+    assert [line.row for line in over] == [1]
+    found = shots(left, 30, 10)
+    assert [(shot.line.row, shot.line.start_seconds, shot.end_seconds) for shot in found] == [
+        (2, 0, 2),
+        (3, 2, 6),
+        (4, 6, 10),
+    ]
+    assert [(shot.first_frame, shot.frames) for shot in found] == [(0, 60), (60, 120), (180, 120)]
+
+
+def test_a_film_that_an_offset_ends_before_it_begins_has_no_shots() -> None:
+    over, left = moved(lines(0, 4), -10)
+    assert (len(over), shots(left, 30, -2)) == (1, ())
 
 
 def test_an_end_marker_is_not_shown() -> None:

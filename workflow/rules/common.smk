@@ -56,6 +56,7 @@ try:
         for fault in damage.in_plans(plan, paths):
             say(f"{fault}; it is now {set_aside(fault.path).name}, and written again.")
         planning.write(plan, paths)
+        say(f"sound: {plan.sound}")
         for fault in damage.find(plan, paths):
             say(f"{fault}; it is now {set_aside(fault.path).name}, and rendered again.")
         outdated = damage.is_outdated(plan, paths)

@@ -1,18 +1,24 @@
-"""The song itself: which file it is, what it hashes to, how long it sounds."""
+"""The song itself: which file and track it is, what it hashes to, how long it sounds."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import os
+import re
+import unicodedata
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from math import inf
 from pathlib import Path
 
-import ffmpeg
-
-from songreel import tune
+from songreel import sound, tune
 from songreel.errors import UserError
-from songreel.files import read_json, write_json_if_changed
+from songreel.files import Document, read_json, write_json_if_changed
 from songreel.paths import Paths
+from songreel.sound import Length
 
+# What is looked for beside a screenplay: what always was, any other audio, and then films that have sound.
 SUFFIXES = (
     ".wav",
     ".flac",
@@ -26,8 +32,16 @@ SUFFIXES = (
     ".mka",
     ".mp4",
     ".webm",
+    ".tune",
 )
-PROBE_RATE = 48000  # samples a second, to count the seconds by
+AUDIO = re.compile(
+    r"\.(wave?|w64|rf64|bwf|flac|mp[123]|mpga?|mpa|m4[abr]|aac|adts|og[ga]|opus|spx|wma|xwma|ai(f|ff|fc)|mka|webm|weba"
+    r"|caf|au|snd|alac|ape|wv|tta|tak|shn|mpc|mlp|thd|e?ac3|ec3|dts|dtshd|amr|awb|3ga|ram?|dsf|dff|voc|gsm|mp4|tune)"
+)
+FILMS = re.compile(
+    r"\.(mov|qt|m4v|mkv|avi|divx|mpe?g|m2v|vob|ts|m?ts|m2ts|flv|f4v|wmv|asf|3gp|3g2|og[vx]|rm|rmvb|mxf|nut)"
+)
+COUNTED = 2  # how seconds are counted, in notes of them; other notes are not trusted
 
 
 @dataclass(frozen=True)
@@ -38,16 +52,23 @@ class Audio:
     sha256: str
     seconds: float
     tune: Path | None = None
+    track: int = 1
+    tracks: tuple[str, ...] = ()  # what ffmpeg says of each
+    late: bool = False  # whether it starts after the film
 
 
-def find(setting: str, screenplay: Path, ffmpeg_path: str, paths: Paths) -> Audio | None:
+class NoTrackError(UserError):
+    """The audio has no track of that number."""
+
+
+def find(setting: str, track: int, screenplay: Path, program: str, paths: Paths) -> Audio | None:
     """The audio that the config key `audio` means: `auto`, `none` or a path.
 
-    Raises UserError when a named file is missing or holds no audio, or `auto` finds more than one.
+    Raises UserError when a named file is missing or holds no such track, or `auto` finds more than one.
     """
     if setting == "none":
         return None
-    source = _beside(screenplay) if setting == "auto" else Path(setting)
+    source = _beside(screenplay) if setting == "auto" else _as_written(Path(setting))
     if source is None:
         return None
     if not source.is_file():
@@ -55,63 +76,159 @@ def find(setting: str, screenplay: Path, ffmpeg_path: str, paths: Paths) -> Audi
             f"config key 'audio': {str(source)!r} is not a file; expected an audio file, 'auto' for the one"
             f" beside the screenplay or 'none' for a silent film."
         )
-    return _from_tune(source, paths) if source.suffix == ".tune" else _from_file(source, ffmpeg_path, paths)
+    if source.suffix.lower() == ".tune":
+        return _from_tune(source, track, paths)
+    return _from_file(source, track, program, paths)
+
+
+def described(audio: Audio | None, mix: str, setting: str, screenplay: Path) -> str:
+    """What is heard, in words: the file, its track and its length, or why there is none."""
+    if audio is None and setting == "none":
+        return "none, as the config key 'audio' says"
+    if audio is None:
+        return f"none, since no audio named {screenplay.stem!r} lies beside {str(screenplay)!r}"
+    if audio.tune:
+        return f"{str(audio.tune)!r}, a tune, {_clock(audio.seconds)}"
+    about = f" ({audio.tracks[audio.track - 1]})" if audio.tracks else ""
+    mixed = ", mixed down to what a film can hold" if mix else ""
+    track = f"track {audio.track} of {max(len(audio.tracks), 1)}{about}"
+    return f"{str(audio.path)!r}, {track}, {_clock(audio.seconds)}{mixed}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds * 1000), 60_000)
+    return f"{minutes}:{rest / 1000:06.3f}"
+
+
+def check(audio: Document | None, paths: Paths) -> None:
+    """Raise UserError when a timeline's audio file is another than the one that was planned with."""
+    if audio is None or Path(audio["path"]).parent == paths.tune("").parent:
+        return  # a tune is named by what it is made from
+    source = Path(audio["path"])
+    if _digest(source) != audio["sha256"]:
+        raise UserError(
+            f"{source}: found another sound than the film was planned with; run the same command again, which"
+            f" plans it anew."
+        )
+
+
+# Which file
 
 
 def _beside(screenplay: Path) -> Path | None:
-    known = (*SUFFIXES, ".tune")
-    named = (screenplay.with_name(screenplay.stem + suffix) for suffix in known)
-    found = [path for path in named if path.is_file()]
+    """The audio named like a screenplay, or None.
+
+    Names count as equal in any Unicode form, endings in any case. One that was always found wins over one
+    that is found since, sound over films, and the very name over one with other capitals.
+    """
+    for same_name in (_form, lambda name: _form(name).casefold()):
+        named = _named_like(screenplay, same_name)
+        always = [path for path in named if path.name in _names_always_found(screenplay)]
+        kinds = ([path for path in named if kind.fullmatch(path.suffix.lower())] for kind in (AUDIO, FILMS))
+        for found in (always, *kinds):
+            if found:
+                return _only(found, screenplay)
+    return None
+
+
+def _names_always_found(screenplay: Path) -> tuple[str, ...]:
+    return tuple(screenplay.stem + suffix for suffix in SUFFIXES)
+
+
+def _named_like(screenplay: Path, same_name: Callable[[str], str]) -> list[Path]:
+    """What lies beside a screenplay, is no folder and has its name, whatever comes after the last dot."""
+    wanted = same_name(screenplay.stem)
+    try:
+        names = sorted(os.listdir(screenplay.parent))  # noqa: PTH208
+    except FileNotFoundError:
+        return []
+    alike = (screenplay.with_name(name) for name in names if same_name(Path(name).stem) == wanted)
+    return [path for path in alike if not path.is_dir()]
+
+
+def _only(found: list[Path], screenplay: Path) -> Path:
     if len(found) > 1:
-        names = ", ".join(repr(path.name) for path in found)
+        names = ", ".join(repr(path.name) for path in sorted(found, key=_rank))
         raise UserError(
             f"{screenplay}: {names} lie beside the screenplay where one audio file was expected;"
             f" name the right one with the config key 'audio'."
         )
-    return found[0] if found else None
+    return found[0]
 
 
-def _from_tune(source: Path, paths: Paths) -> Audio:
+def _rank(path: Path) -> tuple[int, str]:
+    suffix = path.suffix.lower()
+    return SUFFIXES.index(suffix) if suffix in SUFFIXES else len(SUFFIXES), path.name
+
+
+def _as_written(path: Path) -> Path:
+    """The path, or the one file in its folder that has its name in another Unicode form."""
+    if path.exists():
+        return path
+    with suppress(RuntimeError):  # nobody has such a home
+        path = path.expanduser()
+    with suppress(OSError):
+        alike = [name for name in os.listdir(path.parent) if _form(name) == _form(path.name)]  # noqa: PTH208
+        if len(alike) == 1:
+            return path.with_name(alike[0])
+    return path
+
+
+def _form(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+# What it hashes to, and how long it is
+
+
+def _from_tune(source: Path, track: int, paths: Paths) -> Audio:
+    _check_track(track, ("a tune",), source)
     notes = tune.read(source)
     digest = hashlib.sha256(f"{tune.RECIPE}\n".encode() + source.read_bytes()).hexdigest()
     return Audio(paths.tune(digest[:16]), digest, tune.seconds(notes), source)
 
 
-def _from_file(source: Path, ffmpeg_path: str, paths: Paths) -> Audio:
+def _from_file(source: Path, track: int, program: str, paths: Paths) -> Audio:
+    digest = _digest(source)
+    facts = paths.audio_facts(digest)
+    head = {"sha256": digest, "counted": COUNTED, "ffmpeg": sound.fingerprint(program)}
+    tracks, lengths = _noted(facts, head)
+    tracks = tracks or sound.tracks(source, program)
+    _check_track(track, tracks, source)
+    if track not in lengths:
+        lengths[track] = sound.length(source, track, program)
+        noted = {str(number): asdict(length) for number, length in lengths.items()}
+        write_json_if_changed(facts, {**head, "tracks": list(tracks), "lengths": noted})
+    found = lengths[track]
+    return Audio(source, digest, found.seconds, track=track, tracks=tracks, late=found.late)
+
+
+def _digest(source: Path) -> str:
     try:
         with source.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise UserError(
             f"config key 'audio': {str(source)!r} cannot be read ({error.strerror});"
             f" expected a readable audio file."
         ) from None
-    facts = paths.audio_facts(digest)
-    seconds = _noted(facts, digest)
-    if seconds is None:
-        seconds = _seconds(source, ffmpeg_path)
-        write_json_if_changed(facts, {"sha256": digest, "seconds": seconds})
-    return Audio(source, digest, seconds)
 
 
-def _noted(facts: Path, digest: str) -> float | None:
-    """The seconds that were counted before, or None when they were not or the note is damaged."""
-    try:
-        noted = read_json(facts)
-        return float(noted["seconds"]) if noted["sha256"] == digest else None
-    except (UserError, LookupError, TypeError, ValueError):
-        return None
-
-
-def _seconds(source: Path, ffmpeg_path: str) -> float:
-    """Count decoded samples: what a header says of the length is often wrong for compressed audio."""
-    stream = ffmpeg.input(f"file:{source}").audio.output("pipe:", format="s16le", ac=1, ar=PROBE_RATE)
-    process = stream.global_args("-v", "quiet", "-nostdin").run_async(cmd=ffmpeg_path, pipe_stdout=True)
-    with process:
-        samples = sum(len(block) for block in iter(lambda: process.stdout.read(1 << 20), b"")) // 2
-    if not samples:
-        raise UserError(
-            f"config key 'audio': {str(source)!r} holds no audio that ffmpeg can read; expected a song as"
-            f" WAV, FLAC, MP3, AAC, Ogg or the like: check the file, or set 'none' for a silent film."
+def _check_track(track: int, tracks: tuple[str, ...], source: Path) -> None:
+    if track > len(tracks):
+        listed = "; ".join(f"{number}: {about}" for number, about in enumerate(tracks, 1))
+        raise NoTrackError(
+            f"config key 'audio_track': found {track}, expected one of the tracks of {str(source)!r}"
+            f" ({listed}); correct it."
         )
-    return samples / PROBE_RATE
+
+
+def _noted(facts: Path, head: Document) -> tuple[tuple[str, ...], dict[int, Length]]:
+    """The tracks and the lengths that were counted before, in this way and by this ffmpeg, if any."""
+    with suppress(UserError, LookupError, TypeError, ValueError, AttributeError):
+        noted = read_json(facts)
+        if head.items() <= noted.items():
+            lengths = {int(track): Length(**length) for track, length in noted["lengths"].items()}
+            if all(0 < length.seconds < inf for length in lengths.values()):
+                return tuple(map(str, noted["tracks"])), lengths
+    return (), {}

@@ -12,7 +12,6 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from fractions import Fraction
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
@@ -22,7 +21,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from songreel import bench_models, bench_parts, bench_start, device, draw, film, plan, roofline, sampler
+from songreel import (
+    bench_models,
+    bench_parts,
+    bench_start,
+    device,
+    draw,
+    film,
+    plan,
+    rates,
+    roofline,
+    sampler,
+)
 from songreel.bench_models import Bench
 from songreel.config import Config, resolve
 from songreel.files import Document
@@ -176,7 +186,7 @@ def _drawing(settings: Config, bench: Bench, iterations_per_second: float) -> Do
     tokens = _tokens(settings, maker, plan.keyframes_for(frames, clip))
     (batch,) = draw.frames(maker, clip, tokens, None)
     decode = [frames / elapsed(lambda: list(draw.frames(maker, clip, tokens, None))) for _ in _times(bench)]
-    length = LINE_SECONDS * settings.frames_per_second
+    length = round(LINE_SECONDS * settings.frames_per_second)
     pictures = [np.stack(list(islice(cycle(batch), length)))]
     encode = [length / elapsed(lambda: _encode(settings, pictures)) for _ in _times(bench)]
     drawn = length * (1 / median(decode) + 1 / median(encode))
@@ -203,7 +213,7 @@ def elapsed(work: Callable[[], object]) -> float:
 def plain_clip(settings: Config, frames: int) -> Document:
     """The plan of a clip without a line before it, as far as drawing reads it."""
     return {
-        "frames_per_second": settings.frames_per_second,
+        "frames_per_second": rates.written(settings.frames_per_second),
         "keyframes_per_second": settings.keyframes_per_second,
         "interpolation": "latent",
         "encoder": settings.encoder,
@@ -222,7 +232,7 @@ def _tokens(settings: Config, maker: VQGAN, keyframes: int) -> Any:
 
 def _encode(settings: Config, batches: list[Any]) -> None:
     clip = plain_clip(settings, sum(map(len, batches)))
-    size, rate = (settings.width, settings.height), Fraction(settings.frames_per_second)
+    size, rate = (settings.width, settings.height), settings.frames_per_second
     with tempfile.TemporaryDirectory() as folder:
         film.encode(batches, clip, size, rate, Path(folder) / "clip.mp4", film.executable(settings.ffmpeg))
 

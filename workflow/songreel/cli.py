@@ -113,11 +113,12 @@ def _draw(options: argparse.Namespace, target: Path) -> None:
 
 
 def _film(options: argparse.Namespace) -> None:
-    from songreel import claims, film
+    from songreel import audio, claims, film
 
     timeline = read_json(options.timeline)
     _check_planned_together(timeline, options)
     song = options.timeline.parent
+    audio.check(timeline["audio"], Paths(song.parent))
     target = Paths(song.parent).film(song.name)
     film.join(timeline, options.clips, target, film.executable(options.ffmpeg))
     not_later([options.timeline, *options.clips, Paths(song.parent).film_asked(song.name)], target)
@@ -162,8 +163,10 @@ def _plan(options: argparse.Namespace) -> None:
         say(f"{fault}; the next run renders it again, which is not counted here.", options.log)
     told = forecast.make(made, paths, options.price)
     if options.json:
-        print(json.dumps(dataclasses.asdict(told), indent=1, ensure_ascii=False))
+        document = {"sound": made.sound, **dataclasses.asdict(told)}
+        print(json.dumps(document, indent=1, ensure_ascii=False))
     else:
+        print(f"sound: {made.sound}")
         print(forecast.as_table(told, options.jobs, options.price))
 
 

@@ -13,10 +13,11 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from songreel import files
+from songreel import files, rates
 from songreel.errors import UserError
 
 SCHEMA_PATH = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
@@ -28,6 +29,8 @@ class Config:
 
     screenplay: Path
     audio: str  # "auto", "none" or a path
+    audio_track: int  # counted from 1
+    offset: float  # seconds added to every start
     title: str  # "" is the screenplay's stem
     artist: str
 
@@ -47,7 +50,7 @@ class Config:
     micro_batch: int  # cutouts judged at a time; 0 is all
     learning_rate: float
 
-    frames_per_second: int
+    frames_per_second: Fraction
     interpolation: str  # "latent" or "motion"
     transition: float  # seconds
     tail: float  # seconds
@@ -165,7 +168,7 @@ def _is_empty(value: Any) -> bool:
 
 
 def _typed(key: str, value: Any) -> Any:
-    convert = _size if key == "size" else _CONVERTERS[_property(key)["type"]]
+    convert = _SPECIAL.get(key) or _CONVERTERS[_property(key)["type"]]
     try:
         return convert(value)
     except (TypeError, ValueError, OverflowError):
@@ -219,6 +222,7 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "number": lambda value: float(_number(value)),  # one type, so that 15 and 15.0 make one id
     "array": _names,
 }
+_SPECIAL: dict[str, Callable[[Any], Any]] = {"size": _size, "frames_per_second": rates.parsed}
 
 
 def _validate(given: dict[str, Any]) -> None:
@@ -264,7 +268,7 @@ def _unfit(key: str, value: Any) -> UserError:
 def _expected(rule: Mapping[str, Any]) -> str:
     if "enum" in rule:
         return "one of " + ", ".join(rule["enum"])
-    if rule["type"] not in ("integer", "number"):
+    if "title" in rule:
         return str(rule["title"])
     number = "a whole number" if rule["type"] == "integer" else "a number"
     if "exclusiveMinimum" in rule:

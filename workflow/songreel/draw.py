@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from songreel import rates
 from songreel.cutouts import LUMA
 from songreel.files import Document
 from songreel.plan import MOTION_MARGIN
@@ -53,7 +54,7 @@ def drawn_frames(clip: Document) -> int:
     frames = int(clip["shown"]["frames"])
     if clip["interpolation"] == "latent":
         return frames
-    rate = drawn_rate(clip) / int(clip["frames_per_second"])
+    rate = drawn_rate(clip) / rates.of(clip)
     return ceil((frames - 1) * rate) + 1 + MOTION_MARGIN
 
 
@@ -74,15 +75,15 @@ class _Seam:
 
 
 def _seam(vqgan: VQGAN, clip: Document, shown: NDArray[np.uint16], before: NDArray[np.uint16]) -> _Seam:
-    rate = clip["frames_per_second"]
-    offset, blending = Fraction(clip["before"]["frames"], rate), Fraction(clip["blend_frames"], rate)
+    rate = rates.of(clip)
+    offset, blending = clip["before"]["frames"] / rate, clip["blend_frames"] / rate
     ends = _at(vqgan, clip, before, [offset]), _at(vqgan, clip, shown, [blending])
     middle = _at(vqgan, clip, before, [offset + blending / 2]), _at(vqgan, clip, shown, [blending / 2])
     half = torch.full((1, 1, 1, 1), 0.5, device=vqgan.codebook.device)
     plain, stretched = (_contrast(vqgan, _blend(*middle, half, strength)) for strength in (0, 1))
     wanted = (_contrast(vqgan, ends[0]) + _contrast(vqgan, ends[1])) / 2
     strength = (wanted - plain) / max(stretched - plain, 1e-3)
-    return _Seam(before, offset, blending, Fraction(1, rate), min(max(strength, 0), MOST_STRENGTH))
+    return _Seam(before, offset, blending, 1 / rate, min(max(strength, 0), MOST_STRENGTH))
 
 
 def _pictures(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import shutil
 import signal
@@ -19,7 +20,7 @@ import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
-from songreel import joined, seal, stops
+from songreel import joined, lyrics, rates, seal, sound, stops
 from songreel.errors import DamageError, UserError
 from songreel.files import Document, check_is_file, replacing
 
@@ -42,13 +43,23 @@ HARDWARE: Mapping[str, Callable[[int], dict[str, Any]]] = {
 }
 TRIAL_FRAMES = 8
 BITEXACT = {"fflags": "+bitexact", "flags": "+bitexact"}  # no version or time of day in the file
-# Where ffmpeg would see markup start in SubRip, or in the ASS that it makes of it.
-MARKUP = re.compile(r"<(?=.*>)|\{(?=\\|[CcFfoPSsYy]:)|\\(?=[nNh{}])|--(?=>)")
-WORD_JOINER = "\u2060"
+
+
+class FFmpegError(UserError):
+    """A file that ffmpeg could not make, and the reason in its own words."""
+
+    def __init__(self, target: Path, reason: str) -> None:
+        super().__init__(
+            f"{target}: ffmpeg could not make it ({reason}); see to that and run the same command again."
+        )
+        self.reason = reason
 
 
 def executable(setting: str) -> str:
-    """The ffmpeg that the config key `ffmpeg` names, or the one that imageio-ffmpeg ships."""
+    """The ffmpeg that the config key `ffmpeg` names, by path or name, or imageio-ffmpeg's own."""
+    here = Path(setting).expanduser()
+    if setting and not shutil.which(setting) and here.is_file():
+        return str(here.absolute())  # a bare name would be looked for elsewhere
     return setting or str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
@@ -105,7 +116,7 @@ def encode(
     A batch is written while the next one is made. Raises UserError with ffmpeg's own words when it fails.
     """
     width, height = size
-    rate = clip["frames_per_second"]
+    rate = rates.of(clip)
     stream = ffmpeg.input(
         "pipe:", format="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", r=str(drawn_rate)
     )
@@ -113,13 +124,13 @@ def encode(
     stream = stream.filter("scale", out_color_matrix="bt709", out_range="tv").filter("format", "yuv420p")
     if clip["interpolation"] == "motion":
         # Scene-change detection would freeze a frame wherever many tokens change at once.
-        stream = stream.filter("minterpolate", fps=rate, mi_mode="mci", scd="none")
+        stream = stream.filter("minterpolate", fps=str(rate), mi_mode="mci", scd="none")
     with replacing(target) as temporary:
         output = stream.output(
             str(temporary),
             format="mp4",
-            video_track_timescale=rate * 1000,
-            r=rate,
+            video_track_timescale=rates.ticks(rate),
+            r=str(rate),
             **{"frames:v": clip["shown"]["frames"]},
             **_encoding(clip["encoder"], clip["crf"]),
             **COLOURS,
@@ -180,33 +191,59 @@ def join(timeline: Document, clips: Sequence[Path], target: Path, program: str) 
     """
     for clip in clips:
         check(clip)
-    rate = timeline["frames_per_second"]
-    seconds = sum(clip["frames"] for clip in timeline["clips"]) / rate
+    seconds = sum(clip["frames"] for clip in timeline["clips"]) / rates.of(timeline)
     with replacing(target) as temporary, tempfile.TemporaryDirectory() as folder:
-        listing, lyrics, facts = (Path(folder) / name for name in ("clips.txt", "lyrics.srt", "facts.txt"))
-        listing.write_text("".join(f"file '{_quoted(clip)}'\n" for clip in clips), encoding="utf-8")
-        lyrics.write_text(subtitles(timeline), encoding="utf-8")
-        facts.write_text(metadata(timeline), encoding="utf-8")
-        command = [program, "-y", "-f", "concat", "-safe", "0", "-i", str(listing), "-i", str(lyrics)]
+        listing, words, facts = (Path(folder) / name for name in ("clips.txt", "lyrics.srt", "facts.txt"))
+        listing.write_text(_listing(timeline, clips), encoding="utf-8")
+        words.write_text(lyrics.subtitles(timeline), encoding="utf-8")
+        facts.write_text(lyrics.metadata(timeline), encoding="utf-8")
+        command = [program, "-y", "-f", "concat", "-safe", "0", "-i", str(listing), "-i", str(words)]
         command += ["-f", "ffmetadata", "-i", str(facts)]
-        if timeline["audio"]:
-            command += ["-i", f"file:{timeline['audio']['path']}", "-map", "0:v", "-map", "3:a:0"]
-            command += ["-c:a", "aac", "-b:a", "192k", "-af", f"apad,atrim=end={seconds:.6f}"]
+        if song := timeline["audio"]:
+            command += [
+                "-i",
+                f"file:{song['path']}",
+                "-map",
+                "0:v",
+                "-map",
+                f"3:a:{song.get('track', 1) - 1}",
+            ]
+            command += ["-c:a", "aac", "-b:a", "192k", "-af", _heard(song, seconds)]
         else:
             command += ["-map", "0:v"]
         command += ["-map", "1:s", "-c:v", "copy", "-c:s", "mov_text", "-map_metadata", "2"]
         command += ["-map_chapters", "2", "-movflags", "+faststart", "-fflags", "+bitexact"]
         command += ["-f", "mp4", str(temporary)]
         with stops.undoing(lambda: shutil.rmtree(folder, ignore_errors=True)):
-            status, words = _run(command)
-        _check(status, words, temporary, target)
+            status, told = _run(command)
+        _check(status, told, temporary, target)
         joined.finish(temporary, timeline, target)
+
+
+def _heard(song: Document, seconds: Fraction) -> str:
+    """The filter that puts a song's sound into a film of so many seconds."""
+    return sound.until(seconds, song.get("late", False), song.get("mix", ""))
+
+
+def _listing(timeline: Document, clips: Sequence[Path]) -> str:
+    """The clips for ffmpeg to concatenate, each as long as to end where it should since the film's start.
+
+    Left alone, ffmpeg adds up lengths that are rounded to microseconds, and after an hour frames are late.
+    """
+    frames = [entry["frames"] for entry in timeline["clips"]]
+    ends = [round(1_000_000 * end / rates.of(timeline)) for end in itertools.accumulate(frames)]
+    lengths = [end - start for start, end in zip([0, *ends], ends, strict=False)]  # microseconds
+    rows = (
+        f"file '{_quoted(clip)}'\nduration {length / 1e6:.6f}\n"
+        for clip, length in zip(clips, lengths, strict=True)
+    )
+    return "".join(rows)
 
 
 def _run(command: Sequence[str]) -> tuple[int, bytes]:
     """Run ffmpeg; returns its exit status and what it complained of."""
     with (
-        subprocess.Popen(_quiet(command), stderr=subprocess.PIPE) as process,
+        subprocess.Popen(_quiet(command), stderr=subprocess.PIPE, env=sound.environment()) as process,
         stops.undoing(process.kill),
     ):
         _, words = process.communicate()
@@ -221,57 +258,6 @@ def check(clip: Path) -> None:
         raise DamageError(clip, "a damaged file or another clip", expected)
 
 
-def subtitles(timeline: Document) -> str:
-    """The lyrics as SubRip, at the screenplay's times."""
-    cues = []
-    for number, line in enumerate(timeline["lines"], 1):
-        start, end = (_clock(line[key]) for key in ("start_seconds", "end_seconds"))
-        cues.append(f"{number}\n{start} --> {end}\n{_plain(_one_line(line['text']))}\n")
-    return "\n".join(cues)
-
-
-def metadata(timeline: Document) -> str:
-    """Title, artist and a chapter a line, in ffmpeg's metadata format.
-
-    MP4's chapters leave no gap: what comes before the first line is a chapter with the film's title.
-    """
-    told = [";FFMETADATA1", f"title={_escaped(timeline['title'])}", f"artist={_escaped(timeline['artist'])}"]
-    first = timeline["lines"][0]["start_seconds"]
-    if first > 0:
-        told += _chapter(timeline["title"], 0, first)
-    for line in timeline["lines"]:
-        told += _chapter(line["text"], line["start_seconds"], line["end_seconds"])
-    return "\n".join(told) + "\n"
-
-
-def _chapter(title: str, start_seconds: float, end_seconds: float) -> list[str]:
-    start, end = round(start_seconds * 1000), round(end_seconds * 1000)
-    return ["[CHAPTER]", "TIMEBASE=1/1000", f"START={start}", f"END={end}", f"title={_escaped(title)}"]
-
-
-def _plain(text: str) -> str:
-    """A text of which nothing is taken for markup: an invisible word joiner breaks up what would be.
-
-    SubRip has no escapes. WebVTT has some, but not for the braces and backslashes of what ffmpeg makes of it.
-    """
-    return MARKUP.sub(lambda start: start[0] + WORD_JOINER, text)
-
-
-def _clock(seconds: float) -> str:
-    milliseconds = round(seconds * 1000)
-    minutes, rest = divmod(milliseconds, 60_000)
-    return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02},{rest % 1000:03}"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _escaped(text: str) -> str:
-    escaped = "".join(f"\\{letter}" if letter in "=;#\\" else letter for letter in _one_line(text))
-    return f"{escaped} " if escaped.endswith("\\") else escaped  # at a line's end it would join the next line
-
-
 def _quoted(path: Path) -> str:
     return str(path.resolve()).replace("'", "'\\''")
 
@@ -281,12 +267,9 @@ def _quiet(command: Sequence[str]) -> list[str]:
 
 
 def _check(status: int, words: bytes, temporary: Path, target: Path) -> None:
-    """Raise UserError with ffmpeg's own words unless it ended well and made the file."""
+    """Raise FFmpegError with ffmpeg's own words unless it ended well and made the file."""
     if status or not temporary.exists():
-        raise UserError(
-            f"{target}: ffmpeg could not make it ({_reason(status, words)});"
-            f" see to that and run the same command again."
-        )
+        raise FFmpegError(target, _reason(status, words))
 
 
 def _reason(status: int, words: bytes) -> str:

@@ -29,6 +29,10 @@ class Paths:
     def audio_facts(self, sha256: str) -> Path:
         return self.root / f"plan/audio/{sha256}.json"
 
+    def trials(self) -> Path:
+        """Where it stands what an ffmpeg was found to be able to make."""
+        return self.root / "plan/ffmpeg.json"
+
     def latents(self, segment: str, keyframes: int | str) -> Path:
         return self.root / f"latents/{segment}-{keyframes}.zarr.zip"
 

@@ -13,11 +13,13 @@ from fractions import Fraction
 from math import ceil
 from pathlib import Path
 
-from songreel import audio, film, screenplay, timeline, weights
+from songreel import audio, film, rates, screenplay, timeline, trial, weights
 from songreel.config import Config, weighed
 from songreel.errors import UserError
 from songreel.files import Document, identity, write_if_changed, write_json_if_changed
 from songreel.paths import Paths, song_folder
+from songreel.progress import shorten
+from songreel.screenplay import Line
 from songreel.timeline import Shot
 
 # Bumped when the numerics change on purpose: RECIPE renders segments anew, DRAWING clips, JOINING films.
@@ -25,6 +27,7 @@ RECIPE = 4
 DRAWING = 2
 JOINING = 1
 
+MOST_NAMED = 20  # lines that an offset left out
 STEP = 5  # a segment's length is a multiple of so many keyframes, so that small retimings find it long enough
 MOTION_MARGIN = 2  # keyframes past the end that ffmpeg's motion interpolation needs to see
 
@@ -39,18 +42,19 @@ class Plan:
     timeline: Document
     needs: Mapping[str, int]  # keyframes, by segment
     tune: Path | None  # what the audio is made from, when a rule makes it
+    sound: str  # what is heard, in words
 
 
 def make(config: Config, paths: Paths) -> Plan:
-    """Plan a film from the screenplay, the audio and the weights' hashes, once ffmpeg is known to run.
+    """Plan a film from the screenplay, the audio and the weights' hashes, once ffmpeg was tried out.
 
     Raises UserError for what is wrong with any of them.
     """
-    lines = screenplay.read(config.screenplay)
+    over, lines = timeline.moved(screenplay.read(config.screenplay), config.offset)
     ffmpeg = film.working(config.ffmpeg)
     # A clip is named by the encoder that draws it, not by how that was found.
     config = replace(config, encoder=film.encoder(config.encoder, (config.width, config.height), ffmpeg))
-    sound = audio.find(config.audio, config.screenplay, ffmpeg, paths)
+    sound = audio.find(config.audio, config.audio_track, config.screenplay, ffmpeg, paths)
     end = timeline.end_seconds(lines, config.tail, sound.seconds if sound else None)
     shots = timeline.shots(lines, config.frames_per_second, end)
     if not shots:
@@ -61,13 +65,15 @@ def make(config: Config, paths: Paths) -> Plan:
     recipes = list(_recipes(shots, config))
     segments = [identity(recipe) for recipe in recipes]
     clips = _clips(shots, segments, config)
+    mix = trial.check(config, sound, ffmpeg, paths)
     return Plan(
         song=song_folder(config.screenplay),
         segments=dict(zip(segments, recipes, strict=True)),
         clips={identity(clip): clip for clip in clips},
-        timeline=_timeline(shots, segments, clips, sound, config),
+        timeline=_timeline(shots, segments, clips, _heard(sound, mix), config),
         needs=_needs(clips, config),
         tune=sound.tune if sound else None,
+        sound=audio.described(sound, mix, config.audio, config.screenplay) + _left_out(over),
     )
 
 
@@ -122,7 +128,7 @@ def sources(clip: Document) -> Iterator[tuple[Document, int]]:
 
 def keyframes_for(frames: int, clip: Document) -> int:
     """Keyframes needed to draw a segment's first `frames` frames, rounded up to a multiple of STEP."""
-    rate = Fraction(str(clip["keyframes_per_second"])) / clip["frames_per_second"]
+    rate = Fraction(str(clip["keyframes_per_second"])) / rates.of(clip)
     margin = MOTION_MARGIN if clip["interpolation"] == "motion" else 0
     need = ceil((frames - 1) * rate) + 1 + margin
     return ceil(Fraction(need, STEP)) * STEP
@@ -178,7 +184,7 @@ def _clips(shots: Sequence[Shot], segments: Sequence[str], config: Config) -> li
     """What to draw for each shot."""
     look = {
         "recipe": DRAWING,
-        "frames_per_second": config.frames_per_second,
+        "frames_per_second": rates.written(config.frames_per_second),
         "keyframes_per_second": config.keyframes_per_second,
         "interpolation": config.interpolation,
         "encoder": config.encoder,
@@ -210,11 +216,29 @@ def _needs(clips: Sequence[Document], config: Config) -> dict[str, int]:
     return needs
 
 
+def _heard(sound: audio.Audio | None, mix: str) -> Document | None:
+    """What a timeline says of the sound: more than the file only where that is not as usual."""
+    if not sound:
+        return None
+    usual = {"path": str(sound.path), "sha256": sound.sha256}
+    unusual = {"track": sound.track != 1 and sound.track, "late": sound.late, "mix": mix}
+    return usual | {key: value for key, value in unusual.items() if value}
+
+
+def _left_out(lines: Sequence[Line]) -> str:
+    """What is said of lines that an offset put before the beginning."""
+    named = ", ".join(f"row {line.row} {shorten(line.text)}" for line in lines[:MOST_NAMED])
+    more = f" and {len(lines) - MOST_NAMED} more" if len(lines) > MOST_NAMED else ""
+    return (
+        f"; by the config key 'offset' it begins after these lines, left out: {named}{more}" if lines else ""
+    )
+
+
 def _timeline(
     shots: Sequence[Shot],
     segments: Sequence[str],
     clips: Sequence[Document],
-    sound: audio.Audio | None,
+    sound: Document | None,
     config: Config,
 ) -> Document:
     """What to join."""
@@ -222,8 +246,8 @@ def _timeline(
         "recipe": JOINING,
         "title": config.title or config.screenplay.stem,
         "artist": config.artist,
-        "frames_per_second": config.frames_per_second,
-        "audio": {"path": str(sound.path), "sha256": sound.sha256} if sound else None,
+        "frames_per_second": rates.written(config.frames_per_second),
+        "audio": sound,
         "clips": [{"clip": identity(clip), "frames": clip["shown"]["frames"]} for clip in clips],
         "lines": [
             {

@@ -8,10 +8,12 @@ import re
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 from songreel import claims, config, running
 from songreel import plan as planning
+from songreel.audio import NoTrackError
 from songreel.config import Config
 from songreel.errors import DamageError, UserError
 from songreel.files import Document, read_json, read_named
@@ -70,9 +72,14 @@ def plans(files: Iterable[Path], over: Document, paths: Paths) -> Iterator[Plan]
 def _planned(file: Path, raw: Document, paths: Paths) -> Iterator[Plan]:
     doing = str(file)
     try:
-        for settings in _films(config.resolve(raw)):
+        own = config.resolve(raw)
+        for settings in _films(own):
             doing = f"{file} with {settings.screenplay}"
-            yield planning.make(settings, paths)
+            try:
+                yield planning.make(settings, paths)
+            except NoTrackError:
+                if settings == own:
+                    raise  # else no such film was ever made
     except UserError as error:
         raise UserError(f"{doing}: {error}") from None
 
@@ -80,15 +87,17 @@ def _planned(file: Path, raw: Document, paths: Paths) -> Iterator[Plan]:
 def _films(settings: Config) -> Iterator[Config]:
     """A config's own film and, by the same settings, those of the other screenplays.
 
-    An audio file that the config names is its own song's. Another film may have been made with it all the
-    same, or with its own audio: both are needed, since it is better to keep too much.
+    An audio file that the config names is its own song's, and so are its track and the offset. Another film
+    may have been made with them all the same, or with its own: both are needed, since it is better to keep
+    too much.
     """
     yield settings
     for other in sorted(Path().glob(SCREENPLAYS)):
         if other.resolve() != settings.screenplay.resolve():
-            yield replace(settings, screenplay=other)
-            if settings.audio not in ("auto", "none"):
-                yield replace(settings, screenplay=other, audio="auto")
+            audios = {settings.audio, "none" if settings.audio == "none" else "auto"}
+            tracks, offsets = {settings.audio_track, 1}, {settings.offset, 0.0}
+            for audio, track, offset in product(audios, tracks, offsets):
+                yield replace(settings, screenplay=other, audio=audio, audio_track=track, offset=offset)
 
 
 # What is not needed

@@ -7,7 +7,9 @@ as exact as the first.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
 
 from songreel.screenplay import Line
 
@@ -22,6 +24,18 @@ class Shot:
     frames: int
 
 
+def moved(lines: Sequence[Line], offset: float) -> tuple[Sequence[Line], Sequence[Line]]:
+    """The lines so many seconds later, and first those of them that are over before the film begins."""
+    after = [replace(line, start_seconds=_sum(line.start_seconds, offset)) for line in lines]
+    over = sum(following.start_seconds <= 0 for following in after[1:])
+    return after[:over], after[over:]
+
+
+def _sum(seconds: float, offset: float) -> float:
+    """By decimal arithmetic, as people do it."""
+    return float(Decimal(str(seconds)) + Decimal(str(offset))) if offset else seconds
+
+
 def end_seconds(lines: Sequence[Line], tail: float, audio_seconds: float | None) -> float:
     """When the film ends: with the audio, or `tail` seconds after the last line's start.
 
@@ -34,15 +48,20 @@ def end_seconds(lines: Sequence[Line], tail: float, audio_seconds: float | None)
     return last + tail
 
 
-def shots(lines: Sequence[Line], frames_per_second: int, end: float) -> tuple[Shot, ...]:
+def shots(lines: Sequence[Line], frames_per_second: int | Fraction, end: float) -> tuple[Shot, ...]:
     """The lines' shots, back to back from frame 0 to the film's end, without lines too short for a frame.
 
-    A film begins at time 0: when the first line starts later, its picture is there from 0.
+    A film begins at time 0: when the first line starts later, its picture is there from 0, and when an offset
+    put its start before 0, it is sung from 0.
     """
     ends = [line.start_seconds for line in lines[1:]] + [end]
-    first_frames = [0] + [round(seconds * frames_per_second) for seconds in ends]
+    first_frames = [0] + [max(0, round(seconds * frames_per_second)) for seconds in ends]
     shots = (
-        Shot(line, seconds, first, following - first)
+        Shot(_from_0(line), seconds, first, following - first)
         for line, seconds, first, following in zip(lines, ends, first_frames, first_frames[1:], strict=False)
     )
     return tuple(shot for shot in shots if shot.frames > 0)
+
+
+def _from_0(line: Line) -> Line:
+    return replace(line, start_seconds=0.0) if line.start_seconds < 0 else line
