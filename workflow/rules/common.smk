@@ -48,6 +48,8 @@ try:
     song = song_folder(settings.screenplay)
     plan = planning.make(settings, paths) if workflow.is_main_process else None
     if plan:
+        for note in plan.notes:
+            say(note)
         # Before anything is looked for that a removal could take away.
         running.protect(plan, paths)
         planning.write(plan, paths)

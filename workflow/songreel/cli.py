@@ -147,11 +147,13 @@ def _plan(options: argparse.Namespace) -> None:
     settings = config.resolve(keys | dict(options.config))
     paths = Paths(settings.results)
     made = plan.make(settings, paths)
+    for message in made.notes:
+        say(message, options.log)
     for fault in damage.find(made, paths):
         say(f"{fault}; the next run renders it again, which is not counted here.", options.log)
     told = forecast.make(made, paths, options.price)
     if options.json:
-        print(json.dumps(dataclasses.asdict(told), indent=1, ensure_ascii=False))
+        print(json.dumps(dataclasses.asdict(told) | {"notes": made.notes}, indent=1, ensure_ascii=False))
     else:
         print(forecast.as_table(told, options.jobs, options.price))
 

@@ -7,13 +7,13 @@ it and how it is drawn. So whatever an edit leaves as it was has the name it had
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
 
-from songreel import audio, film, screenplay, timeline, weights
+from songreel import audio, film, screenplay, timeline, weights, wording
 from songreel.config import Config, weighed
 from songreel.errors import UserError
 from songreel.files import Document, identity, write_if_changed, write_json_if_changed
@@ -39,6 +39,7 @@ class Plan:
     timeline: Document
     needs: Mapping[str, int]  # keyframes, by segment
     tune: Path | None  # what the audio is made from, when a rule makes it
+    notes: tuple[str, ...] = ()  # what is not as the user may think, a sentence each
 
 
 def make(config: Config, paths: Paths) -> Plan:
@@ -58,7 +59,9 @@ def make(config: Config, paths: Paths) -> Plan:
             f"{config.screenplay}: the film would have no frames; expected a second line, audio, or a config"
             f" key 'tail' above 0."
         )
-    recipes = list(_recipes(shots, config))
+    short = timeline.too_short(lines, shots, config.tail)
+    notes = [f"{config.screenplay}: {short}"] if short else []
+    recipes = list(_recipes(shots, config, notes.append))
     segments = [identity(recipe) for recipe in recipes]
     clips = _clips(shots, segments, config)
     return Plan(
@@ -68,6 +71,7 @@ def make(config: Config, paths: Paths) -> Plan:
         timeline=_timeline(shots, segments, clips, sound, config),
         needs=_needs(clips, config),
         tune=sound.tune if sound else None,
+        notes=tuple(notes),
     )
 
 
@@ -125,39 +129,46 @@ def keyframes_for(frames: int, clip: Document) -> int:
     return ceil(Fraction(need, STEP)) * STEP
 
 
-def _recipes(shots: Sequence[Shot], config: Config) -> Iterator[Document]:
-    """What to optimise for each shot."""
+def _recipes(shots: Sequence[Shot], config: Config, tell: Callable[[str], None]) -> Iterator[Document]:
+    """What to optimise for each shot; `tell` is told of words for which a perceptor has no room."""
     model = weights.vqgan(config.model)
-    perceptors = [_perceptor(entry) for entry in config.perceptors]
+    judges = [(weights.perceptor(name), weight) for name, weight in map(weighed, config.perceptors)]
+    contexts = {judge.name: wording.context(judge) for judge, _ in judges}
     _check_size(config, model)
+    common = {
+        "recipe": RECIPE,
+        "seed": config.seed,
+        "model": {"name": model.name, "sha256": model.sha256},
+        "size": [config.width, config.height],
+        "strategy": {
+            "iterations": config.iterations,
+            "lead_in": config.lead_in,
+            "cutouts": config.cutouts,
+            "learning_rate": config.learning_rate,
+        },
+    }
     sung: Counter[str] = Counter()
     for shot in shots:
         text = shot.line.text
         take = sung[text] if config.repeats == "vary" else 0
-        yield {
-            "recipe": RECIPE,
-            "text": f"{text}, {config.style}" if config.style else text,
-            "seed": config.seed,
+        whole = wording.joined(text, config.style)
+        readings = {name: wording.read(text, config.style, size) for name, size in contexts.items()}
+        if note := wording.note(f"{config.screenplay} row {shot.line.row}", readings):
+            tell(note)
+        yield common | {
+            "text": whole,
             "take": take if shot.line.take is None else shot.line.take,
-            "model": {"name": model.name, "sha256": model.sha256},
-            "perceptors": perceptors,
-            "size": [config.width, config.height],
-            "strategy": {
-                "iterations": config.iterations,
-                "lead_in": config.lead_in,
-                "cutouts": config.cutouts,
-                "learning_rate": config.learning_rate,
-            },
+            "perceptors": [_perceptor(*judge, readings[judge[0].name].words, whole) for judge in judges],
         }
         sung[text] += 1
 
 
-def _perceptor(entry: str) -> Document:
-    """What a recipe says of a perceptor, which config.yaml names alone or as NAME:WEIGHT."""
-    name, weight = weighed(entry)
-    judge = weights.perceptor(name)
-    facts = {"name": judge.name, "sha256": judge.sha256}
-    return facts if weight == 1 else facts | {"weight": weight}
+def _perceptor(judge: weights.Weights, weight: float, words: str, whole: str) -> Document:
+    """What a recipe says of a perceptor: its words, too, where it has no room for the `whole` text."""
+    facts: Document = {"name": judge.name, "sha256": judge.sha256}
+    if weight != 1:
+        facts["weight"] = weight
+    return facts if words == whole else facts | {"words": words}
 
 
 def _check_size(config: Config, model: weights.Weights) -> None:

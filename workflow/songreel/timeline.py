@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from songreel.progress import shorten
 from songreel.screenplay import Line
+
+MOST_NAMED = 100  # lines of which one note gives row and words
 
 
 @dataclass(frozen=True)
@@ -46,3 +49,21 @@ def shots(lines: Sequence[Line], frames_per_second: int, end: float) -> tuple[Sh
         for line, seconds, first, following in zip(lines, ends, first_frames, first_frames[1:], strict=False)
     )
     return tuple(shot for shot in shots if shot.frames > 0)
+
+
+def too_short(lines: Sequence[Line], shown: Sequence[Shot], tail: float) -> str | None:
+    """Which lines have no frame, in one sentence, as their words vanish with them; None where all have one.
+
+    Not those of an end marker, which nobody expects to see.
+    """
+    sung = lines[:-1] if tail == 0 else lines
+    rows = {shot.line.row for shot in shown}
+    missing = [f"row {line.row} {shorten(line.text)}" for line in sung if line.row not in rows]
+    if not missing:
+        return None
+    more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
+    count = "1 line is" if len(missing) == 1 else f"{len(missing)} lines are"
+    return (
+        f"{count} shorter than a frame, so neither their pictures nor their words are shown:"
+        f" {', '.join(missing[:MOST_NAMED])}{more}; let the line after each start later, or join their rows."
+    )
