@@ -135,6 +135,7 @@ def test_many_lines_too_short_for_a_frame_are_counted() -> None:
     song = [Line(f"line {n}", n * 1e-5, n + 1) for n in range(151)]
     told = too_short(song, shots(song, 30, 4), tail=4) or ""
     assert told.startswith("150 lines are") and "row 100 'line 99' and 50 more;" in told
+    assert "fractions of a day" in told
 
 
 def test_an_end_marker_is_not_told_as_too_short() -> None:

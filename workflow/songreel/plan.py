@@ -47,7 +47,8 @@ def make(config: Config, paths: Paths) -> Plan:
 
     Raises UserError for what is wrong with any of them.
     """
-    lines = screenplay.read(config.screenplay)
+    notes: list[str] = []
+    lines = screenplay.read(config.screenplay, notes.append)
     ffmpeg = film.working(config.ffmpeg)
     # A clip is named by the encoder that draws it, not by how that was found.
     config = replace(config, encoder=film.encoder(config.encoder, (config.width, config.height), ffmpeg))
@@ -59,8 +60,8 @@ def make(config: Config, paths: Paths) -> Plan:
             f"{config.screenplay}: the film would have no frames; expected a second line, audio, or a config"
             f" key 'tail' above 0."
         )
-    short = timeline.too_short(lines, shots, config.tail)
-    notes = [f"{config.screenplay}: {short}"] if short else []
+    if short := timeline.too_short(lines, shots, config.tail):
+        notes.append(f"{config.screenplay}: {short}")
     recipes = list(_recipes(shots, config, notes.append))
     segments = [identity(recipe) for recipe in recipes]
     clips = _clips(shots, segments, config)
