@@ -66,5 +66,6 @@ def too_short(lines: Sequence[Line], shown: Sequence[Shot], tail: float) -> str 
     unit = " (a spreadsheet's fractions of a day are to be seconds)" if lines[-1].start_seconds < 1 else ""
     return (
         f"{count} shorter than a frame, so neither their pictures nor their words are shown:"
-        f" {', '.join(missing[:MOST_NAMED])}{more}; let the line after each start later{unit}, or join their rows."
+        f" {', '.join(missing[:MOST_NAMED])}{more}; let the line after each start later{unit},"
+        f" or join their rows."
     )
