@@ -123,7 +123,13 @@ def test_fractions_of_a_day_are_read_as_times_and_that_is_told(folder: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "times", [("0", "0.5"), ("0.123456789012", "0.2"), ("0", "0.0000462962962962963", "4")]
+    "times",
+    [
+        ("0", "0.5"),
+        ("0.123456789012", "0.2"),
+        ("0", "0.0000462962962962963", "4"),
+        ("0", "0.03333333333333333", "0.7"),
+    ],
 )
 def test_seconds_are_no_fractions_of_a_day(times: tuple[str, ...], folder: Path) -> None:
     lines = read("".join(f"a,{time}\n" for time in times), folder)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
-from songreel import damage, history, leases, request, running
+from songreel import damage, history, leases, owners, request, running
 from songreel import plan as planning
 from songreel import weights as models
 from songreel.config import read as read_config
@@ -14,7 +14,7 @@ from songreel.config import resolve
 from songreel.environment import hand_on, threads_per_job
 from songreel.errors import UserError, sentence
 from songreel.files import read_json, set_aside
-from songreel.paths import Paths, song_folder
+from songreel.paths import Paths
 from songreel.progress import say
 from songreel.stops import stop_jobs_too
 
@@ -45,8 +45,8 @@ configfile: "config.yaml"
 try:
     settings = resolve(config)
     paths = Paths(settings.results)
-    song = song_folder(settings.screenplay)
     plan = planning.make(settings, paths) if workflow.is_main_process else None
+    song = plan.song if plan else owners.folder(settings.screenplay, paths)
     if plan:
         for note in plan.notes:
             say(note)
@@ -59,6 +59,10 @@ except UserError as error:
     stop(error)
 except OSError as error:
     stop(sentence(error))
+
+# With --use-conda. Snakemake takes what is in braces for a wildcard, also in the path of a checkout.
+packages = f"{workflow.basedir}/envs/songreel.yaml"
+packages = packages.replace("{", "{{").replace("}", "}}")
 
 hand_on(song, settings.jobs_per_gpu)
 

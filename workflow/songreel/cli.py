@@ -16,11 +16,12 @@ from songreel import __version__, leases, scheduler, stops
 from songreel.errors import DamageError, UserError, sentence
 from songreel.files import read_json, read_named, set_aside, write_json_if_changed
 from songreel.paths import Paths
-from songreel.progress import clock, note, say
+from songreel.progress import clock, note, print_anywhere, prints_all, say
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. What a user can mend is told in one sentence; returns the exit status."""
+    print_anywhere()
     options = _parser().parse_args(arguments)
     try:
         with stops.handled(lambda: _tell_of_stop(options.log)):
@@ -153,7 +154,11 @@ def _plan(options: argparse.Namespace) -> None:
         say(f"{fault}; the next run renders it again, which is not counted here.", options.log)
     told = forecast.make(made, paths, options.price)
     if options.json:
-        print(json.dumps(dataclasses.asdict(told) | {"notes": made.notes}, indent=1, ensure_ascii=False))
+        print(
+            json.dumps(
+                dataclasses.asdict(told) | {"notes": made.notes}, indent=1, ensure_ascii=not prints_all()
+            )
+        )
     else:
         print(forecast.as_table(told, options.jobs, options.price))
 

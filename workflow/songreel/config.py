@@ -102,9 +102,32 @@ def _defaults(preset: str) -> dict[str, Any]:
 
 def _build(values: dict[str, Any]) -> Config:
     width, height = map(int, values.pop("size").split("x"))
-    paths = {key: Path(values[key]) for key in ("screenplay", "results")}
-    values |= {**paths, "perceptors": tuple(values["perceptors"])}
+    values |= {
+        key: _at_home(key, values[key]) for key in ("screenplay", "audio", "model", "results", "ffmpeg")
+    }
+    values["perceptors"] = tuple(_at_home("perceptors", name) for name in values["perceptors"])
+    values |= {"screenplay": Path(values["screenplay"]), "results": _results(values["results"])}
     return Config(width=width, height=height, **values)
+
+
+def _at_home(key: str, path: str) -> str:
+    """A path with the `~` at its beginning replaced, which the shell leaves alone behind a `key=`."""
+    if not path.startswith("~"):
+        return path
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError:  # no such user, or one without a home
+        raise _unfit(key, path) from None
+
+
+def _results(path: str) -> Path:
+    """The folder, in a form that no program takes for an option and no rule for a wildcard."""
+    folder = Path(path)
+    if folder.parts[:1] and folder.parts[0].startswith("-"):
+        folder = folder.absolute()
+    if not re.search(_property("results")["pattern"], str(folder)):
+        raise _unfit("results", str(folder))
+    return folder
 
 
 # What is given, in the types that the schema asks for

@@ -13,11 +13,11 @@ from fractions import Fraction
 from math import ceil
 from pathlib import Path
 
-from songreel import audio, film, screenplay, timeline, weights, wording
+from songreel import audio, film, owners, screenplay, timeline, weights, wording
 from songreel.config import Config, weighed
 from songreel.errors import UserError
 from songreel.files import Document, identity, write_if_changed, write_json_if_changed
-from songreel.paths import Paths, song_folder
+from songreel.paths import Paths
 from songreel.timeline import Shot
 
 # Bumped when the numerics change on purpose: RECIPE renders segments anew, DRAWING clips, JOINING films.
@@ -33,7 +33,8 @@ MOTION_MARGIN = 2  # keyframes past the end that ffmpeg's motion interpolation n
 class Plan:
     """Everything that a film needs, by name. The documents are what the plan files say."""
 
-    song: str
+    song: str  # the film's folder
+    screenplay: str  # where it lies, seen from the results
     segments: Mapping[str, Document]
     clips: Mapping[str, Document]
     timeline: Document
@@ -60,13 +61,17 @@ def make(config: Config, paths: Paths) -> Plan:
             f"{config.screenplay}: the film would have no frames; expected a second line, audio, or a config"
             f" key 'tail' above 0."
         )
+    song = owners.folder(config.screenplay, paths)
+    if elsewhere := owners.note(config.screenplay, song, paths):
+        notes.append(elsewhere)
     if short := timeline.too_short(lines, shots, config.tail):
         notes.append(f"{config.screenplay}: {short}")
     recipes = list(_recipes(shots, config, notes.append))
     segments = [identity(recipe) for recipe in recipes]
     clips = _clips(shots, segments, config)
     return Plan(
-        song=song_folder(config.screenplay),
+        song=song,
+        screenplay=owners.place(config.screenplay, paths),
         segments=dict(zip(segments, recipes, strict=True)),
         clips={identity(clip): clip for clip in clips},
         timeline=_timeline(shots, segments, clips, sound, config),
@@ -85,6 +90,7 @@ def write(plan: Plan, paths: Paths) -> None:
     if plan.tune:
         tune = Path(plan.timeline["audio"]["path"]).stem
         write_if_changed(paths.tune_plan(tune), plan.tune.read_bytes())
+    write_json_if_changed(paths.owner(plan.song), {"screenplay": plan.screenplay})
     write_json_if_changed(paths.timeline(plan.song), plan.timeline)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 DAY = 86400  # seconds
+FASTEST = 240  # frames a second
 FINE = 10  # decimals from which on a fraction of a day is told by its milliseconds: to 4 us
 
 # [0-9] and not \d, which takes the digits of every script; float() alone would take nan, 1_000 and them too.
@@ -54,14 +55,22 @@ def whole_clock(time: str) -> str:
 def are_fractions_of_a_day(times: Sequence[str]) -> bool:
     """Whether times are a spreadsheet's: below 1, long, and each a whole number of milliseconds of a day.
 
-    Seconds of so many decimals would all have to be that by chance.
+    Seconds of so many decimals would all have to be that by chance, unless they are the times of frames.
     """
     if any(not _DECIMAL.fullmatch(time) for time in times):
         return False
     values = [Decimal(time.replace(",", ".")) for time in times]
     decimals = [len(time.partition(mark(time))[2]) if mark(time) else 0 for time in times]
     exact = all(_is_exact(value, count) for value, count in zip(values, decimals, strict=True))
-    return exact and max(decimals) >= FINE and max(values) < 1
+    return exact and max(decimals) >= FINE and max(values) < 1 and not _are_frames(values)
+
+
+def _are_frames(values: Sequence[Decimal]) -> bool:
+    """Whether all are times of frames at one of the usual rates: of a thirtieth, a day has a whole number."""
+    return any(
+        all(abs(value * rate - round(value * rate)) < Decimal("1e-6") for value in values)
+        for rate in range(1, FASTEST + 1)
+    )
 
 
 def _is_exact(value: Decimal, decimals: int) -> bool:
