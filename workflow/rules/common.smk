@@ -30,7 +30,8 @@ wildcard_constraints:
 
 def stop(error):
     """End with one sentence instead of a traceback."""
-    sys.exit(f"songreel: {error}")
+    say(str(error))
+    sys.exit(1)
 
 
 try:
