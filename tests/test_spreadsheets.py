@@ -136,6 +136,38 @@ def test_seconds_are_no_fractions_of_a_day(times: tuple[str, ...], folder: Path)
     assert [line.start_seconds for line in lines] == [float(time) for time in times]
 
 
+DOUBTS = {
+    "ends": (
+        "a,0,4\nb,4,8\nc,8,12",
+        "the third column is read as takes, and looks like the ends of lines: row 1",
+    ),
+    "fractions": (
+        "a,0:00:03,50\nb,0:00:07,25",
+        "row 1 'a' starts at 0:00:03 and has take 50; write 0:00:03.50 if a fraction",
+    ),
+    "spaces": ("a 0,5\nb 3,6", "every text ends in a number: row 1 'a 0' starts at 5 s; if"),
+    "colons": ("a: 0,5\nb: 3,6", "every text ends in a number: row 1 'a: 0' starts at 5 s; if"),
+}
+
+
+@pytest.mark.parametrize(("content", "words"), DOUBTS.values(), ids=DOUBTS)
+def test_what_is_read_as_it_stands_and_looks_like_something_else_is_told(
+    content: str, words: str, folder: Path
+) -> None:
+    told: list[str] = []
+    assert len(read(content, folder, told)) > 1
+    assert len(told) == 1 and words in told[0] and told[0].endswith(".")
+
+
+@pytest.mark.parametrize(
+    "content", ["a,0,1\nb,4,2", "a,0:00:03,5\nb,0:00:07", "verse 1,0\nand on,4", '"a 0",5\n"b 3",6', "a 1,2"]
+)
+def test_nothing_is_told_of_a_plain_screenplay(content: str, folder: Path) -> None:
+    told: list[str] = []
+    read(content, folder, told)
+    assert not told
+
+
 # Each: the file, the row at fault, and what the message says was found, was expected and is to be done.
 UNCLEAR = {
     "a_column_for_ends": ("text,start,end\na,0,4", 1, ["the column 'end'", "text, start", "lasts until"]),
@@ -144,6 +176,9 @@ UNCLEAR = {
     "more_columns_than_the_header": ("start,text\n1,a,b", 2, ["3 columns ('1,a,b')", "the 2", "in quotes"]),
     "a_semicolon_and_no_time": ("a;0,5\nb;soon\nc;3,5", 2, ["the start 'soon'", "seconds such as"]),
     "separated_in_two_ways": ("a;0,5\nb,7", 1, ["'a;0'", "start at '0,5'", "alike"]),
+    "a_space_for_thousands": ("a;1\u00a0234,5\nb;1\u00a0239,5", 1, ["to start at '1\\xa0234,5'", "separate"]),
+    "wide_semicolons": ("a\uff1b0,5\nb\uff1b3,6", 1, ["start at '0,5'", "alike"]),
+    "a_semicolon_in_a_time": ("a,0:00:03;5", 1, ["start at '0:00:03;5'", "in quotes"]),
     "two_decimal_marks": ("a;0,5\nb;1.5", 2, ["'1.5', but '0,5' in row 1", "one decimal mark", "a point"]),
     "thousands_or_decimals": ('a,"1,250"\nb,"2,500"', 1, ["'1,250'", "for decimals or for thousands"]),
     "thousands_after_tabs": ("a\t0\nb\t1,250", 2, ["'1,250'", "for decimals or for thousands"]),
