@@ -22,7 +22,7 @@ from songreel import environment, latents
 from songreel.files import read_json, replacing, write_json_if_changed
 from songreel.latents import Segment
 from songreel.paths import Paths, song_folder
-from songreel.progress import EVERY, Progress, clock, say, shorten
+from songreel.progress import EVERY, Progress, clock, say, say_first, shorten
 
 # names
 
@@ -369,3 +369,15 @@ def test_a_line_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", SimpleNamespace(write=written.append, flush=lambda: None))
     say("a red rose")
     assert written == ["songreel: a red rose\n"]
+
+
+def test_of_very_many_messages_the_first_are_said_and_the_rest_counted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    say_first([f"message {n}" for n in range(3)], most=3)
+    say_first([f"message {n}" for n in range(5)], most=3)
+    told = capsys.readouterr().err.splitlines()
+    assert told[2:] == [
+        *(f"songreel: message {n}" for n in (2, 0, 1, 2)),
+        "songreel: 2 more such lines: songreel plan tells of all.",
+    ]

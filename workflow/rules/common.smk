@@ -15,7 +15,7 @@ from songreel.environment import hand_on, threads_per_job
 from songreel.errors import UserError, sentence
 from songreel.files import read_json, set_aside
 from songreel.paths import Paths
-from songreel.progress import say
+from songreel.progress import say, say_first
 from songreel.stops import stop_jobs_too
 
 
@@ -49,8 +49,7 @@ try:
     plan = planning.make(settings, paths) if workflow.is_main_process else None
     song = plan.song if plan else owners.folder(settings.screenplay, paths)
     if plan:
-        for note in plan.notes:
-            say(note)
+        say_first(plan.notes)
         # Before anything is looked for that a removal could take away.
         running.protect(plan, paths)
         planning.write(plan, paths)

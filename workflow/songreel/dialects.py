@@ -3,6 +3,7 @@
 What may mean two things is refused; what is read in an unusual way, or may be a mistake, is told.
 """
 
+import contextlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -36,16 +37,13 @@ def separator(text: str, path: Path) -> tuple[str, str]:
 
 
 def _count_timed(text: str, path: Path, separator: str) -> int:
-    """How many rows have a time in one of their first two columns, up to the first that cannot be read."""
-    count = 0
-    try:
+    """How many rows have a time in one of their first two columns, if most have; up to the first bad one."""
+    timed: list[bool] = []
+    with contextlib.suppress(UserError):
         for record in records(text, path, separator):
-            count += len(record.fields) > 1 and any(
-                times.seconds(field) is not None for field in record.fields[:2]
-            )
-    except UserError:
-        pass
-    return count
+            seconds = map(times.seconds, record.fields[:2])
+            timed.append(len(record.fields) > 1 and any(time is not None for time in seconds))
+    return sum(timed) if 2 * sum(timed) >= len(timed) else 0
 
 
 def without_empty_end(record: Record) -> Record:

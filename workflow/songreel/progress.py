@@ -7,6 +7,7 @@ import io
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,6 +85,14 @@ def say(message: str, log: Path | None = None) -> None:
     sys.stderr.write(f"songreel: {message}\n")
     sys.stderr.flush()
     note(message, log)
+
+
+def say_first(messages: Sequence[str], most: int = 20) -> None:
+    """Say some messages of what may be thousands, and how many more there are."""
+    for message in messages[:most]:
+        say(message)
+    if len(messages) > most:
+        say(f"{len(messages) - most} more such lines: songreel plan tells of all.")
 
 
 def print_anywhere() -> None:

@@ -34,11 +34,14 @@ def context(judge: Weights) -> int:
     """The tokens that a perceptor's context holds. Raises UserError when its checkpoint is no CLIP."""
     if catalogue.perceptor(judge.name):
         return PUBLISHED_CONTEXT
-    if not judge.architecture.is_file():  # one of the user's own that was not converted yet
-        from songreel import obtain  # imports torch, which takes a while
+    known = weights.params(judge).get("context_length") if judge.architecture.is_file() else None
+    if isinstance(known, int):
+        return known
+    from songreel import (
+        obtain,
+    )  # for one of the user's own, not converted yet; imports torch, which takes a while
 
-        return obtain.context(Path(judge.name))
-    return int(weights.params(judge)["context_length"])
+    return obtain.context(Path(judge.name))
 
 
 def joined(text: str, style: str) -> str:
