@@ -1,9 +1,11 @@
 """What config.yaml and `--config` promise: every key checked, every mistake one sentence."""
 
 import datetime
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
@@ -17,7 +19,7 @@ from jsonschema import Draft202012Validator
 from snakemake.cli import parse_config
 from snakemake.common import dict_to_key_value_args
 
-from songreel.config import Config, resolve, schema
+from songreel.config import Config, read, resolve, schema
 from songreel.errors import UserError
 
 CONFIG_YAML = (Path(__file__).parents[1] / "config.yaml").read_text(encoding="utf-8")
@@ -261,6 +263,71 @@ def test_a_key_like_no_other_is_told_to_go(key: object) -> None:
 
 def test_an_unknown_key_is_refused_even_when_empty() -> None:
     assert "'iteratons' is unknown" in message({"iteratons": None})
+
+
+# config.yaml that is YAML but odd
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n"
+    for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "parts"),
+    [
+        (
+            "seed: 0\ntitle: 2024-13-01",
+            ["row 2: found '2024-13-01' for the key 'title'", "a date", "in quotes"],
+        ),
+        ('artist: !!timestamp "9"', ["row 1: found '9' for the key 'artist'", "a date"]),
+        ("title: " + "9" * 4301, ["row 1: found '999999", "for the key 'title'", "a number"]),
+        ("title: [a, 2024-02-30]", ["'2024-02-30' for the key 'title'"]),
+        ("2024-02-30: a", ["row 1: found '2024-02-30', which YAML takes for a date"]),
+        ("title: !!bool maybe", ["for the key 'title'", "what its tag says"]),
+        ("title: !!python/name:os.system x", ["for the key 'title'", "what its tag says"]),
+        ("\n? [a]\n: b", ["row 2: found a list or keys before a ':'"]),
+        ("style: " + "[" * 900, ["row 1: found more than 10000 values or 20 levels"]),
+        (BOMB, ["row 5: found more than 10000 values or 20 levels"]),
+        ("title: &a [*a]", ["row 1: found more than"]),
+        ("title: *a", ["row 1: found what is not YAML", "undefined alias"]),
+        ("# " + "x" * 100_000, ["found more than 100000 bytes"]),
+        (
+            "__use_yte__: true\ntitle: ?__import__('os').getcwd()",
+            ["the key '__use_yte__'", "without a template"],
+        ),
+    ],
+    ids=str,
+)
+def test_odd_yaml_is_one_sentence_with_file_and_key(content: str, parts: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        read(path)
+    told = str(caught.value)
+    assert told.startswith(str(path)) and told.isprintable() and told.endswith(".") and len(told) < 500
+    assert [part for part in parts if part not in told] == [], told
+
+
+def test_a_few_aliases_and_merged_keys_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("title: &a one\nartist: *a\n<<: {seed: 3, title: two}\n", encoding="utf-8")
+    assert read(path) == {"title": "one", "artist": "one", "seed": 3}
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_no_file_is_refused_and_not_waited_for(make: Callable[[Path], None], tmp_path: Path) -> None:
+    make(tmp_path / "config.yaml")
+    with pytest.raises(UserError, match="expected a config file; correct its name"):
+        read(tmp_path / "config.yaml")
+
+
+def test_any_document_is_a_config_or_one_sentence_in_bounded_memory() -> None:
+    """SONGREEL_FUZZ says how many documents; each is read by Snakemake, too."""
+    count = os.environ.get("SONGREEL_FUZZ", "300")
+    command = [sys.executable, "-m", "tests.fuzz_config", count]
+    run = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
 
 
 # Snakemake

@@ -9,18 +9,20 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from snakemake.io import PeriodicityDetector
 
 from songreel import environment, latents
 from songreel.files import read_json, replacing, write_json_if_changed
 from songreel.latents import Segment
 from songreel.paths import Paths, song_folder
-from songreel.progress import EVERY, Progress, clock, shorten
+from songreel.progress import EVERY, Progress, clock, say, say_first, shorten
 
 # names
 
@@ -48,9 +50,19 @@ def test_every_file_lies_below_the_results_folder_under_a_name_of_its_own() -> N
     assert Paths() == Paths(Path("results"))
 
 
-@pytest.mark.parametrize("stem", ["twinkle", "my-song.v2", "Song_1", "a" * 60])
+@pytest.mark.parametrize("stem", ["twinkle", "my-song.v2", "Song_1", "a" * 19, "ab" * 19, "la-" * 25 + "end"])
 def test_a_plain_screenplay_gives_its_name_to_the_song(stem: str) -> None:
     assert song_folder(Path(f"anywhere/{stem}.csv")) == stem
+
+
+@pytest.mark.parametrize(
+    "stem", ["a" * 20, "la" * 20, "song-" + "la." * 25 + "la", "x" * 242 + " y", "ab" * 125]
+)
+def test_a_name_that_repeats_or_is_too_long_is_given_a_hash(stem: str) -> None:
+    folder = song_folder(Path(f"{stem}.csv"))
+    assert folder.startswith(stem[:10]) and re.search(r"-[0-9a-f]{8}$", folder)
+    assert len(f"{folder}.log") <= 255
+    assert PeriodicityDetector().is_periodic(folder) is None
 
 
 @given(STEMS)
@@ -337,3 +349,35 @@ def test_the_log_has_plain_lines_also_of_words_beyond_ascii(tmp_path: Path, watc
     assert report.startswith("'Déjà vu 星 ")
     assert report.isprintable()
     assert json.dumps(report)
+
+
+def test_lines_of_jobs_side_by_side_stay_whole_where_python_does_not_buffer(tmp_path: Path) -> None:
+    code = "from songreel.progress import say\nfor n in range(400): say('x' * 60 + f' {n}')"
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with (tmp_path / "output").open("ab") as output:
+        jobs = [
+            subprocess.Popen([sys.executable, "-c", code], stderr=output, env=environment) for _ in range(4)
+        ]
+        assert [job.wait() for job in jobs] == [0] * 4
+    lines = (tmp_path / "output").read_text().splitlines()
+    assert len(lines) == 1600
+    assert [line for line in lines if not re.fullmatch(r"songreel: x{60} \d+", line)] == []
+
+
+def test_a_line_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    monkeypatch.setattr(sys, "stderr", SimpleNamespace(write=written.append, flush=lambda: None))
+    say("a red rose")
+    assert written == ["songreel: a red rose\n"]
+
+
+def test_of_very_many_messages_the_first_are_said_and_the_rest_counted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    say_first([f"message {n}" for n in range(3)], most=3)
+    say_first([f"message {n}" for n in range(5)], most=3)
+    told = capsys.readouterr().err.splitlines()
+    assert told[2:] == [
+        *(f"songreel: message {n}" for n in (2, 0, 1, 2)),
+        "songreel: 2 more such lines: songreel plan tells of all.",
+    ]

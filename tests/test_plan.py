@@ -454,23 +454,24 @@ def test_every_line_is_rendered_past_its_end_by_the_transition() -> None:
 
 
 def test_planning_again_touches_no_file(tmp_path: Path) -> None:
-    paths = Paths(tmp_path)
-    plan.write(planned(SONG), paths)
-    files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert len(files) == 11
+    paths, song = Paths(tmp_path / "results"), write_screenplay(tmp_path / "song.csv", SONG)
+    plan.write(plan.make(config(song), paths), paths)
+    files = [path for path in paths.root.rglob("*") if path.is_file()]
+    assert len(files) == 12
     for file in files:
         os.utime(file, (1_000_000_000, 1_000_000_000))
-    plan.write(planned(SONG), paths)
+    plan.write(plan.make(config(song), paths), paths)
     assert {file.stat().st_mtime for file in files} == {1_000_000_000}
 
 
 def test_after_an_edit_only_new_plans_and_the_timeline_are_written(tmp_path: Path) -> None:
-    paths = Paths(tmp_path)
-    plan.write(planned(SONG), paths)
+    paths, song = Paths(tmp_path), write_screenplay(tmp_path / "song.csv", SONG)
+    plan.write(plan.make(config(song), paths), paths)
     before = set(tmp_path.rglob("*.json"))
     for file in before:
         os.utime(file, (1_000_000_000, 1_000_000_000))
-    plan.write(planned([*SONG[:4], ("another", 16)]), paths)
+    write_screenplay(song, [*SONG[:4], ("another", 16)])
+    plan.write(plan.make(config(song), paths), paths)
     touched = {path for path in tmp_path.rglob("*.json") if path.stat().st_mtime != 1_000_000_000}
     assert touched - before == set(tmp_path.rglob("*.json")) - before
     assert touched & before == {paths.timeline("song")}

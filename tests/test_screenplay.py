@@ -199,9 +199,6 @@ def test_the_last_row_needs_no_newline(folder: Path) -> None:
 
 # Each: the file, the row at fault, and what the message says was found, was expected and is to be done.
 BAD = {
-    "utf_16": ('"a",1'.encode("utf-16"), 1, ["UTF-16", "UTF-8 text", "save"]),
-    "utf_16_without_mark": ('"a",1'.encode("utf-16-le"), 1, ["NUL", "UTF-8 text", "save"]),
-    "latin_1": ('"a",1\r\n"b",2\r\n"caf\xe9",3'.encode("latin-1"), 3, ["0xE9", "UTF-8 text", "save"]),
     "latin_1_after_a_mark": (b"\xef\xbb\xbfa,1\n\xe9,2", 2, ["0xE9", "UTF-8 text", "save"]),
     "half_a_character": (b"a,1\rb,2\r\xf0\x9f", 3, ["0xF0", "UTF-8 text", "save"]),
     "an_image": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", 3, ["binary", "UTF-8 text", "save"]),
@@ -209,9 +206,6 @@ BAD = {
     "a_control_character": ('a,1\n"b\x0bc",2', 2, ["U+000B", "UTF-8 text", "save"]),
     "a_c1_control_character": ("a,1\n\nb\x85,2", 3, ["U+0085", "UTF-8 text", "save"]),
     "no_comma": ("a,1\nb 2", 2, ["no comma after 'b 2'", '"text",start_seconds', "write a comma"]),
-    "a_semicolon": ("a;1", 1, ["no comma after 'a;1'", '"text",start_seconds', "write a comma"]),
-    "a_semicolon_after_a_quote": ('"a";1', 1, ["';1' after the closing quote", "comma", "write a comma"]),
-    "a_tab_for_a_comma": ('"a"\t1', 1, ["'1' after the closing quote", "comma", "write a comma"]),
     "a_text_only": ('"a"', 1, ["no comma after 'a'", '"text",start_seconds', "write a comma"]),
     "all_in_quotes": ('"a,1"', 1, ["no comma after 'a,1'", '"text",start_seconds', "write a comma"]),
     "no_time": ('"a",', 1, ["no start after 'a'", '"text",start_seconds', "when the line is sung"]),
@@ -235,7 +229,6 @@ BAD = {
     "german_quotes": ("\u201ea\u201c,1", 1, ["typographic quote \u201e", "straight", "straight"]),
     "french_quotes": ("\u00ab a \u00bb,1", 1, ["typographic quote \u00ab", "straight", "straight"]),
     "an_extra_column": ('"a",1,2,3', 1, ["4 columns ('a,1,2,3')", "two", "three", "delete the extra"]),
-    "an_extra_empty_column": ('"a",1,,', 1, ["4 columns", "two", "three", "delete the extra"]),
     "two_decimal_commas": ('"a",1,5,2', 1, ["4 columns", "three with a take", "decimals with a point"]),
     "an_unquoted_comma": ("a,1\nb, c,2", 2, ["3 columns ('b,c,2')", "two", "a text with commas in quotes"]),
     "unquoted_commas": ("a, b, c,2", 1, ["4 columns ('a,b,c,2')", "two", "a text with commas in quotes"]),
@@ -285,7 +278,6 @@ NOT_TAKES += ["9" * 5000, "\u0661", "\uff11", "\u00b2", "\u22121", "#2"]
 EMPTY_TEXTS = {
     "nothing": '"",1',
     "nothing_unquoted": ",1",
-    "nothing_at_all": ",",
     "spaces": '"  ",1',
     "newlines": '"\n\r\n",1',
     "wide_spaces": '"\u00a0\u3000\u2028",1',

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from songreel.screenplay import Line
-from songreel.timeline import end_seconds, moved, shots
+from songreel.timeline import end_seconds, moved, shots, too_short
 
 RATES = st.sampled_from([1, 12, 24, 25, 30, 48, 60, 120])
 STARTS = st.lists(
@@ -145,3 +145,22 @@ def test_a_film_without_a_second_has_no_shots() -> None:
 )
 def test_the_film_ends_with_the_audio_or_the_tail(tail: float, audio: float | None, expected: float) -> None:
     assert end_seconds(lines(0, 10), tail, audio) == expected
+
+
+def test_lines_too_short_for_a_frame_are_named_with_their_words() -> None:
+    song = [Line("a", 0, 1), Line("so short", 4, 3), Line("b", 4.001, 4), Line("c", 8, 5)]
+    told = too_short(song, shots(song, 30, 12), tail=4) or ""
+    assert told.startswith("1 line is shorter than a frame") and "row 3 'so short';" in told
+    assert too_short(song, shots(song, 1000, 12), tail=4) is None
+
+
+def test_many_lines_too_short_for_a_frame_are_counted() -> None:
+    song = [Line(f"line {n}", n * 1e-5, n + 1) for n in range(151)]
+    told = too_short(song, shots(song, 30, 4), tail=4) or ""
+    assert told.startswith("150 lines are") and "row 100 'line 99' and 50 more;" in told
+    assert "fractions of a day" in told
+
+
+def test_an_end_marker_is_not_told_as_too_short() -> None:
+    song = [Line("a", 0, 1), Line("end", 4, 2)]
+    assert too_short(song, shots(song, 30, 4), tail=0) is None

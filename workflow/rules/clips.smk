@@ -8,7 +8,7 @@ rule clip:
     log:
         paths.log("clips", "{clip}"),
     conda:
-        "../../envs/songreel.yaml"
+        packages
     threads: line_threads
     resources:
         gpu=int(bool(gpus)),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
-from songreel import damage, history, leases, places, request, running, sharing, shortage, slurm
+from songreel import damage, history, leases, owners, places, request, running, sharing, shortage, slurm
 from songreel import plan as planning
 from songreel import weights as models
 from songreel.config import read as read_config
@@ -14,8 +14,8 @@ from songreel.config import resolve
 from songreel.environment import hand_on, threads_per_job
 from songreel.errors import UserError, sentence
 from songreel.files import read_json, set_aside
-from songreel.paths import Paths, song_folder
-from songreel.progress import say
+from songreel.paths import Paths
+from songreel.progress import say, say_first
 from songreel.stops import stop_jobs_too
 
 
@@ -30,7 +30,8 @@ wildcard_constraints:
 
 def stop(error):
     """End with one sentence instead of a traceback."""
-    sys.exit(f"songreel: {error}")
+    say(str(error))
+    sys.exit(1)
 
 
 try:
@@ -45,12 +46,13 @@ configfile: "config.yaml"
 try:
     settings = resolve(config)
     paths = Paths(settings.results)
-    song = song_folder(settings.screenplay)
     plan = planning.make(settings, paths) if workflow.is_main_process else None
+    song = plan.song if plan else owners.folder(settings.screenplay, paths)
     outdated = False
     if plan:
         places.check_folders(song, paths)
         places.check_notes()
+        say_first(plan.notes)
         # Before anything is looked for that a removal could take away.
         running.protect(plan, paths)
         for fault in damage.in_plans(plan, paths):
@@ -69,6 +71,10 @@ except MemoryError as error:
 
 if workflow.is_main_process:
     slurm.mend()
+
+# With --use-conda. Snakemake takes what is in braces for a wildcard, also in the path of a checkout.
+packages = f"{workflow.basedir}/envs/songreel.yaml"
+packages = packages.replace("{", "{{").replace("}", "}}")
 
 gpus = leases.devices()
 if gpus and plan and workflow.local_exec:

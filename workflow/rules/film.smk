@@ -6,7 +6,7 @@ rule tune:
     log:
         paths.log("tunes", "{tune}"),
     conda:
-        "../../envs/songreel.yaml"
+        packages
     shell:
         "python -m songreel tune {input:q} {output:q} --log {log:q}"
 
@@ -22,7 +22,7 @@ rule film:
     log:
         paths.log("films", "{song}"),
     conda:
-        "../../envs/songreel.yaml"
+        packages
     params:
         ffmpeg=lambda _: settings.ffmpeg,
     shell:

@@ -7,7 +7,7 @@ rule keyframes:
     log:
         paths.log("keyframes", "{segment}-{keyframes}"),
     conda:
-        "../../envs/songreel.yaml"
+        packages
     threads: line_threads
     resources:
         gpu=int(bool(gpus)),

@@ -8,8 +8,8 @@ rule fetch:
     log:
         paths.log("fetch", "{weights}"),
     conda:
-        "../../envs/songreel.yaml"
+        packages
     params:
         name=model_name,
     shell:
-        "python -m songreel fetch {params.name:q} --log {log:q}"
+        "python -m songreel fetch --log {log:q} -- {params.name:q}"

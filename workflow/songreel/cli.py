@@ -18,11 +18,12 @@ from songreel import __version__, leases, scheduler, shortage, stops
 from songreel.errors import DamageError, UserError, sentence
 from songreel.files import not_later, read_json, read_named, set_aside, write_json_if_changed
 from songreel.paths import Paths
-from songreel.progress import clock, note, say
+from songreel.progress import clock, note, print_anywhere, prints_all, say
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. What a user can mend is told in one sentence; returns the exit status."""
+    print_anywhere()
     options = _parser().parse_args(arguments)
     try:
         with stops.handled(lambda: _tell_of_stop(options.log)):
@@ -159,12 +160,14 @@ def _plan(options: argparse.Namespace) -> None:
     settings = config.resolve(keys | dict(options.config))
     paths = Paths(settings.results)
     made = plan.make(settings, paths)
+    for message in made.notes:
+        say(message, options.log)
     for fault in damage.find(made, paths):
         say(f"{fault}; the next run renders it again, which is not counted here.", options.log)
     told = forecast.make(made, paths, options.price)
     if options.json:
-        document = {"sound": made.sound, **dataclasses.asdict(told)}
-        print(json.dumps(document, indent=1, ensure_ascii=False))
+        document = {"sound": made.sound, **dataclasses.asdict(told), "notes": made.notes}
+        print(json.dumps(document, indent=1, ensure_ascii=not prints_all()))
     else:
         print(f"sound: {made.sound}")
         print(forecast.as_table(told, options.jobs, options.price))

@@ -17,7 +17,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from songreel import files, rates
+from songreel import rates
+from songreel.config_file import read as read
+from songreel.config_file import shown
 from songreel.errors import UserError
 
 SCHEMA_PATH = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
@@ -83,38 +85,6 @@ def weighed(perceptor: str) -> tuple[str, float]:
     return (found[1], float(found[2])) if found else (perceptor, 1.0)
 
 
-def read(path: Path) -> dict[str, Any]:
-    """The keys of a config file, if it is there. Raises UserError that names the row which is not YAML.
-
-    Snakemake, which reads it after this, would not say where it is wrong.
-    """
-    import yaml
-
-    try:
-        keys = yaml.safe_load(files.read_bytes(path).decode("utf-8"))
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise UserError(
-            f"{path}: found that it cannot be read ({error.strerror}), expected keys such as 'seed: 0'; mend"
-            " that."
-        ) from None
-    except UnicodeDecodeError as error:
-        row = 1 + error.object.count(b"\n", 0, error.start)
-        found = f"the byte 0x{error.object[error.start]:02X}"
-        raise UserError(
-            f"{path} row {row}: found {found}, expected UTF-8 text; save the file in UTF-8."
-        ) from None
-    except yaml.YAMLError as error:
-        raise _not_yaml(path, error) from None
-    if not isinstance(keys, dict):
-        raise UserError(
-            f"{path}: found {'nothing' if keys is None else _shown(keys)}, expected keys such as 'seed: 0';"
-            f" write at least one."
-        )
-    return keys
-
-
 @functools.cache
 def schema() -> dict[str, Any]:
     """The JSON schema of config.yaml, with what each preset sets under `presets`."""
@@ -136,9 +106,32 @@ def _defaults(preset: str) -> dict[str, Any]:
 
 def _build(values: dict[str, Any]) -> Config:
     width, height = map(int, values.pop("size").split("x"))
-    paths = {key: Path(values[key]) for key in ("screenplay", "results")}
-    values |= {**paths, "perceptors": tuple(values["perceptors"])}
+    values |= {
+        key: _at_home(key, values[key]) for key in ("screenplay", "audio", "model", "results", "ffmpeg")
+    }
+    values["perceptors"] = tuple(_at_home("perceptors", name) for name in values["perceptors"])
+    values |= {"screenplay": Path(values["screenplay"]), "results": _results(values["results"])}
     return Config(width=width, height=height, **values)
+
+
+def _at_home(key: str, path: str) -> str:
+    """A path with the `~` at its beginning replaced, which the shell leaves alone behind a `key=`."""
+    if not path.startswith("~"):
+        return path
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError:  # no such user, or one without a home
+        raise _unfit(key, path) from None
+
+
+def _results(path: str) -> Path:
+    """The folder, in a form that no program takes for an option and no rule for a wildcard."""
+    folder = Path(path)
+    if folder.parts[:1] and folder.parts[0].startswith("-"):
+        folder = folder.absolute()
+    if not re.search(_property("results")["pattern"], str(folder)):
+        raise _unfit("results", str(folder))
+    return folder
 
 
 # What is given, in the types that the schema asks for
@@ -236,28 +229,14 @@ def _validate(given: dict[str, Any]) -> None:
 # What is said when it does not fit
 
 
-def _not_yaml(path: Path, error: Exception) -> UserError:
-    """Where it broke off and, since a quote or bracket may be open for many rows, in what."""
-    mark, start = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
-    row = f" row {mark.line + 1}" if mark else ""
-    inside = f", {getattr(error, 'context', '')} from row {start.line + 1}" if start else ""
-    problem = getattr(error, "problem", "a character it may not hold")
-    return UserError(
-        f"{path}{row}: found what is not YAML ({problem}{inside}), expected keys such as 'seed: 0'; mend it"
-        f" there, and put text in quotes."
-    )
-
-
 def _unknown_key(key: Any) -> UserError:
-    near = _nearest(str(key), schema()["properties"])
+    near = _nearest(shown(key).strip("'"), schema()["properties"])
     advice = f"write '{near}' instead" if near else "remove it"
-    return UserError(
-        f"config key {_shown(key)} is unknown where a key of config.yaml was expected: {advice}."
-    )
+    return UserError(f"config key {shown(key)} is unknown where a key of config.yaml was expected: {advice}.")
 
 
 def _unfit(key: str, value: Any) -> UserError:
-    found = f"config key '{key}' is {_shown(value)} where {_expected(_property(key))} was expected"
+    found = f"config key '{key}' is {shown(value)} where {_expected(_property(key))} was expected"
     near = _nearest(str(value), _property(key).get("enum", ())) if isinstance(value, str) else None
     advice = (
         f"write '{near}' instead" if near else f"write for example '{key}: {_example(key)}' in config.yaml"
@@ -280,17 +259,6 @@ def _example(key: str) -> str:
     """A good value as YAML, text in quotes since their absence is often what went wrong."""
     example, *_ = _property(key).get("examples", ()) or (_defaults(_property("preset")["default"])[key],)
     return json.dumps(example, ensure_ascii=False)
-
-
-def _shown(value: Any) -> str:
-    """A value on one short line, as the user knows it from YAML."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    try:
-        shown = repr(value) if isinstance(value, str) else " ".join(str(value).split())
-    except ValueError:  # an integer of thousands of digits
-        shown = "a huge number"
-    return shown if len(shown) <= 60 else shown[:60] + "…"
 
 
 def _nearest(word: str, known: Iterable[str]) -> str | None:

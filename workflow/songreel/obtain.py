@@ -60,6 +60,15 @@ def perceptor(name: str, tell: Tell) -> Weights:
     return found
 
 
+def context(checkpoint: Path) -> int:
+    """The tokens that the context of an own CLIP holds. Raises UserError when the file is no CLIP."""
+    config = weights.clip_config(checkpoint)
+    if config:
+        return int(clip_configs.params(config)["context_length"])
+    state = naming.clip_state(checkpoints.tensors(checkpoint))
+    return int(_clip_params(state, checkpoint)["context_length"])
+
+
 def model(name: str, tell: Tell) -> Weights:
     """The VQGAN or CLIP of that name or path, ready to load. Raises UserError when it cannot be had."""
     known = [*weights.VQGANS, *catalogue.vqgans(), *catalogue.perceptors()]

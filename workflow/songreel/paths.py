@@ -45,6 +45,10 @@ class Paths:
     def timeline(self, song: str) -> Path:
         return self.root / song / "timeline.json"
 
+    def owner(self, song: str) -> Path:
+        """Which screenplay a song's folder belongs to."""
+        return self.root / song / "screenplay.json"
+
     def film(self, song: str) -> Path:
         return self.root / song / "film.mp4"
 
@@ -104,6 +108,10 @@ _last_read: dict[
 ] = {}  # with the time of the folder then; 0 when that may yet be another's
 
 
+MOST_LETTERS = 242  # of a name to which a hash is added: with the end of a log's name, file systems take 255
+_PERIODIC = re.compile(r"(.+?)\1{19,}$")  # at its end, Snakemake takes it for a rule that goes in circles
+
+
 def song_folder(screenplay: Path) -> str:
     """A folder name for a screenplay: its stem where that is plain, else a plain form of it and a hash.
 
@@ -111,7 +119,12 @@ def song_folder(screenplay: Path) -> str:
     """
     plain = re.sub(r"[^\w.-]+", "_", screenplay.stem, flags=re.ASCII).strip("._-")
     reserved = {"plan", "latents", "clips", "tunes", "logs", "history"}
-    if plain == screenplay.stem and plain not in reserved:
+    if plain == screenplay.stem and plain not in reserved and not _PERIODIC.search(plain):
         return plain
-    digest = hashlib.sha256(screenplay.stem.encode("utf-8", "surrogateescape")).hexdigest()[:8]
-    return f"{plain or 'song'}-{digest}"
+    return named(plain or "song", screenplay.stem)
+
+
+def named(plain: str, whole: str) -> str:
+    """A plain name that is told from others by a hash of what it stands for."""
+    digest = hashlib.sha256(whole.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    return f"{plain[:MOST_LETTERS]}-{digest}"

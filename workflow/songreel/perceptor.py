@@ -5,11 +5,7 @@ Radford et al.: Learning Transferable Visual Models From Natural Language Superv
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import sys
 from collections.abc import Mapping, Sequence
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -20,6 +16,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from songreel import convolutions, cutouts, fused, towers
 from songreel.clip_configs import MEAN, STD
+from songreel.tokens import ENDS, tokenizer
+from songreel.tokens import clip_module as _clip
 from songreel.vqgan import Blank, load_strictly
 from songreel.weights import Weights, hint, params
 
@@ -151,21 +149,10 @@ def _scale_activation(layers: Any) -> None:
 
 def tokenize(texts: Sequence[str], context: int) -> Tensor:
     """Byte-pair tokens int64 [n, context]; a text longer than that is cut at its end."""
-    tokenizer = _clip("simple_tokenizer").SimpleTokenizer()
-    start, end = tokenizer.encoder["<|startoftext|>"], tokenizer.encoder["<|endoftext|>"]
+    encoder = tokenizer().encoder
+    start, end = encoder["<|startoftext|>"], encoder["<|endoftext|>"]
     tokens = torch.zeros(len(texts), context, dtype=torch.long)
     for row, text in zip(tokens, texts, strict=True):
-        codes = [start, *tokenizer.encode(text)[: context - 2], end]
+        codes = [start, *tokenizer().encode(text)[: context - ENDS], end]
         row[: len(codes)] = torch.tensor(codes)
     return tokens
-
-
-def _clip(module: str) -> ModuleType:
-    """A module of clip-anytorch without its `__init__`, which spends seconds on importing torchvision."""
-    if "clip" not in sys.modules:
-        spec = importlib.util.find_spec("clip")
-        assert spec is not None
-        package = ModuleType("clip")
-        package.__path__ = list(spec.submodule_search_locations or ())
-        sys.modules["clip"] = package
-    return importlib.import_module(f"clip.{module}")

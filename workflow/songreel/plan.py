@@ -7,17 +7,17 @@ it and how it is drawn. So whatever an edit leaves as it was has the name it had
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
 
-from songreel import audio, film, rates, screenplay, timeline, trial, weights
+from songreel import audio, film, owners, rates, screenplay, timeline, trial, weights, wording
 from songreel.config import Config, weighed
 from songreel.errors import UserError
 from songreel.files import Document, identity, write_if_changed, write_json_if_changed
-from songreel.paths import Paths, song_folder
+from songreel.paths import Paths
 from songreel.progress import shorten
 from songreel.screenplay import Line
 from songreel.timeline import Shot
@@ -36,13 +36,15 @@ MOTION_MARGIN = 2  # keyframes past the end that ffmpeg's motion interpolation n
 class Plan:
     """Everything that a film needs, by name. The documents are what the plan files say."""
 
-    song: str
+    song: str  # the film's folder
+    screenplay: str  # where it lies, seen from the results
     segments: Mapping[str, Document]
     clips: Mapping[str, Document]
     timeline: Document
     needs: Mapping[str, int]  # keyframes, by segment
     tune: Path | None  # what the audio is made from, when a rule makes it
     sound: str  # what is heard, in words
+    notes: tuple[str, ...] = ()  # what is not as the user may think, a sentence each
 
 
 def make(config: Config, paths: Paths) -> Plan:
@@ -50,7 +52,8 @@ def make(config: Config, paths: Paths) -> Plan:
 
     Raises UserError for what is wrong with any of them.
     """
-    over, lines = timeline.moved(screenplay.read(config.screenplay), config.offset)
+    notes: list[str] = []
+    over, lines = timeline.moved(screenplay.read(config.screenplay, notes.append), config.offset)
     ffmpeg = film.working(config.ffmpeg)
     # A clip is named by the encoder that draws it, not by how that was found.
     config = replace(config, encoder=film.encoder(config.encoder, (config.width, config.height), ffmpeg))
@@ -62,18 +65,25 @@ def make(config: Config, paths: Paths) -> Plan:
             f"{config.screenplay}: the film would have no frames; expected a second line, audio, or a config"
             f" key 'tail' above 0."
         )
-    recipes = list(_recipes(shots, config))
+    song = owners.folder(config.screenplay, paths)
+    if elsewhere := owners.note(config.screenplay, song, paths):
+        notes.append(elsewhere)
+    if short := timeline.too_short(lines, shots, config.tail):
+        notes.append(f"{config.screenplay}: {short}")
+    recipes = list(_recipes(shots, config, notes.append))
     segments = [identity(recipe) for recipe in recipes]
     clips = _clips(shots, segments, config)
     mix = trial.check(config, sound, ffmpeg, paths)
     return Plan(
-        song=song_folder(config.screenplay),
+        song=song,
+        screenplay=owners.place(config.screenplay, paths),
         segments=dict(zip(segments, recipes, strict=True)),
         clips={identity(clip): clip for clip in clips},
         timeline=_timeline(shots, segments, clips, _heard(sound, mix), config),
         needs=_needs(clips, config),
         tune=sound.tune if sound else None,
         sound=audio.described(sound, mix, config.audio, config.screenplay) + _left_out(over),
+        notes=tuple(notes),
     )
 
 
@@ -89,6 +99,7 @@ def write(plan: Plan, paths: Paths) -> None:
     if plan.tune:
         tune = Path(plan.timeline["audio"]["path"]).stem
         write_if_changed(paths.tune_plan(tune), plan.tune.read_bytes(), lasting=False)
+    write_json_if_changed(paths.owner(plan.song), {"screenplay": plan.screenplay})
     write_json_if_changed(paths.timeline(plan.song), plan.timeline, lasting=False)
 
 
@@ -134,39 +145,46 @@ def keyframes_for(frames: int, clip: Document) -> int:
     return ceil(Fraction(need, STEP)) * STEP
 
 
-def _recipes(shots: Sequence[Shot], config: Config) -> Iterator[Document]:
-    """What to optimise for each shot."""
+def _recipes(shots: Sequence[Shot], config: Config, tell: Callable[[str], None]) -> Iterator[Document]:
+    """What to optimise for each shot; `tell` is told of words for which a perceptor has no room."""
     model = weights.vqgan(config.model)
-    perceptors = [_perceptor(entry) for entry in config.perceptors]
+    judges = [(weights.perceptor(name), weight) for name, weight in map(weighed, config.perceptors)]
+    contexts = {judge.name: wording.context(judge) for judge, _ in judges}
     _check_size(config, model)
+    common = {
+        "recipe": RECIPE,
+        "seed": config.seed,
+        "model": {"name": model.name, "sha256": model.sha256},
+        "size": [config.width, config.height],
+        "strategy": {
+            "iterations": config.iterations,
+            "lead_in": config.lead_in,
+            "cutouts": config.cutouts,
+            "learning_rate": config.learning_rate,
+        },
+    }
     sung: Counter[str] = Counter()
     for shot in shots:
         text = shot.line.text
         take = sung[text] if config.repeats == "vary" else 0
-        yield {
-            "recipe": RECIPE,
-            "text": f"{text}, {config.style}" if config.style else text,
-            "seed": config.seed,
+        whole = wording.joined(text, config.style)
+        readings = {name: wording.read(text, config.style, size) for name, size in contexts.items()}
+        if note := wording.note(f"{config.screenplay} row {shot.line.row}", readings):
+            tell(note)
+        yield common | {
+            "text": whole,
             "take": take if shot.line.take is None else shot.line.take,
-            "model": {"name": model.name, "sha256": model.sha256},
-            "perceptors": perceptors,
-            "size": [config.width, config.height],
-            "strategy": {
-                "iterations": config.iterations,
-                "lead_in": config.lead_in,
-                "cutouts": config.cutouts,
-                "learning_rate": config.learning_rate,
-            },
+            "perceptors": [_perceptor(*judge, readings[judge[0].name].words, whole) for judge in judges],
         }
         sung[text] += 1
 
 
-def _perceptor(entry: str) -> Document:
-    """What a recipe says of a perceptor, which config.yaml names alone or as NAME:WEIGHT."""
-    name, weight = weighed(entry)
-    judge = weights.perceptor(name)
-    facts = {"name": judge.name, "sha256": judge.sha256}
-    return facts if weight == 1 else facts | {"weight": weight}
+def _perceptor(judge: weights.Weights, weight: float, words: str, whole: str) -> Document:
+    """What a recipe says of a perceptor: its words, too, where it has no room for the `whole` text."""
+    facts: Document = {"name": judge.name, "sha256": judge.sha256}
+    if weight != 1:
+        facts["weight"] = weight
+    return facts if words == whole else facts | {"words": words}
 
 
 def _check_size(config: Config, model: weights.Weights) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,8 +82,30 @@ class Progress:
 
 def say(message: str, log: Path | None = None) -> None:
     """Print one line to the terminal and add it to the log file, if any."""
-    print(f"songreel: {message}", file=sys.stderr, flush=True)
+    # One write: where Python does not buffer, `print` makes two, and lines of jobs side by side run together.
+    sys.stderr.write(f"songreel: {message}\n")
+    sys.stderr.flush()
     note(message, log)
+
+
+def say_first(messages: Sequence[str], most: int = 20) -> None:
+    """Say some messages of what may be thousands, and how many more there are."""
+    for message in messages[:most]:
+        say(message)
+    if len(messages) > most:
+        say(f"{len(messages) - most} more such lines: songreel plan tells of all.")
+
+
+def print_anywhere() -> None:
+    """Let a terminal or file that takes no UTF-8 have the rest as escapes, instead of ending in an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def prints_all() -> bool:
+    """Whether the standard output takes every letter as it is."""
+    return (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
 
 
 def note(message: str, log: Path | None) -> None:

@@ -100,7 +100,9 @@ def _grow(
     memory.check(model, judges, recipe, micro_batch, where, precision)
     picture_maker = vqgan.load(model, where, precision)
     pulls = [
-        _pull(judge, entry.get("weight", 1.0), recipe["text"], micro_batch, where, precision)
+        _pull(
+            judge, entry.get("weight", 1.0), entry.get("words", recipe["text"]), micro_batch, where, precision
+        )
         for judge, entry in zip(judges, recipe["perceptors"], strict=True)
     ]
     if so_far is None:

@@ -11,7 +11,10 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 
+from songreel.progress import shorten
 from songreel.screenplay import Line
+
+MOST_NAMED = 100  # lines of which one note gives row and words
 
 
 @dataclass(frozen=True)
@@ -65,3 +68,23 @@ def shots(lines: Sequence[Line], frames_per_second: int | Fraction, end: float) 
 
 def _from_0(line: Line) -> Line:
     return replace(line, start_seconds=0.0) if line.start_seconds < 0 else line
+
+
+def too_short(lines: Sequence[Line], shown: Sequence[Shot], tail: float) -> str | None:
+    """Which lines have no frame, in one sentence, as their words vanish with them; None where all have one.
+
+    Not those of an end marker, which nobody expects to see.
+    """
+    sung = lines[:-1] if tail == 0 else lines
+    rows = {shot.line.row for shot in shown}
+    missing = [f"row {line.row} {shorten(line.text)}" for line in sung if line.row not in rows]
+    if not missing:
+        return None
+    more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
+    count = "1 line is" if len(missing) == 1 else f"{len(missing)} lines are"
+    unit = " (a spreadsheet's fractions of a day are to be seconds)" if lines[-1].start_seconds < 1 else ""
+    return (
+        f"{count} shorter than a frame, so neither their pictures nor their words are shown:"
+        f" {', '.join(missing[:MOST_NAMED])}{more}; let the line after each start later{unit},"
+        f" or join their rows."
+    )

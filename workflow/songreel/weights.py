@@ -22,6 +22,7 @@ from songreel.errors import UserError
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 SUFFIXES = (".ckpt", ".pt", ".pth", ".safetensors", ".bin")  # of a file of the user's own
+MOST_LETTERS = 200  # of a checkpoint's own name in that of its tensors: file systems take 255 in all
 
 
 @dataclass(frozen=True)
@@ -182,8 +183,14 @@ def record_of_own(path: Path) -> Path:
 
 
 def _named(name: str, sha256: str) -> Path:
-    plain = re.sub(r"[^\w.@-]+", "-", name, flags=re.ASCII)
-    return converted(f"{plain}-{sha256[:16]}")
+    plain = re.sub(r"[^\w.@-]+", "-", name, flags=re.ASCII)[:MOST_LETTERS]
+    tensors = converted(f"{plain}-{sha256[:16]}")
+    if set("{}") & set(str(tensors)):  # Snakemake's wildcards
+        raise UserError(
+            f"{tensors.parent}: found braces in the path, expected none where weights are kept; name another"
+            f" folder with the environment variable SONGREEL_WEIGHTS."
+        )
+    return tensors
 
 
 def converted(stem: str) -> Path:
