@@ -6,7 +6,18 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
-from songreel import damage, history, leases, owners, places, request, running, sharing, shortage, slurm
+from songreel import (
+    damage,
+    history,
+    leases,
+    owners,
+    places,
+    request,
+    running,
+    sharing,
+    shortage,
+    slurm,
+)
 from songreel import plan as planning
 from songreel import weights as models
 from songreel.config import read as read_config
@@ -79,7 +90,12 @@ packages = packages.replace("{", "{{").replace("}", "}}")
 gpus = leases.devices()
 if gpus and plan and workflow.local_exec:
     per_gpu = sharing.jobs_per_gpu(
-        settings.jobs_per_gpu, plan, settings.micro_batch, history.here(paths), workflow.cores or 1, len(gpus)
+        settings.jobs_per_gpu,
+        plan,
+        settings.micro_batch,
+        history.here(paths),
+        workflow.cores or 1,
+        len(gpus),
     )
 else:
     per_gpu = 1

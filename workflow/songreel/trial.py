@@ -6,6 +6,7 @@ before the first one starts. A trial that went well is remembered, for as long a
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
 import wave
@@ -142,10 +143,13 @@ def _timeline(config: Config, clip: Path, copies: int, song: Document | None) ->
 def _mix(config: Config, clip: Path, audio: Audio, program: str) -> str:
     """The first mix of the sound that goes into a film."""
     heard = _silence(clip.with_name("silence.wav")) if audio.tune else audio.path
+    as_heard = {"path": str(heard), "sha256": audio.sha256}
+    if audio.tune:
+        as_heard["sha256"] = hashlib.sha256(heard.read_bytes()).hexdigest()
     failed: film.FFmpegError | None = None
     for mix in sound.mixes(heard, audio.track, program):
         try:
-            song = {"path": str(heard), "track": audio.track, "late": audio.late, "mix": mix}
+            song = {**as_heard, "track": audio.track, "late": audio.late, "mix": mix}
             _make_film(config, clip, song, program)
             return mix
         except film.FFmpegError as error:
