@@ -1,18 +1,13 @@
 """What the fused path for GPUs promises: the plain path's numbers. Without a GPU, an interpreter runs it."""
 
-import os
-
-import torch
-
-if not torch.cuda.is_available():
-    os.environ["TRITON_INTERPRET"] = "1"  # read when a kernel is defined
-
 import copy
+import os
 import subprocess
 import sys
 from typing import Any
 
 import pytest
+import torch
 from torch import Tensor, nn
 
 pytest.importorskip("triton", reason="no Triton here: the fused path was not tried")
