@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from songreel import draw, plan
-from songreel.sampler import Strategy
+from songreel.strategy import Strategy
 from songreel.vqgan import VQGAN
 from tests.starter import canvas, chain, codes, picture_maker
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import astuple, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from songreel import audio, film, plan, trial, weights
 from songreel.audio import Audio
 from songreel.config import resolve
+from songreel.documents import SegmentRecipe
 from songreel.errors import UserError
 from songreel.paths import Paths
 from songreel.plan import Plan
@@ -105,9 +106,8 @@ class Results:
         self.timeline = made.timeline
 
 
-def _facts(recipe: Any) -> Segment:
-    strategy = (recipe["strategy"][key] for key in ("iterations", "lead_in", "cutouts", "learning_rate"))
-    return Segment(recipe["text"], recipe["seed"], recipe["take"], tuple(recipe["size"]), tuple(strategy))
+def _facts(recipe: SegmentRecipe) -> Segment:
+    return Segment(recipe.text, recipe.seed, recipe.take, recipe.size, astuple(recipe.strategy))
 
 
 class Session:

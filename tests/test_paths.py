@@ -23,6 +23,7 @@ from songreel.files import read_json, replacing, write_json_if_changed
 from songreel.latents import Segment
 from songreel.paths import Paths, song_folder
 from songreel.progress import EVERY, Progress, clock, say, say_first, shorten
+from tests.plans import recipe
 
 # names
 
@@ -243,7 +244,7 @@ class Clock:
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
 
 
-RECIPE = {"text": "a red rose", "strategy": {"iterations": 10, "lead_in": 20}}
+RECIPE = recipe(text="a red rose", iterations=10, lead_in=20)
 
 
 def segment(keyframes: int) -> Segment:
@@ -343,8 +344,8 @@ def test_the_films_lines_are_counted(
 
 def test_the_log_has_plain_lines_also_of_words_beyond_ascii(tmp_path: Path, watch: Clock) -> None:
     log = tmp_path / "job.log"
-    recipe = {**RECIPE, "text": "Déjà vu\n星\t\x1b[31mred"}
-    Progress(recipe, 3, Paths(tmp_path), log).keyframe(segment(0))
+    odd = recipe(text="Déjà vu\n星\t\x1b[31mred")
+    Progress(odd, 3, Paths(tmp_path), log).keyframe(segment(0))
     (report,) = told(log)
     assert report.startswith("'Déjà vu 星 ")
     assert report.isprintable()

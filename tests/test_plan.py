@@ -97,7 +97,7 @@ def new(before: Plan, after: Plan) -> tuple[int, int]:
 
 def test_a_recipe_holds_what_the_optimisation_depends_on_and_no_time() -> None:
     made = planned([("one", 3)], style="in oil", size="128x64", seed=7)
-    assert made.segments[segments(made)[0]] == {
+    assert made.segments[segments(made)[0]].to_json() == {
         "recipe": plan.RECIPE,
         "text": "one, in oil",
         "seed": 7,
@@ -332,7 +332,7 @@ def made_end(lengths: Sequence[tuple[str, int]]) -> float:
 def test_a_repeated_line_gets_a_take_of_its_own() -> None:
     chorus = [("la", 0), ("one", 4), ("la", 8), ("la", 12)]
     made = planned(chorus)
-    assert [made.segments[name]["take"] for name in segments(made)] == [0, 0, 1, 2]
+    assert [made.segments[name].take for name in segments(made)] == [0, 0, 1, 2]
     assert len(set(segments(made))) == 4
 
 
@@ -361,7 +361,7 @@ def test_another_take_renders_that_line_alone(repeats: str) -> None:
     before = planned(SONG, repeats=repeats)
     after = planned([*SONG[:2], ("three", 8, 4), *SONG[3:]], repeats=repeats)
     assert new(before, after) == (1, 2)
-    assert [after.segments[name]["take"] for name in segments(after)] == [0, 0, 4, 0, 0]
+    assert [after.segments[name].take for name in segments(after)] == [0, 0, 4, 0, 0]
 
 
 def test_going_back_to_the_take_that_was_leaves_nothing_to_do() -> None:
@@ -372,7 +372,7 @@ def test_going_back_to_the_take_that_was_leaves_nothing_to_do() -> None:
 @pytest.mark.parametrize(("repeats", "takes"), [("vary", [0, 1, 7, 3]), ("reuse", [0, 0, 7, 0])])
 def test_a_take_given_does_not_shift_the_others(repeats: str, takes: list[int]) -> None:
     made = planned([("la", 0), ("la", 4), ("la", 8, 7), ("la", 12)], repeats=repeats)
-    assert [made.segments[name]["take"] for name in segments(made)] == takes
+    assert [made.segments[name].take for name in segments(made)] == takes
 
 
 def test_a_line_can_show_the_take_of_another() -> None:
@@ -384,7 +384,7 @@ def test_a_line_can_show_the_take_of_another() -> None:
 
 def test_a_line_too_short_to_be_shown_takes_no_take() -> None:
     made = planned([("la", 0), ("one", 4), ("la", 8), ("la", 8.001)])
-    assert [made.segments[name]["take"] for name in segments(made)] == [0, 0, 1]
+    assert [made.segments[name].take for name in segments(made)] == [0, 0, 1]
 
 
 # the screenplay's edges
@@ -392,7 +392,7 @@ def test_a_line_too_short_to_be_shown_takes_no_take() -> None:
 
 def test_the_style_is_part_of_every_text_but_not_of_the_subtitles() -> None:
     made = planned(SONG, style="in oil")
-    assert [made.segments[name]["text"] for name in segments(made)] == [f"{text}, in oil" for text, _ in SONG]
+    assert [made.segments[name].text for name in segments(made)] == [f"{text}, in oil" for text, _ in SONG]
     assert [line["text"] for line in made.timeline["lines"]] == [text for text, _ in SONG]
 
 

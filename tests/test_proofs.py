@@ -11,6 +11,7 @@ import pytest
 from songreel import digests, obtain, plan, proofs, weights
 from songreel.config import resolve
 from songreel.damage import find
+from songreel.documents import ModelEntry
 from songreel.errors import DamageError, UserError
 from songreel.files import set_aside
 from songreel.paths import Paths
@@ -52,8 +53,8 @@ def model(archive: Path, cache: Path) -> Weights:
     return obtain.perceptor(str(archive), quiet)
 
 
-def entry(model: Weights) -> dict[str, str]:
-    return {"name": model.name, "sha256": model.sha256}
+def entry(model: Weights) -> ModelEntry:
+    return ModelEntry(model.name, model.sha256)
 
 
 @pytest.mark.parametrize("part", ["tensors", "architecture"])

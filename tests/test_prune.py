@@ -24,8 +24,9 @@ from hypothesis import strategies as st
 
 from songreel import claims, config, film, latents, plan, presence, prune, running, weights
 from songreel.cli import main
+from songreel.documents import SegmentRecipe
 from songreel.errors import UserError
-from songreel.files import Document, identity
+from songreel.files import Document
 from songreel.latents import Segment
 from songreel.paths import Paths
 from songreel.plan import Plan
@@ -70,16 +71,16 @@ def render(made: Plan) -> Plan:
     return made
 
 
-def keep(recipe: Document, keyframes: int) -> Path:
+def keep(recipe: SegmentRecipe, keyframes: int) -> Path:
     """A latents file with its log."""
-    path = PATHS.latents(identity(recipe), keyframes)
+    path = PATHS.latents(recipe.id, keyframes)
     touch(path)
     grid = np.zeros((keyframes, 1, 1), np.uint16)
     with path.open("wb") as file:
         latents.write(
             file, Segment(grid, np.zeros(keyframes, np.float32), np.zeros((1, 1, 1), np.float32)), recipe
         )
-    touch(PATHS.log("keyframes", f"{identity(recipe)}-{keyframes}"))
+    touch(PATHS.log("keyframes", f"{recipe.id}-{keyframes}"))
     return path
 
 

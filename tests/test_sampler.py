@@ -13,7 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from songreel import cutouts, sampler
 from songreel.cutouts import cut
 from songreel.loss import clamp_inwards, spherical_distance, straight_through
-from songreel.sampler import Keyframe, Pull, Strategy
+from songreel.sampler import Keyframe, Pull
+from songreel.strategy import Strategy
 from songreel.vqgan import VQGAN
 from tests.starter import canvas, chain, judge, picture_maker, pull
 

@@ -23,7 +23,7 @@ import pytest
 import torch
 
 from songreel import cli, config, device, latents, plan
-from songreel.files import read_json
+from songreel.documents import SegmentRecipe
 from songreel.paths import Paths
 from tests import films, published
 from tests.conftest import REPOSITORY, TINY, Project, new_project
@@ -243,7 +243,8 @@ def test_a_longer_line_goes_on_from_what_is_there(rendered: Project, tmp_path: P
 def test_a_shorter_line_renders_no_keyframes(rendered: Project) -> None:
     segment = rendered.segments[-1]
     short = rendered.results.latents(segment, 5)
-    recipe, grown = read_json(rendered.results.segment_plan(segment)), latents.load(short, segment)
+    recipe = SegmentRecipe.read(rendered.results.segment_plan(segment))
+    grown = latents.load(short, segment)
     while len(grown) < 15:  # as if the last line had been longer once
         grown = grown.extended(grown.tokens[-1], 0, grown.latent)
         with rendered.results.latents(segment, len(grown)).open("wb") as file:

@@ -22,6 +22,7 @@ from songreel import plan as planning
 from songreel import weights as models
 from songreel.config import read as read_config
 from songreel.config import resolve
+from songreel.documents import SegmentRecipe
 from songreel.environment import hand_on, threads_per_job
 from songreel.errors import UserError, sentence
 from songreel.files import read_json, set_aside
@@ -129,13 +130,13 @@ speeds = history.on_nodes(paths)
 
 
 def segment_minutes(wildcards, attempt):
-    recipe = read_json(paths.segment_plan(wildcards.segment))
+    recipe = SegmentRecipe.read(paths.segment_plan(wildcards.segment))
     iterations = request.iterations(recipe, int(wildcards.keyframes))
     return request.minutes(speeds, history.optimising(recipe), iterations, attempt)
 
 
 def segment_memory(wildcards, attempt):
-    recipe = read_json(paths.segment_plan(wildcards.segment))
+    recipe = SegmentRecipe.read(paths.segment_plan(wildcards.segment))
     gpu = workflow.resource_settings.overwrite_resources.get("keyframes", {}).get("gpu")
     # Only a scheduler wants to know what an iteration keeps, and to estimate it takes a while.
     on_cpu = not workflow.local_exec and not (gpu and gpu.value)
@@ -144,7 +145,7 @@ def segment_memory(wildcards, attempt):
 
 def clip_minutes(wildcards, attempt):
     clip = read_json(paths.clip_plan(wildcards.clip))
-    recipe = read_json(paths.segment_plan(clip["shown"]["segment"]))
+    recipe = SegmentRecipe.read(paths.segment_plan(clip["shown"]["segment"]))
     return request.minutes(
         speeds, history.drawing(recipe, clip), clip["shown"]["frames"], attempt
     )
@@ -152,13 +153,13 @@ def clip_minutes(wildcards, attempt):
 
 def clip_memory(wildcards, attempt):
     clip = read_json(paths.clip_plan(wildcards.clip))
-    recipe = read_json(paths.segment_plan(clip["shown"]["segment"]))
+    recipe = SegmentRecipe.read(paths.segment_plan(clip["shown"]["segment"]))
     return request.drawing_megabytes(recipe, attempt)
 
 
 def segment_models(segment):
     """The models that a segment is rendered with, the VQGAN first, unless they came with songreel."""
-    return models.brought(read_json(paths.segment_plan(segment)))
+    return models.brought(SegmentRecipe.read(paths.segment_plan(segment)))
 
 
 def segment_weights(wildcards):
@@ -167,7 +168,7 @@ def segment_weights(wildcards):
 
 def clip_weights(wildcards):
     segment = read_json(paths.clip_plan(wildcards.clip))["shown"]["segment"]
-    drawn_by = read_json(paths.segment_plan(segment))["model"]["name"]
+    drawn_by = SegmentRecipe.read(paths.segment_plan(segment)).model.name
     return [
         ancient(str(model.tensors))
         for model in segment_models(segment)

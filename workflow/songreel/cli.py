@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from songreel import __version__, leases, scheduler, shortage, stops
+from songreel.documents import SegmentRecipe
 from songreel.errors import DamageError, UserError, sentence
 from songreel.files import not_later, read_json, read_named, set_aside, write_json_if_changed
 from songreel.paths import Paths
@@ -63,8 +64,8 @@ def _optimise(options: argparse.Namespace) -> None:
     from songreel import history, render
     from songreel.progress import Progress
 
-    recipe = read_named(options.plan)
-    scheduler.show(f"{recipe['text']}: {options.keyframes} keyframes")
+    recipe = SegmentRecipe.read(options.plan)
+    scheduler.show(f"{recipe.text}: {options.keyframes} keyframes")
     paths = _paths(options.plan)
     progress = Progress(recipe, options.keyframes, paths, options.log)
     name, keyframes = options.plan.stem, options.keyframes
@@ -101,14 +102,14 @@ def _draw(options: argparse.Namespace, target: Path) -> None:
     paths = _paths(options.plan)
     parts = zip(sources(clip), options.latents, strict=True)
     tokens = [latents.load(path, part["segment"], need).tokens for (part, need), path in parts]
-    recipe = read_named(paths.segment_plan(clip["shown"]["segment"]))
-    scheduler.show(f"{recipe['text']}: {clip['shown']['frames']} frames")
+    recipe = SegmentRecipe.read(paths.segment_plan(clip["shown"]["segment"]))
+    scheduler.show(f"{recipe.text}: {clip['shown']['frames']} frames")
     where = device.choose()
-    maker = vqgan.load(render.weights_of(recipe["model"], weights.vqgan), where, device.precision(where))
+    maker = vqgan.load(render.weights_of(recipe.model, weights.vqgan), where, device.precision(where))
     started = time.monotonic()
     batches = draw.frames(maker, clip, tokens[0], tokens[1] if clip["before"] else None)
     ffmpeg = film.executable(options.ffmpeg)
-    film.encode(batches, clip, recipe["size"], draw.drawn_rate(clip), target, ffmpeg)
+    film.encode(batches, clip, recipe.size, draw.drawn_rate(clip), target, ffmpeg)
     took = time.monotonic() - started
     history.remember(paths, history.drawing(recipe, clip), clip["shown"]["frames"], took)
 

@@ -79,8 +79,8 @@ def _row(
     """A line that has `have` keyframes, wants `want` and lacks `frames` frames; 0 is none."""
     recipe = plan.segments[line["segment"]]
     keyframes = max(want - have, 0)
-    lead_in = recipe["strategy"]["lead_in"] if keyframes and not have else 0
-    iterations = keyframes * recipe["strategy"]["iterations"] + lead_in
+    lead_in = recipe.strategy.lead_in if keyframes and not have else 0
+    iterations = keyframes * recipe.strategy.iterations + lead_in
     state = f"extend by {keyframes}" if have else f"render {keyframes}"
     if not keyframes:
         state = "draw" if frames else "cached"

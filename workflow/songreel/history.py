@@ -15,6 +15,7 @@ from statistics import median
 from typing import Any
 
 from songreel import files
+from songreel.documents import SegmentRecipe
 from songreel.files import Document
 from songreel.paths import Paths
 
@@ -102,23 +103,23 @@ def on_nodes(paths: Paths) -> Speeds:
     return Speeds([file for file in this.parent.glob("*.jsonl") if file != this] or [this])
 
 
-def optimising(recipe: Mapping[str, Any]) -> Document:
+def optimising(recipe: SegmentRecipe) -> Document:
     """What decides the cost of an iteration."""
     return {
         "kind": "iterations",
-        "size": list(recipe["size"]),
-        "cutouts": recipe["strategy"]["cutouts"],
-        "model": recipe["model"]["name"],
-        "perceptors": [entry["name"] for entry in recipe["perceptors"]],
+        "size": list(recipe.size),
+        "cutouts": recipe.strategy.cutouts,
+        "model": recipe.model.name,
+        "perceptors": [entry.name for entry in recipe.perceptors],
     }
 
 
-def drawing(recipe: Mapping[str, Any], clip: Mapping[str, Any]) -> Document:
+def drawing(recipe: SegmentRecipe, clip: Mapping[str, Any]) -> Document:
     """What decides the cost of a frame."""
     return {
         "kind": "frames",
-        "size": list(recipe["size"]),
-        "model": recipe["model"]["name"],
+        "size": list(recipe.size),
+        "model": recipe.model.name,
         "interpolation": clip["interpolation"],
         "encoder": clip["encoder"],
     }

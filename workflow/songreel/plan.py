@@ -15,6 +15,7 @@ from pathlib import Path
 
 from songreel import audio, film, owners, rates, screenplay, timeline, trial, weights, wording
 from songreel.config import Config, weighed
+from songreel.documents import ModelEntry, PerceptorEntry, SegmentRecipe
 from songreel.errors import UserError
 from songreel.files import Document, identity, write_if_changed, write_json_if_changed
 from songreel.paths import Paths
@@ -38,7 +39,7 @@ class Plan:
 
     song: str  # the film's folder
     screenplay: str  # where it lies, seen from the results
-    segments: Mapping[str, Document]
+    segments: Mapping[str, SegmentRecipe]
     clips: Mapping[str, Document]
     timeline: Document
     needs: Mapping[str, int]  # keyframes, by segment
@@ -71,7 +72,7 @@ def make(config: Config, paths: Paths) -> Plan:
     if short := timeline.too_short(lines, shots, config.tail):
         notes.append(f"{config.screenplay}: {short}")
     recipes = list(_recipes(shots, config, notes.append))
-    segments = [identity(recipe) for recipe in recipes]
+    segments = [recipe.id for recipe in recipes]
     clips = _clips(shots, segments, config)
     mix = trial.check(config, sound, ffmpeg, paths)
     return Plan(
@@ -93,7 +94,7 @@ def write(plan: Plan, paths: Paths) -> None:
     What a power cut spoils of them, of which there may be thousands, says something else at the next start.
     """
     for segment, recipe in plan.segments.items():
-        write_json_if_changed(paths.segment_plan(segment), recipe, lasting=False)
+        write_json_if_changed(paths.segment_plan(segment), recipe.to_json(), lasting=False)
     for clip, drawing in plan.clips.items():
         write_json_if_changed(paths.clip_plan(clip), drawing, lasting=False)
     if plan.tune:
@@ -145,24 +146,13 @@ def keyframes_for(frames: int, clip: Document) -> int:
     return ceil(Fraction(need, STEP)) * STEP
 
 
-def _recipes(shots: Sequence[Shot], config: Config, tell: Callable[[str], None]) -> Iterator[Document]:
+def _recipes(shots: Sequence[Shot], config: Config, tell: Callable[[str], None]) -> Iterator[SegmentRecipe]:
     """What to optimise for each shot; `tell` is told of words for which a perceptor has no room."""
     model = weights.vqgan(config.model)
     judges = [(weights.perceptor(name), weight) for name, weight in map(weighed, config.perceptors)]
     contexts = {judge.name: wording.context(judge) for judge, _ in judges}
     _check_size(config, model)
-    common = {
-        "recipe": RECIPE,
-        "seed": config.seed,
-        "model": {"name": model.name, "sha256": model.sha256},
-        "size": [config.width, config.height],
-        "strategy": {
-            "iterations": config.iterations,
-            "lead_in": config.lead_in,
-            "cutouts": config.cutouts,
-            "learning_rate": config.learning_rate,
-        },
-    }
+    strategy = config.strategy
     sung: Counter[str] = Counter()
     for shot in shots:
         text = shot.line.text
@@ -171,20 +161,22 @@ def _recipes(shots: Sequence[Shot], config: Config, tell: Callable[[str], None])
         readings = {name: wording.read(text, config.style, size) for name, size in contexts.items()}
         if note := wording.note(f"{config.screenplay} row {shot.line.row}", readings):
             tell(note)
-        yield common | {
-            "text": whole,
-            "take": take if shot.line.take is None else shot.line.take,
-            "perceptors": [_perceptor(*judge, readings[judge[0].name].words, whole) for judge in judges],
-        }
+        yield SegmentRecipe(
+            recipe=RECIPE,
+            text=whole,
+            seed=config.seed,
+            take=take if shot.line.take is None else shot.line.take,
+            model=ModelEntry(model.name, model.sha256),
+            perceptors=tuple(_perceptor(*judge, readings[judge[0].name].words, whole) for judge in judges),
+            size=(config.width, config.height),
+            strategy=strategy,
+        )
         sung[text] += 1
 
 
-def _perceptor(judge: weights.Weights, weight: float, words: str, whole: str) -> Document:
+def _perceptor(judge: weights.Weights, weight: float, words: str, whole: str) -> PerceptorEntry:
     """What a recipe says of a perceptor: its words, too, where it has no room for the `whole` text."""
-    facts: Document = {"name": judge.name, "sha256": judge.sha256}
-    if weight != 1:
-        facts["weight"] = weight
-    return facts if words == whole else facts | {"words": words}
+    return PerceptorEntry(judge.name, judge.sha256, weight, None if words == whole else words)
 
 
 def _check_size(config: Config, model: weights.Weights) -> None:

@@ -15,6 +15,7 @@ from songreel import claims, config, running
 from songreel import plan as planning
 from songreel.audio import NoTrackError
 from songreel.config import Config
+from songreel.documents import SegmentRecipe
 from songreel.errors import DamageError, UserError
 from songreel.files import Document, read_json, read_named
 from songreel.paths import Paths
@@ -234,8 +235,9 @@ def _words(kind: str, name: str, paths: Paths) -> str:
 def _text(segment: str, paths: Paths) -> str:
     for path in paths.rendered(segment).values():
         with contextlib.suppress(Exception), zipfile.ZipFile(path) as archive:  # a damaged one can raise any
-            return str(json.loads(archive.read("zarr.json"))["attributes"]["recipe"]["text"])
-    return str(read_named(paths.segment_plan(segment))["text"])
+            recipe = json.loads(archive.read("zarr.json"))["attributes"]["recipe"]
+            return SegmentRecipe.from_json(recipe).text
+    return SegmentRecipe.read(paths.segment_plan(segment)).text
 
 
 # Told and done

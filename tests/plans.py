@@ -1,0 +1,26 @@
+"""Plans for tests: real ones, of which a test says what matters to it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from songreel.documents import ModelEntry, PerceptorEntry, SegmentRecipe
+from songreel.strategy import Strategy
+
+RECIPE = SegmentRecipe(
+    recipe=1,
+    text="a red boat",
+    seed=0,
+    take=0,
+    model=ModelEntry("starter", "a" * 64),
+    perceptors=(PerceptorEntry("starter", "b" * 64),),
+    size=(128, 128),
+    strategy=Strategy(iterations=10, lead_in=20, cutouts=8, learning_rate=0.1),
+)
+
+
+def recipe(base: SegmentRecipe = RECIPE, **said: Any) -> SegmentRecipe:
+    """A recipe of which some fields, its strategy's among them, are told."""
+    strategy = {name: said.pop(name) for name in Strategy.__dataclass_fields__ if name in said}
+    return replace(base, strategy=replace(base.strategy, **strategy), **said)
