@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
-from songreel.documents import ModelEntry, PerceptorEntry, SegmentRecipe
+from songreel.documents import ClipPlan, ModelEntry, PerceptorEntry, SegmentRecipe, Shown
 from songreel.strategy import Strategy
 
 RECIPE = SegmentRecipe(
@@ -24,3 +25,21 @@ def recipe(base: SegmentRecipe = RECIPE, **said: Any) -> SegmentRecipe:
     """A recipe of which some fields, its strategy's among them, are told."""
     strategy = {name: said.pop(name) for name in Strategy.__dataclass_fields__ if name in said}
     return replace(base, strategy=replace(base.strategy, **strategy), **said)
+
+
+CLIP = ClipPlan(
+    recipe=1,
+    shown=Shown("b", 30),
+    before=None,
+    blend_frames=0,
+    frames_per_second=Fraction(30),
+    keyframes_per_second=15.0,
+    interpolation="latent",
+    encoder="libx264",
+    crf=18,
+)
+
+
+def clip(frames: int, frames_per_second: Any = 30, **said: Any) -> ClipPlan:
+    """A clip of so many frames, of which some fields are told."""
+    return replace(CLIP, shown=Shown("b", frames), frames_per_second=Fraction(frames_per_second), **said)

@@ -21,7 +21,7 @@ from songreel import film, plan, sound
 from songreel.config import resolve
 from songreel.errors import UserError
 from songreel.paths import Paths
-from tests import films
+from tests import films, plans
 
 RATE = 25
 CONTAINERS = {
@@ -192,11 +192,8 @@ def join(timeline: dict[str, Any], folder: Path) -> Path:
     """The film of a timeline with one clip, grey ones."""
     frames, rate = timeline["clips"][0]["frames"], timeline["frames_per_second"]
     clip, target = folder / "clip.mp4", folder / "film.mp4"
-    drawing = {"frames_per_second": rate, "interpolation": "latent", "encoder": "libx264", "crf": 51}
     grey = np.full((frames, 32, 32, 3), 99, np.uint8)
-    film.encode(
-        [grey], {**drawing, "shown": {"frames": frames}}, (32, 32), Fraction(rate), clip, films.FFMPEG
-    )
+    film.encode([grey], plans.clip(frames, rate, crf=51), (32, 32), clip, films.FFMPEG)
     film.join(timeline, [clip], target, films.FFMPEG)
     return target
 

@@ -10,13 +10,18 @@ from typing import Any
 
 import pytest
 
-from songreel.documents import PerceptorEntry, SegmentRecipe, Written
+from songreel.documents import PerceptorEntry, SegmentRecipe, Shown, Written
 from songreel.errors import UserError
 from songreel.files import identity, write_json_if_changed
-from tests.plans import RECIPE
+from tests.plans import CLIP, RECIPE, clip
 
 OTHERS = (PerceptorEntry("ViT-B/32", "c" * 64, 0.5, "a red"), PerceptorEntry("RN50", "d" * 64, words=""))
-DOCUMENTS: list[Written] = [RECIPE, replace(RECIPE, perceptors=(*RECIPE.perceptors, *OTHERS))]
+DOCUMENTS: list[Written] = [
+    RECIPE,
+    replace(RECIPE, perceptors=(*RECIPE.perceptors, *OTHERS)),
+    CLIP,
+    clip(7, "30000/1001", before=Shown("a", 2), blend_frames=3, interpolation="motion"),
+]
 
 Forge = Callable[[dict[str, Any]], object]
 

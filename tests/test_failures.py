@@ -14,7 +14,6 @@ import wave
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ import yaml
 from songreel import cli, damage, film, latents, presence, vqgan, weights
 from songreel import plan as planning
 from songreel.config import resolve
+from songreel.documents import ClipPlan
 from songreel.errors import UserError
 from songreel.files import read_json, write_json_if_changed
 from songreel.lyrics import WORD_JOINER
@@ -78,7 +78,7 @@ class Project:
         return self.run("keyframes", self.paths.segment_plan(segment), keyframes)
 
     def clip(self, clip: str, **options: str) -> int:
-        plan = read_json(self.paths.clip_plan(clip))
+        plan = ClipPlan.from_json(read_json(self.paths.clip_plan(clip)))
         return self.run(
             "clip", self.paths.clip_plan(clip), *planning.latents_of(plan, {}, self.paths), **options
         )
@@ -812,11 +812,11 @@ def test_an_ffmpeg_that_fails_is_quoted_and_leaves_no_file(
 
 @FAKE
 def test_an_ffmpeg_that_fails_amid_many_frames_is_quoted(body: str, words: str, project: Project) -> None:
-    clip = read_json(next(project.results.glob("plan/clips/*.json")))
+    clip = ClipPlan.read(next(project.results.glob("plan/clips/*.json")))
     batches = (np.zeros((16, 256, 256, 3), np.uint8) for _ in range(4))
     target = project.results / "large.mp4"
     with pytest.raises(UserError, match=re.escape(words)):
-        film.encode(batches, clip, (256, 256), Fraction(10), target, script(project, body))
+        film.encode(batches, clip, (256, 256), target, script(project, body))
     assert not target.exists()
     assert not temporaries(project)
 

@@ -16,26 +16,13 @@ from numpy.typing import NDArray
 from songreel import draw, film, lyrics
 from songreel.errors import DamageError, UserError
 from tests import cards, films
+from tests.plans import clip
 
 Frames = NDArray[np.uint8]  # [n, height, width, 3]
 
 FFMPEG = film.executable("")
 SIZE = (48, 32)
 TELEVISION = ("24000/1001", "30000/1001", "60000/1001")  # frames a second
-
-
-def clip(frames: int, **keys: Any) -> dict[str, Any]:
-    drawing = {
-        "frames_per_second": 30,
-        "keyframes_per_second": 15.0,
-        "interpolation": "latent",
-        "encoder": "libx264",
-        "crf": 18,
-        "shown": {"segment": "a", "frames": frames},
-        "before": None,
-        "blend_frames": 0,
-    }
-    return drawing | keys
 
 
 def greys(frames: int, first: int = 0) -> Frames:
@@ -52,7 +39,7 @@ def in_batches(frames: Frames, size: int = 7) -> Iterator[Frames]:
 
 def encoded(target: Path, frames: Frames, **keys: Any) -> Path:
     planned = clip(keys.pop("count", len(frames)), **keys)
-    film.encode(in_batches(frames), planned, SIZE, draw.drawn_rate(planned), target, FFMPEG)
+    film.encode(in_batches(frames), planned, SIZE, target, FFMPEG)
     return target
 
 
@@ -204,7 +191,7 @@ def test_auto_is_the_first_encoder_in_hardware_that_works(
     program = cards.ffmpeg(tmp_path, *works)
     assert film.encoder("auto", SIZE, program) == found
     assert film.encoder("libx265", SIZE, program) == "libx265"
-    film.encode([greys(5)], clip(5, encoder=found), SIZE, Fraction(30), tmp_path / "clip.mp4", program)
+    film.encode([greys(5)], clip(5, encoder=found), SIZE, tmp_path / "clip.mp4", program)
     np.testing.assert_allclose(levels(tmp_path / "clip.mp4"), greys(5).mean((1, 2, 3)), atol=4)
 
 
@@ -235,7 +222,7 @@ def test_when_drawing_fails_no_clip_is_left(tmp_path: Path) -> None:
         raise RuntimeError("out of memory")
 
     with pytest.raises(RuntimeError, match="out of memory"):
-        film.encode(failing(), clip(30), SIZE, Fraction(30), tmp_path / "clip.mp4", FFMPEG)
+        film.encode(failing(), clip(30), SIZE, tmp_path / "clip.mp4", FFMPEG)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -62,7 +62,7 @@ def planned(**over: Any) -> Plan:
 def render(made: Plan) -> Plan:
     """Leave what a run would leave: plans, latents of one token, and empty clips, logs and films."""
     plan.write(made, PATHS)
-    for part in {part["segment"]: need for clip in made.clips.values() for part, need in plan.sources(clip)}:
+    for part in {part.segment: need for clip in made.clips.values() for part, need in plan.sources(clip)}:
         if part in plan.missing_latents(made, PATHS):
             keep(made.segments[part], made.needs[part])
     clips = [path for clip in made.clips for path in (PATHS.clip(clip), PATHS.log("clips", clip))]

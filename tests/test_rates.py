@@ -14,6 +14,7 @@ from songreel.paths import Paths
 from songreel.screenplay import Line
 from tests import films
 from tests.films import FFMPEG
+from tests.plans import clip
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def trusted_weights(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_plan_files_say_a_whole_rate_as_a_number_and_others_as_a_fraction(tmp_path: Path) -> None:
     for rate, said in ((30, 30), (30.0, 30), (29.97, "30000/1001")):
         made = planned(tmp_path, rate)
-        for document in (made.timeline, *made.clips.values()):
+        for document in (made.timeline, *(drawing.to_json() for drawing in made.clips.values())):
             assert json.dumps(document["frames_per_second"]) == json.dumps(said)
 
 
@@ -121,8 +122,8 @@ def test_after_an_hour_every_frame_word_and_chapter_is_where_the_screenplay_says
 
 def encoded(folder: Path, frames: int, rate: Fraction) -> Path:
     """A grey clip, as small as can be."""
-    drawing = {"interpolation": "latent", "encoder": "libx264", "crf": 51, "shown": {"frames": frames}}
+    drawing = clip(frames, rate, crf=51)
     target = folder / f"{frames}.mp4"
     grey = np.full((frames, 16, 16, 3), 99, np.uint8)
-    film.encode([grey], {**drawing, "frames_per_second": rates.written(rate)}, (16, 16), rate, target, FFMPEG)
+    film.encode([grey], drawing, (16, 16), target, FFMPEG)
     return target

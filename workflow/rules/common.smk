@@ -22,7 +22,7 @@ from songreel import plan as planning
 from songreel import weights as models
 from songreel.config import read as read_config
 from songreel.config import resolve
-from songreel.documents import SegmentRecipe
+from songreel.documents import ClipPlan, SegmentRecipe
 from songreel.environment import hand_on, threads_per_job
 from songreel.errors import UserError, sentence
 from songreel.files import read_json, set_aside
@@ -144,16 +144,16 @@ def segment_memory(wildcards, attempt):
 
 
 def clip_minutes(wildcards, attempt):
-    clip = read_json(paths.clip_plan(wildcards.clip))
-    recipe = SegmentRecipe.read(paths.segment_plan(clip["shown"]["segment"]))
+    clip = ClipPlan.read(paths.clip_plan(wildcards.clip))
+    recipe = SegmentRecipe.read(paths.segment_plan(clip.shown.segment))
     return request.minutes(
-        speeds, history.drawing(recipe, clip), clip["shown"]["frames"], attempt
+        speeds, history.drawing(recipe, clip), clip.shown.frames, attempt
     )
 
 
 def clip_memory(wildcards, attempt):
-    clip = read_json(paths.clip_plan(wildcards.clip))
-    recipe = SegmentRecipe.read(paths.segment_plan(clip["shown"]["segment"]))
+    clip = ClipPlan.read(paths.clip_plan(wildcards.clip))
+    recipe = SegmentRecipe.read(paths.segment_plan(clip.shown.segment))
     return request.drawing_megabytes(recipe, attempt)
 
 
@@ -167,7 +167,7 @@ def segment_weights(wildcards):
 
 
 def clip_weights(wildcards):
-    segment = read_json(paths.clip_plan(wildcards.clip))["shown"]["segment"]
+    segment = ClipPlan.read(paths.clip_plan(wildcards.clip)).shown.segment
     drawn_by = SegmentRecipe.read(paths.segment_plan(segment)).model.name
     return [
         ancient(str(model.tensors))
@@ -187,7 +187,7 @@ def clip_latents(wildcards):
 
     Else rendering them for another clip would draw this one again, for which the line before is rendered, and so on.
     """
-    clip = read_json(paths.clip_plan(wildcards.clip))
+    clip = ClipPlan.read(paths.clip_plan(wildcards.clip))
     files = planning.latents_of(clip, plan.needs if plan else {}, paths)
     outlived = paths.clip(wildcards.clip).exists() and not all(map(Path.exists, files))
     return [] if outlived else [ancient(str(path)) for path in files]

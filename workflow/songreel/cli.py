@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from songreel import __version__, leases, scheduler, shortage, stops
-from songreel.documents import SegmentRecipe
+from songreel.documents import ClipPlan, SegmentRecipe
 from songreel.errors import DamageError, UserError, sentence
-from songreel.files import not_later, read_json, read_named, set_aside, write_json_if_changed
+from songreel.files import not_later, read_json, set_aside, write_json_if_changed
 from songreel.paths import Paths
 from songreel.progress import clock, note, print_anywhere, prints_all, say
 
@@ -98,20 +98,20 @@ def _draw(options: argparse.Namespace, target: Path) -> None:
     from songreel import device, draw, film, history, latents, render, vqgan, weights
     from songreel.plan import sources
 
-    clip = read_named(options.plan)
+    clip = ClipPlan.read(options.plan)
     paths = _paths(options.plan)
     parts = zip(sources(clip), options.latents, strict=True)
-    tokens = [latents.load(path, part["segment"], need).tokens for (part, need), path in parts]
-    recipe = SegmentRecipe.read(paths.segment_plan(clip["shown"]["segment"]))
-    scheduler.show(f"{recipe.text}: {clip['shown']['frames']} frames")
+    tokens = [latents.load(path, part.segment, need).tokens for (part, need), path in parts]
+    recipe = SegmentRecipe.read(paths.segment_plan(clip.shown.segment))
+    scheduler.show(f"{recipe.text}: {clip.shown.frames} frames")
     where = device.choose()
     maker = vqgan.load(render.weights_of(recipe.model, weights.vqgan), where, device.precision(where))
     started = time.monotonic()
-    batches = draw.frames(maker, clip, tokens[0], tokens[1] if clip["before"] else None)
+    batches = draw.frames(maker, clip, tokens[0], tokens[1] if clip.before else None)
     ffmpeg = film.executable(options.ffmpeg)
-    film.encode(batches, clip, recipe.size, draw.drawn_rate(clip), target, ffmpeg)
+    film.encode(batches, clip, recipe.size, target, ffmpeg)
     took = time.monotonic() - started
-    history.remember(paths, history.drawing(recipe, clip), clip["shown"]["frames"], took)
+    history.remember(paths, history.drawing(recipe, clip), clip.shown.frames, took)
 
 
 def _film(options: argparse.Namespace) -> None:

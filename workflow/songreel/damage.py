@@ -7,8 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from songreel import film, joined, proofs, seal, weights
+from songreel.documents import Shown
 from songreel.errors import DamageError
-from songreel.files import Document, check_is_file
+from songreel.files import check_is_file
 from songreel.paths import Paths
 from songreel.plan import Plan, sources
 from songreel.weights import Weights
@@ -87,16 +88,16 @@ def _fault(clip: Path) -> DamageError | None:
     return None
 
 
-def _unusable_latents(part: Document, need: int, checked: set[Path], paths: Paths) -> Iterator[DamageError]:
+def _unusable_latents(part: Shown, need: int, checked: set[Path], paths: Paths) -> Iterator[DamageError]:
     """The files of a segment that would be taken before one that can be."""
     from songreel import latents  # zarr takes a while to import
 
-    for keyframes, path in paths.rendered(part["segment"]).items():
+    for keyframes, path in paths.rendered(part.segment).items():
         if keyframes < need or path in checked:
             continue
         checked.add(path)
         try:
-            latents.load(path, part["segment"], keyframes)
+            latents.load(path, part.segment, keyframes)
         except DamageError as fault:
             yield fault
         else:

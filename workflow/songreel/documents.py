@@ -15,9 +15,15 @@ from types import UnionType
 from typing import Any, Self, get_args, get_origin, get_type_hints
 
 from songreel import rates
+from songreel.config import Config
 from songreel.errors import UserError
 from songreel.files import Document, identity, read_json
 from songreel.strategy import Strategy
+
+# Bumped when the numerics change on purpose: RECIPE renders segments anew, DRAWING clips, JOINING films.
+RECIPE = 4
+DRAWING = 2
+JOINING = 1
 
 MOST_LETTERS = 80  # of a value that an error repeats
 
@@ -104,6 +110,57 @@ class SegmentRecipe(Named):
     def words(self, perceptor: PerceptorEntry) -> str:
         """What a perceptor reads of the text."""
         return self.text if perceptor.words is None else perceptor.words
+
+
+# What to draw
+
+
+@dataclass(frozen=True)
+class Shown(Written):
+    """So many of a segment's frames, from its first."""
+
+    segment: str
+    frames: int
+
+
+@dataclass(frozen=True)
+class ClipPlan(Named):
+    """What to draw for a line: its own frames, into which those after the line before's end turn."""
+
+    recipe: int
+    shown: Shown
+    before: Shown | None
+    blend_frames: int
+    frames_per_second: Fraction
+    keyframes_per_second: float
+    interpolation: str  # "latent" or "motion"
+    encoder: str
+    crf: int
+
+    @classmethod
+    def of(cls, config: Config, shown: Shown, before: Shown | None = None, blend_frames: int = 0) -> ClipPlan:
+        """A clip that is drawn as a config says."""
+        return cls(
+            DRAWING,
+            shown,
+            before,
+            blend_frames,
+            Fraction(config.frames_per_second),
+            config.keyframes_per_second,
+            config.interpolation,
+            config.encoder,
+            config.crf,
+        )
+
+    @property
+    def keyframe_rate(self) -> Fraction:
+        """Keyframes a second, exactly."""
+        return Fraction(str(self.keyframes_per_second))
+
+    @property
+    def drawn_rate(self) -> Fraction:
+        """Frames a second that are drawn: the film's, or the keyframes' when ffmpeg makes those between."""
+        return self.keyframe_rate if self.interpolation == "motion" else self.frames_per_second
 
 
 # To JSON and back, by the types of the fields

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from songreel import joined, lyrics, rates, seal, sound, stops
+from songreel.documents import DRAWING, ClipPlan, Shown
 from songreel.errors import DamageError, UserError
 from songreel.files import Document, check_is_file, replacing
 
@@ -93,11 +94,20 @@ def encoder(setting: str, size: tuple[int, int], program: str) -> str:
 def _works(name: str, size: tuple[int, int], program: str) -> bool:
     """Whether an encoder makes a clip of a few frames here."""
     frames = np.random.default_rng(0).integers(0, 256, (TRIAL_FRAMES, *reversed(size), 3), dtype=np.uint8)
-    shown = {"frames": TRIAL_FRAMES}
-    trial = {"encoder": name, "crf": 16, "frames_per_second": 30, "interpolation": "latent", "shown": shown}
+    trial = ClipPlan(
+        recipe=DRAWING,
+        shown=Shown("", TRIAL_FRAMES),
+        before=None,
+        blend_frames=0,
+        frames_per_second=Fraction(30),
+        keyframes_per_second=30.0,
+        interpolation="latent",
+        encoder=name,
+        crf=16,
+    )
     with tempfile.TemporaryDirectory() as folder:
         try:
-            encode([frames], trial, size, Fraction(30), Path(folder) / "trial.mp4", program)
+            encode([frames], trial, size, Path(folder) / "trial.mp4", program)
         except UserError:
             return False
     return True
@@ -105,9 +115,8 @@ def _works(name: str, size: tuple[int, int], program: str) -> bool:
 
 def encode(
     batches: Iterable[NDArray[np.uint8]],
-    clip: Document,
+    clip: ClipPlan,
     size: tuple[int, int],
-    drawn_rate: Fraction,
     target: Path,
     program: str,
 ) -> None:
@@ -116,13 +125,13 @@ def encode(
     A batch is written while the next one is made. Raises UserError with ffmpeg's own words when it fails.
     """
     width, height = size
-    rate = rates.of(clip)
+    rate = clip.frames_per_second
     stream = ffmpeg.input(
-        "pipe:", format="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", r=str(drawn_rate)
+        "pipe:", format="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", r=str(clip.drawn_rate)
     )
     # Before motion interpolation: after it, a second conversion would cost each colour some levels.
     stream = stream.filter("scale", out_color_matrix="bt709", out_range="tv").filter("format", "yuv420p")
-    if clip["interpolation"] == "motion":
+    if clip.interpolation == "motion":
         # Scene-change detection would freeze a frame wherever many tokens change at once.
         stream = stream.filter("minterpolate", fps=str(rate), mi_mode="mci", scd="none")
     with replacing(target) as temporary:
@@ -131,8 +140,8 @@ def encode(
             format="mp4",
             video_track_timescale=rates.ticks(rate),
             r=str(rate),
-            **{"frames:v": clip["shown"]["frames"]},
-            **_encoding(clip["encoder"], clip["crf"]),
+            **{"frames:v": clip.shown.frames},
+            **_encoding(clip.encoder, clip.crf),
             **COLOURS,
             **BITEXACT,
         )

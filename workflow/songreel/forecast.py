@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from songreel import claims, history
+from songreel.documents import ClipPlan
 from songreel.errors import DamageError
 from songreel.files import Document
 from songreel.history import Speeds
@@ -45,7 +46,7 @@ def make(plan: Plan, paths: Paths, price_per_hour: float) -> Forecast:
     for line, entry in zip(plan.timeline["lines"], plan.timeline["clips"], strict=True):
         # What several lines share is rendered, and counted, for the first of them.
         want = missing.pop(line["segment"], 0)
-        frames = plan.clips[entry["clip"]]["shown"]["frames"] if entry["clip"] in to_draw else 0
+        frames = plan.clips[entry["clip"]].shown.frames if entry["clip"] in to_draw else 0
         to_draw.discard(entry["clip"])
         have = _keyframes(line["segment"], paths) if want else 0
         rows.append(_row(plan, speeds, line, plan.clips[entry["clip"]], have, want, frames))
@@ -74,7 +75,7 @@ def _keyframes(segment: str, paths: Paths) -> int:
 
 
 def _row(
-    plan: Plan, speeds: Speeds, line: Document, clip: Document, have: int, want: int, frames: int
+    plan: Plan, speeds: Speeds, line: Document, clip: ClipPlan, have: int, want: int, frames: int
 ) -> Row:
     """A line that has `have` keyframes, wants `want` and lacks `frames` frames; 0 is none."""
     recipe = plan.segments[line["segment"]]

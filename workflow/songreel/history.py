@@ -9,13 +9,12 @@ import contextlib
 import functools
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from songreel import files
-from songreel.documents import SegmentRecipe
+from songreel.documents import ClipPlan, SegmentRecipe
 from songreel.files import Document
 from songreel.paths import Paths
 
@@ -114,12 +113,12 @@ def optimising(recipe: SegmentRecipe) -> Document:
     }
 
 
-def drawing(recipe: SegmentRecipe, clip: Mapping[str, Any]) -> Document:
+def drawing(recipe: SegmentRecipe, clip: ClipPlan) -> Document:
     """What decides the cost of a frame."""
     return {
         "kind": "frames",
         "size": list(recipe.size),
         "model": recipe.model.name,
-        "interpolation": clip["interpolation"],
-        "encoder": clip["encoder"],
+        "interpolation": clip.interpolation,
+        "encoder": clip.encoder,
     }

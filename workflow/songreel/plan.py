@@ -15,18 +15,13 @@ from pathlib import Path
 
 from songreel import audio, film, owners, rates, screenplay, timeline, trial, weights, wording
 from songreel.config import Config, weighed
-from songreel.documents import ModelEntry, PerceptorEntry, SegmentRecipe
+from songreel.documents import JOINING, RECIPE, ClipPlan, ModelEntry, PerceptorEntry, SegmentRecipe, Shown
 from songreel.errors import UserError
-from songreel.files import Document, identity, write_if_changed, write_json_if_changed
+from songreel.files import Document, write_if_changed, write_json_if_changed
 from songreel.paths import Paths
 from songreel.progress import shorten
 from songreel.screenplay import Line
 from songreel.timeline import Shot
-
-# Bumped when the numerics change on purpose: RECIPE renders segments anew, DRAWING clips, JOINING films.
-RECIPE = 4
-DRAWING = 2
-JOINING = 1
 
 MOST_NAMED = 20  # lines that an offset left out
 STEP = 5  # a segment's length is a multiple of so many keyframes, so that small retimings find it long enough
@@ -40,7 +35,7 @@ class Plan:
     song: str  # the film's folder
     screenplay: str  # where it lies, seen from the results
     segments: Mapping[str, SegmentRecipe]
-    clips: Mapping[str, Document]
+    clips: Mapping[str, ClipPlan]
     timeline: Document
     needs: Mapping[str, int]  # keyframes, by segment
     tune: Path | None  # what the audio is made from, when a rule makes it
@@ -79,7 +74,7 @@ def make(config: Config, paths: Paths) -> Plan:
         song=song,
         screenplay=owners.place(config.screenplay, paths),
         segments=dict(zip(segments, recipes, strict=True)),
-        clips={identity(clip): clip for clip in clips},
+        clips={clip.id: clip for clip in clips},
         timeline=_timeline(shots, segments, clips, _heard(sound, mix), config),
         needs=_needs(clips, config),
         tune=sound.tune if sound else None,
@@ -96,7 +91,7 @@ def write(plan: Plan, paths: Paths) -> None:
     for segment, recipe in plan.segments.items():
         write_json_if_changed(paths.segment_plan(segment), recipe.to_json(), lasting=False)
     for clip, drawing in plan.clips.items():
-        write_json_if_changed(paths.clip_plan(clip), drawing, lasting=False)
+        write_json_if_changed(paths.clip_plan(clip), drawing.to_json(), lasting=False)
     if plan.tune:
         tune = Path(plan.timeline["audio"]["path"]).stem
         write_if_changed(paths.tune_plan(tune), plan.tune.read_bytes(), lasting=False)
@@ -104,13 +99,13 @@ def write(plan: Plan, paths: Paths) -> None:
     write_json_if_changed(paths.timeline(plan.song), plan.timeline, lasting=False)
 
 
-def latents_of(clip: Document, needs: Mapping[str, int], paths: Paths) -> list[Path]:
+def latents_of(clip: ClipPlan, needs: Mapping[str, int], paths: Paths) -> list[Path]:
     """The latents that a clip is drawn from: its own segment's, and those of the one before it, if any.
 
     A file that is already long enough serves; else it is the one to render, long enough for the whole film.
     A job on another machine knows no `needs`, but by then the files are there.
     """
-    return [_latents_file(part["segment"], need, needs, paths) for part, need in sources(clip)]
+    return [_latents_file(part.segment, need, needs, paths) for part, need in sources(clip)]
 
 
 def missing_latents(plan: Plan, paths: Paths) -> dict[str, int]:
@@ -118,9 +113,9 @@ def missing_latents(plan: Plan, paths: Paths) -> dict[str, int]:
     to_draw = (drawing for clip, drawing in plan.clips.items() if not paths.clip(clip).exists())
     parts = (part for drawing in to_draw for part in sources(drawing))
     return {
-        part["segment"]: max(need, plan.needs[part["segment"]])
+        part.segment: max(need, plan.needs[part.segment])
         for part, need in parts
-        if not _latents_file(part["segment"], need, plan.needs, paths).exists()
+        if not _latents_file(part.segment, need, plan.needs, paths).exists()
     }
 
 
@@ -131,17 +126,17 @@ def _latents_file(segment: str, need: int, needs: Mapping[str, int], paths: Path
     return paths.latents(segment, max(need, needs.get(segment, 0)))
 
 
-def sources(clip: Document) -> Iterator[tuple[Document, int]]:
+def sources(clip: ClipPlan) -> Iterator[tuple[Shown, int]]:
     """The parts that a clip is drawn from, each with the keyframes needed of it."""
-    yield clip["shown"], keyframes_for(clip["shown"]["frames"], clip)
-    if before := clip["before"]:
-        yield before, keyframes_for(before["frames"] + clip["blend_frames"], clip)
+    yield clip.shown, keyframes_for(clip.shown.frames, clip)
+    if clip.before:
+        yield clip.before, keyframes_for(clip.before.frames + clip.blend_frames, clip)
 
 
-def keyframes_for(frames: int, clip: Document) -> int:
+def keyframes_for(frames: int, clip: ClipPlan) -> int:
     """Keyframes needed to draw a segment's first `frames` frames, rounded up to a multiple of STEP."""
-    rate = Fraction(str(clip["keyframes_per_second"])) / rates.of(clip)
-    margin = MOTION_MARGIN if clip["interpolation"] == "motion" else 0
+    rate = clip.keyframe_rate / clip.frames_per_second
+    margin = MOTION_MARGIN if clip.interpolation == "motion" else 0
     need = ceil((frames - 1) * rate) + 1 + margin
     return ceil(Fraction(need, STEP)) * STEP
 
@@ -190,39 +185,24 @@ def _check_size(config: Config, model: weights.Weights) -> None:
         )
 
 
-def _clips(shots: Sequence[Shot], segments: Sequence[str], config: Config) -> list[Document]:
+def _clips(shots: Sequence[Shot], segments: Sequence[str], config: Config) -> list[ClipPlan]:
     """What to draw for each shot."""
-    look = {
-        "recipe": DRAWING,
-        "frames_per_second": rates.written(config.frames_per_second),
-        "keyframes_per_second": config.keyframes_per_second,
-        "interpolation": config.interpolation,
-        "encoder": config.encoder,
-        "crf": config.crf,
-    }
-    parts = [
-        {"segment": segment, "frames": shot.frames} for segment, shot in zip(segments, shots, strict=True)
-    ]
+    parts = [Shown(segment, shot.frames) for segment, shot in zip(segments, shots, strict=True)]
     transition = round(config.transition * config.frames_per_second)  # frames
     befores = [None, *parts] if transition else [None] * len(parts)
     return [
-        {
-            **look,
-            "shown": shown,
-            "before": before,
-            "blend_frames": min(transition, shot.frames) if before else 0,
-        }
-        for before, shown, shot in zip(befores, parts, shots, strict=False)
+        ClipPlan.of(config, shown, before, min(transition, shown.frames) if before else 0)
+        for before, shown in zip(befores, parts, strict=False)
     ]
 
 
-def _needs(clips: Sequence[Document], config: Config) -> dict[str, int]:
+def _needs(clips: Sequence[ClipPlan], config: Config) -> dict[str, int]:
     """Keyframes by segment: each line is rendered past its end, by the transition into the next."""
     transition = round(config.transition * config.frames_per_second)  # frames
     needs: dict[str, int] = {}
     for clip in clips:
-        segment, frames = clip["shown"]["segment"], clip["shown"]["frames"]
-        needs[segment] = max(keyframes_for(frames + transition, clip), needs.get(segment, 0))
+        need = keyframes_for(clip.shown.frames + transition, clip)
+        needs[clip.shown.segment] = max(need, needs.get(clip.shown.segment, 0))
     return needs
 
 
@@ -247,7 +227,7 @@ def _left_out(lines: Sequence[Line]) -> str:
 def _timeline(
     shots: Sequence[Shot],
     segments: Sequence[str],
-    clips: Sequence[Document],
+    clips: Sequence[ClipPlan],
     sound: Document | None,
     config: Config,
 ) -> Document:
@@ -258,7 +238,7 @@ def _timeline(
         "artist": config.artist,
         "frames_per_second": rates.written(config.frames_per_second),
         "audio": sound,
-        "clips": [{"clip": identity(clip), "frames": clip["shown"]["frames"]} for clip in clips],
+        "clips": [{"clip": clip.id, "frames": clip.shown.frames} for clip in clips],
         "lines": [
             {
                 "text": shot.line.text,

@@ -15,9 +15,9 @@ from songreel import claims, config, running
 from songreel import plan as planning
 from songreel.audio import NoTrackError
 from songreel.config import Config
-from songreel.documents import SegmentRecipe
+from songreel.documents import ClipPlan, SegmentRecipe
 from songreel.errors import DamageError, UserError
-from songreel.files import Document, read_json, read_named
+from songreel.files import Document, read_json
 from songreel.paths import Paths
 from songreel.plan import Plan
 from songreel.progress import shorten
@@ -226,7 +226,7 @@ def _words(kind: str, name: str, paths: Paths) -> str:
     """The words that a segment or clip shows; "" when neither plan nor latents tell them any more."""
     with contextlib.suppress(UserError):
         if kind == "clips":
-            name = read_named(paths.clip_plan(name))["shown"]["segment"]
+            name = ClipPlan.read(paths.clip_plan(name)).shown.segment
         if kind in ("clips", "segments"):
             return shorten(_text(name, paths))
     return ""

@@ -12,7 +12,6 @@ import tempfile
 import wave
 from collections.abc import Mapping
 from contextlib import suppress
-from fractions import Fraction
 from math import ceil
 from pathlib import Path
 
@@ -21,6 +20,7 @@ import numpy as np
 from songreel import film, rates, sound, stops
 from songreel.audio import Audio
 from songreel.config import Config
+from songreel.documents import ClipPlan, Shown
 from songreel.errors import UserError
 from songreel.files import Document, identity, read_json, write_json_if_changed
 from songreel.paths import Paths
@@ -93,21 +93,13 @@ def _try(config: Config, audio: Audio | None, program: str) -> str:
 
 
 def _make_clip(config: Config, clip: Path, program: str) -> None:
-    settings = {
-        "frames_per_second": rates.written(config.frames_per_second),
-        "interpolation": config.interpolation,
-        "encoder": config.encoder,
-        "crf": config.crf,
-        "shown": {"frames": FRAMES},
-    }
+    drawing = ClipPlan.of(config, Shown("", FRAMES))
     size = (config.width, config.height)
     frame = np.random.default_rng(0).integers(0, 256, (config.height, config.width, 3), dtype=np.uint8)
-    motion = config.interpolation == "motion"
-    drawn_rate = Fraction(str(config.keyframes_per_second)) if motion else Fraction(config.frames_per_second)
     try:
-        film.encode([frame[None]] * DRAWN, settings, size, drawn_rate, clip, program)
+        film.encode([frame[None]] * DRAWN, drawing, size, clip, program)
     except film.FFmpegError as error:
-        filters = ", interpolation 'motion'" if motion else ""
+        filters = ", interpolation 'motion'" if drawing.interpolation == "motion" else ""
         raise _incapable(
             f"the clips of this film (encoder {config.encoder!r}{filters}, {size[0]}x{size[1]})",
             error,
