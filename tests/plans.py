@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from songreel.documents import ClipPlan, ModelEntry, PerceptorEntry, SegmentRecipe, Shown
+from songreel.documents import (
+    ClipPlan,
+    ModelEntry,
+    PerceptorEntry,
+    SegmentRecipe,
+    Shown,
+    Timeline,
+    TimelineClip,
+    TimelineLine,
+)
 from songreel.strategy import Strategy
 
 RECIPE = SegmentRecipe(
@@ -43,3 +53,23 @@ CLIP = ClipPlan(
 def clip(frames: int, frames_per_second: Any = 30, **said: Any) -> ClipPlan:
     """A clip of so many frames, of which some fields are told."""
     return replace(CLIP, shown=Shown("b", frames), frames_per_second=Fraction(frames_per_second), **said)
+
+
+def timeline(frames: Sequence[int], frames_per_second: Any = 30, **said: Any) -> Timeline:
+    """A silent film of clips of so many frames and of one line, of which some fields are told."""
+    rate = Fraction(frames_per_second)
+    made = Timeline(
+        recipe=1,
+        title="A title",
+        artist="An artist",
+        frames_per_second=rate,
+        audio=None,
+        clips=tuple(TimelineClip(str(number), count) for number, count in enumerate(frames)),
+        lines=(line("one", 0.0, float(sum(frames) / rate)),),
+    )
+    return replace(made, **said)
+
+
+def line(text: str, start_seconds: float, end_seconds: float, segment: str = "a") -> TimelineLine:
+    """A line of a film."""
+    return TimelineLine(text, start_seconds, end_seconds, segment)

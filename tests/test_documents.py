@@ -10,17 +10,21 @@ from typing import Any
 
 import pytest
 
-from songreel.documents import PerceptorEntry, SegmentRecipe, Shown, Written
+from songreel.documents import PerceptorEntry, SegmentRecipe, Shown, Sound, Timeline, Written
 from songreel.errors import UserError
 from songreel.files import identity, write_json_if_changed
-from tests.plans import CLIP, RECIPE, clip
+from tests.plans import CLIP, RECIPE, clip, timeline
 
 OTHERS = (PerceptorEntry("ViT-B/32", "c" * 64, 0.5, "a red"), PerceptorEntry("RN50", "d" * 64, words=""))
+SONG = Sound("song.wav", "e" * 64)
 DOCUMENTS: list[Written] = [
     RECIPE,
     replace(RECIPE, perceptors=(*RECIPE.perceptors, *OTHERS)),
     CLIP,
     clip(7, "30000/1001", before=Shown("a", 2), blend_frames=3, interpolation="motion"),
+    timeline([]),
+    timeline([3, 4], "100/3", audio=SONG),
+    timeline([3, 4], audio=Sound("other.mka", "e" * 64, track=2, late=True, mix="pan=stereo|FL=FC")),
 ]
 
 Forge = Callable[[dict[str, Any]], object]
@@ -48,6 +52,7 @@ def test_what_is_as_usual_is_not_written() -> None:
     (usual,) = RECIPE.perceptors
     assert usual.to_json() == {"name": usual.name, "sha256": usual.sha256}
     assert [sorted(other.to_json())[2:] for other in OTHERS] == [["weight", "words"], ["words"]]
+    assert SONG.to_json() == {"path": "song.wav", "sha256": "e" * 64}
     assert [RECIPE.words(entry) for entry in (usual, *OTHERS)] == [RECIPE.text, "a red", ""]
 
 
@@ -72,6 +77,13 @@ def test_what_another_version_wrote_is_refused_in_one_sentence(forgery: str, tmp
         SegmentRecipe.read(path)
     assert str(error.value).startswith(f"{path}: found a damaged plan, or one of another version (")
     assert str(error.value).endswith("); run snakemake, which writes it again.")
+
+
+@pytest.mark.parametrize("rate", [None, [], "1/0", "fast", {}])
+def test_a_rate_that_is_none_is_refused(rate: Any, tmp_path: Path) -> None:
+    path = save(tmp_path, timeline([3]).to_json() | {"frames_per_second": rate})
+    with pytest.raises(UserError, match="one of another version"):
+        Timeline.read(path)
 
 
 @pytest.mark.parametrize("value", [[], None, 3, replace(RECIPE, seed=1).to_json()])

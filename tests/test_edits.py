@@ -84,17 +84,17 @@ class Results:
         missing = plan.missing_latents(made, self.paths)
         assert files == {self.paths.latents(*job) for job in missing.items()}
         keyframes = frozenset((_facts(made.segments[name]), count) for name, count in missing.items())
-        names = [entry["clip"] for entry in made.timeline["clips"]]
+        names = [entry.clip for entry in made.timeline.clips]
         clips = tuple(at for at, name in enumerate(names) if name in asked and name not in names[:at])
         return Jobs(keyframes, clips, made.timeline != self.timeline)
 
     def clip(self, at: int) -> Path:
         """The file of one of the film's clips."""
-        return self.paths.clip(self.timeline["clips"][at]["clip"])
+        return self.paths.clip(self.timeline.clips[at].clip)
 
     def latents(self, at: int, keyframes: int) -> Path:
         """One of the files of a line in the film."""
-        return self.paths.latents(self.timeline["lines"][at]["segment"], keyframes)
+        return self.paths.latents(self.timeline.lines[at].segment, keyframes)
 
     def run(self, made: Plan) -> None:
         asked = self.asked(made)

@@ -26,7 +26,7 @@ import yaml
 from songreel import cli, damage, film, latents, presence, vqgan, weights
 from songreel import plan as planning
 from songreel.config import resolve
-from songreel.documents import ClipPlan
+from songreel.documents import ClipPlan, Timeline, TimelineLine
 from songreel.errors import UserError
 from songreel.files import read_json, write_json_if_changed
 from songreel.lyrics import WORD_JOINER
@@ -85,7 +85,7 @@ class Project:
 
     def film(self, **options: str) -> int:
         timeline = self.timeline()
-        clips = [self.paths.clip(entry["clip"]) for entry in read_json(timeline)["clips"]]
+        clips = [self.paths.clip(entry.clip) for entry in Timeline.read(timeline).clips]
         return self.run("film", timeline, *clips, **options)
 
     def timeline(self) -> Path:
@@ -576,7 +576,7 @@ def test_damaged_keyframes_are_passed_over_with_a_warning_and_rendered_again(
 def test_a_damaged_clip_ends_in_no_film_and_the_next_job_draws_it_again(
     damage: Callable[[bytes], bytes], project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    last = project.paths.clip(read_json(project.timeline())["clips"][-1]["clip"])
+    last = project.paths.clip(Timeline.read(project.timeline()).clips[-1].clip)
     target, join = film_job(project)
     before, whole = target.read_bytes(), last.read_bytes()
     last.write_bytes(damage(whole))
@@ -765,7 +765,7 @@ def test_a_stopped_film_ends_its_ffmpeg(number: signal.Signals, project: Project
     program = script(project, HALF_A_FILE + "exec sleep 60")
     target, _ = film_job(project)
     before = snapshot(target.parent)
-    clips = [project.paths.clip(entry["clip"]) for entry in read_json(project.timeline())["clips"]]
+    clips = [project.paths.clip(entry.clip) for entry in Timeline.read(project.timeline()).clips]
     process = started(project, "film", project.timeline(), *clips, f"--ffmpeg={program}")
     wait_for(lambda: bool(temporaries(project)), process)
     check_stops(process, number)  # which includes that nobody holds its output any more
@@ -846,13 +846,13 @@ TEXTS = [
 def odd_film(rendered: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A film whose timeline is full of odd texts."""
     project = copied(rendered, tmp_path_factory.mktemp("odd") / "song")
-    timeline = read_json(project.timeline())
-    lines = [
-        {"text": text, "start_seconds": n, "end_seconds": n + 0.5, "segment": "0" * 16}
-        for n, text in enumerate(TEXTS)
-    ]
-    texts = {"title": f"{NASTY}\nb=c;d#e\\", "artist": "[CHAPTER]\n;x=y"}
-    write_json_if_changed(project.timeline(), timeline | texts | {"lines": lines})
+    timeline = replace(
+        Timeline.read(project.timeline()),
+        title=f"{NASTY}\nb=c;d#e\\",
+        artist="[CHAPTER]\n;x=y",
+        lines=tuple(TimelineLine(text, n, n + 0.5, "0" * 16) for n, text in enumerate(TEXTS)),
+    )
+    write_json_if_changed(project.timeline(), timeline.to_json())
     target, join = film_job(project)
     assert join() == 0
     return target
@@ -900,7 +900,9 @@ def test_a_tune_with_an_odd_name_is_played(tmp_path: Path) -> None:
     project = Project(tmp_path / "song", NASTY).create()
     project.screenplay.with_suffix(".tune").write_text("tempo 300\nvoice harp\nC5 1\n", encoding="utf-8")
     project.plan()
-    tune = read_json(project.timeline())["audio"]["path"]
+    sound = Timeline.read(project.timeline()).audio
+    assert sound
+    tune = sound.path
     result = snakemake(project, targets=(tune,))
     assert result.returncode == 0, result.stderr
     assert (project.folder / tune).stat().st_size > 44

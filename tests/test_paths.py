@@ -23,6 +23,7 @@ from songreel.files import read_json, replacing, write_json_if_changed
 from songreel.latents import Segment
 from songreel.paths import Paths, song_folder
 from songreel.progress import EVERY, Progress, clock, say, say_first, shorten
+from tests import plans
 from tests.plans import recipe
 
 # names
@@ -329,9 +330,8 @@ def test_the_films_lines_are_counted(
     monkeypatch.setenv(environment.FILM, "twinkle")
     paths = Paths(tmp_path)
     Progress(RECIPE, 3, paths, None).keyframe(segment(0))
-    write_json_if_changed(
-        paths.timeline("twinkle"), {"lines": [{"segment": s} for s in ("a", "b", "a", "c")]}
-    )
+    lines = tuple(plans.line("one", 0, 1, segment) for segment in ("a", "b", "a", "c"))
+    write_json_if_changed(paths.timeline("twinkle"), plans.timeline([], lines=lines).to_json())
     for name in ("a", "x"):
         paths.latents(name, 5).parent.mkdir(parents=True, exist_ok=True)
         paths.latents(name, 5).touch()

@@ -77,11 +77,11 @@ def planned(lines: Rows, **keys: Any) -> Plan:
 
 
 def segments(made: Plan) -> list[str]:
-    return [line["segment"] for line in made.timeline["lines"]]
+    return [line.segment for line in made.timeline.lines]
 
 
 def clips(made: Plan) -> list[str]:
-    return [entry["clip"] for entry in made.timeline["clips"]]
+    return [entry.clip for entry in made.timeline.clips]
 
 
 def documents(made: Plan) -> list[ClipPlan]:
@@ -312,7 +312,7 @@ def test_the_plan_adds_up(lengths: Any, transition: float, interpolation: str, p
     keys = {"transition": transition, "interpolation": interpolation, "keyframes_per_second": per_second}
     made = planned(timed(lengths), **keys)
     blends = round(transition * RATE)
-    assert sum(entry["frames"] for entry in made.timeline["clips"]) == round(made_end(lengths) * RATE)
+    assert sum(entry.frames for entry in made.timeline.clips) == round(made_end(lengths) * RATE)
     for before, clip in zip([None, *documents(made)], documents(made), strict=False):
         if before and blends:
             assert clip.before == before.shown
@@ -394,12 +394,12 @@ def test_a_line_too_short_to_be_shown_takes_no_take() -> None:
 def test_the_style_is_part_of_every_text_but_not_of_the_subtitles() -> None:
     made = planned(SONG, style="in oil")
     assert [made.segments[name].text for name in segments(made)] == [f"{text}, in oil" for text, _ in SONG]
-    assert [line["text"] for line in made.timeline["lines"]] == [text for text, _ in SONG]
+    assert [line.text for line in made.timeline.lines] == [text for text, _ in SONG]
 
 
 def test_the_timeline_has_the_screenplays_times() -> None:
-    lines = planned([("one", 2.345), ("two", 6.789)]).timeline["lines"]
-    assert [(line["start_seconds"], line["end_seconds"]) for line in lines] == [
+    lines = planned([("one", 2.345), ("two", 6.789)]).timeline.lines
+    assert [(line.start_seconds, line.end_seconds) for line in lines] == [
         (2.345, 6.789),
         (6.789, 10.789),
     ]

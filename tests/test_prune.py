@@ -271,7 +271,8 @@ def test_a_tune_and_what_is_known_of_audio_stay_as_long_as_they_are_needed(here:
     for pitch in ("C5", "D5"):
         notes.write_text(f"tempo 60\nvoice celesta\n{pitch} 12\n")
         plan.write(now := planned(audio="auto"), PATHS)
-        made.append(touch(Path(now.timeline["audio"]["path"])))
+        assert now.played
+        made.append(touch(now.played))
     facts = [touch(PATHS.audio_facts(digit * 64)) for digit in "ab"]
     here.configure(audio="auto")
     assert found() == {made[0], PATHS.tune_plan(made[0].stem), *facts}

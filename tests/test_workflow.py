@@ -215,7 +215,7 @@ def _rendered_in_one_go(project: Project, song: Song) -> Project:
             commands.append(["keyframes", paths.segment_plan(segment), keyframes])
         for name, clip in made.clips.items():
             commands.append(["clip", paths.clip_plan(name), *plan.latents_of(clip, made.needs, paths)])
-        names = [entry["clip"] for entry in made.timeline["clips"]]
+        names = [entry.clip for entry in made.timeline.clips]
         commands.append(["film", paths.timeline(made.song), *map(paths.clip, names)])
         assert [cli.main([*map(str, command)]) for command in commands] == [0] * len(commands)
     return project
@@ -570,7 +570,8 @@ def test_the_demo_is_six_lines_and_a_tune(tmp_path: Path) -> None:
     demo = new_project(tmp_path / "demo", song="twinkle")
     shutil.copytree(REPOSITORY / "screenplays", demo.folder / "screenplays")
     assert demo.planned() == {"keyframes": 6, "clip": 6, "tune": 1, "film": 1}
-    _play_as_on_a_cluster(demo, Path(demo.timeline["audio"]["path"]))
+    assert demo.timeline.audio
+    _play_as_on_a_cluster(demo, Path(demo.timeline.audio.path))
 
 
 def _play_as_on_a_cluster(project: Project, tune: Path) -> None:

@@ -22,10 +22,10 @@ from songreel import plan as planning
 from songreel import weights as models
 from songreel.config import read as read_config
 from songreel.config import resolve
-from songreel.documents import ClipPlan, SegmentRecipe
+from songreel.documents import ClipPlan, SegmentRecipe, Timeline
 from songreel.environment import hand_on, threads_per_job
 from songreel.errors import UserError, sentence
-from songreel.files import read_json, set_aside
+from songreel.files import set_aside
 from songreel.paths import Paths
 from songreel.progress import say, say_first
 from songreel.stops import stop_jobs_too
@@ -195,8 +195,8 @@ def clip_latents(wildcards):
 
 def film_clips(wildcards):
     """A film's clips in order."""
-    clips = read_json(paths.timeline(wildcards.song))["clips"]
-    return [ancient(str(paths.clip(entry["clip"]))) for entry in clips]
+    clips = Timeline.read(paths.timeline(wildcards.song)).clips
+    return [ancient(str(paths.clip(entry.clip))) for entry in clips]
 
 
 def film_asked(wildcards):
@@ -206,6 +206,6 @@ def film_asked(wildcards):
 
 def film_tune(wildcards):
     """The audio, when a rule makes it."""
-    audio = read_json(paths.timeline(wildcards.song))["audio"]
-    made_here = audio and Path(audio["path"]).parent == paths.tune("").parent
-    return [ancient(audio["path"])] if made_here else []
+    audio = Timeline.read(paths.timeline(wildcards.song)).audio
+    made_here = audio and Path(audio.path).parent == paths.tune("").parent
+    return [ancient(audio.path)] if made_here else []

@@ -12,12 +12,11 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 from songreel import __version__, leases, scheduler, shortage, stops
-from songreel.documents import ClipPlan, SegmentRecipe
+from songreel.documents import ClipPlan, SegmentRecipe, Timeline
 from songreel.errors import DamageError, UserError, sentence
-from songreel.files import not_later, read_json, set_aside, write_json_if_changed
+from songreel.files import not_later, set_aside, write_json_if_changed
 from songreel.paths import Paths
 from songreel.progress import clock, note, print_anywhere, prints_all, say
 
@@ -117,24 +116,24 @@ def _draw(options: argparse.Namespace, target: Path) -> None:
 def _film(options: argparse.Namespace) -> None:
     from songreel import audio, claims, film
 
-    timeline = read_json(options.timeline)
+    timeline = Timeline.read(options.timeline)
     _check_planned_together(timeline, options)
     song = options.timeline.parent
-    audio.check(timeline["audio"], Paths(song.parent))
+    audio.check(timeline.audio, Paths(song.parent))
     target = Paths(song.parent).film(song.name)
     film.join(timeline, options.clips, target, film.executable(options.ffmpeg))
     not_later([options.timeline, *options.clips, Paths(song.parent).film_asked(song.name)], target)
-    for line in timeline["lines"]:
-        claims.clear(Paths(song.parent).work(line["segment"]))
-    say(f"{target} is ready, {clock(timeline['lines'][-1]['end_seconds'])} long.", options.log)
+    for line in timeline.lines:
+        claims.clear(Paths(song.parent).work(line.segment))
+    say(f"{target} is ready, {clock(timeline.lines[-1].end_seconds)} long.", options.log)
 
 
-def _check_planned_together(timeline: dict[str, Any], options: argparse.Namespace) -> None:
+def _check_planned_together(timeline: Timeline, options: argparse.Namespace) -> None:
     """The timeline is the latest plan's, the clips may be an older one's that is still being rendered.
 
     A film of both would be newer than either and pass for done.
     """
-    if [clip.stem for clip in options.clips] != [entry["clip"] for entry in timeline["clips"]]:
+    if [clip.stem for clip in options.clips] != [entry.clip for entry in timeline.clips]:
         raise UserError(
             f"{options.timeline}: found a plan made while the film was being rendered, expected the one that"
             f" it was rendered for; run the same command again."

@@ -18,8 +18,8 @@ from songreel.weights import Weights
 def in_plans(plan: Plan, paths: Paths) -> Iterator[DamageError]:
     """What stands where a plan file is to be written and is no file."""
     files = [*map(paths.segment_plan, plan.segments), *map(paths.clip_plan, plan.clips)]
-    if plan.tune:
-        files.append(paths.tune_plan(Path(plan.timeline["audio"]["path"]).stem))
+    if tune := plan.played:
+        files.append(paths.tune_plan(tune.stem))
     for file in [*files, paths.timeline(plan.song), paths.film_asked(plan.song), paths.film_read(plan.song)]:
         with suppress(FileNotFoundError):
             try:
@@ -66,9 +66,9 @@ def is_outdated(plan: Plan, paths: Paths) -> bool:
 
 def _damaged_tune(plan: Plan, paths: Paths) -> Iterator[DamageError]:
     """The sound that was made from a tune, when it is not whole."""
-    if not plan.tune:
+    tune = plan.played
+    if not tune:
         return
-    tune = Path(plan.timeline["audio"]["path"])
     with suppress(FileNotFoundError):
         try:
             check_is_file(tune, "the sound of a tune")

@@ -163,6 +163,56 @@ class ClipPlan(Named):
         return self.keyframe_rate if self.interpolation == "motion" else self.frames_per_second
 
 
+# What to join
+
+
+@dataclass(frozen=True)
+class Sound(Written):
+    """What is heard in a film."""
+
+    path: str
+    sha256: str
+    track: int = 1  # counted from 1
+    late: bool = False  # whether it starts after the film
+    mix: str = ""  # the filter that makes of it what a film can hold
+
+
+@dataclass(frozen=True)
+class TimelineClip(Written):
+    """A clip in a film."""
+
+    clip: str
+    frames: int
+
+
+@dataclass(frozen=True)
+class TimelineLine(Written):
+    """A line in a film: when it is sung, and what it shows."""
+
+    text: str
+    start_seconds: float
+    end_seconds: float
+    segment: str
+
+
+@dataclass(frozen=True)
+class Timeline(Written):
+    """What to join: clips in order, and what is heard and read with them."""
+
+    recipe: int
+    title: str
+    artist: str
+    frames_per_second: Fraction
+    audio: Sound | None
+    clips: tuple[TimelineClip, ...]
+    lines: tuple[TimelineLine, ...]
+
+    @property
+    def seconds(self) -> Fraction:
+        """How long its pictures are."""
+        return sum(clip.frames for clip in self.clips) / self.frames_per_second
+
+
 # To JSON and back, by the types of the fields
 
 

@@ -13,11 +13,23 @@ from fractions import Fraction
 from math import ceil
 from pathlib import Path
 
-from songreel import audio, film, owners, rates, screenplay, timeline, trial, weights, wording
+from songreel import audio, film, owners, screenplay, timeline, trial, weights, wording
 from songreel.config import Config, weighed
-from songreel.documents import JOINING, RECIPE, ClipPlan, ModelEntry, PerceptorEntry, SegmentRecipe, Shown
+from songreel.documents import (
+    JOINING,
+    RECIPE,
+    ClipPlan,
+    ModelEntry,
+    PerceptorEntry,
+    SegmentRecipe,
+    Shown,
+    Sound,
+    Timeline,
+    TimelineClip,
+    TimelineLine,
+)
 from songreel.errors import UserError
-from songreel.files import Document, write_if_changed, write_json_if_changed
+from songreel.files import write_if_changed, write_json_if_changed
 from songreel.paths import Paths
 from songreel.progress import shorten
 from songreel.screenplay import Line
@@ -36,11 +48,16 @@ class Plan:
     screenplay: str  # where it lies, seen from the results
     segments: Mapping[str, SegmentRecipe]
     clips: Mapping[str, ClipPlan]
-    timeline: Document
+    timeline: Timeline
     needs: Mapping[str, int]  # keyframes, by segment
     tune: Path | None  # what the audio is made from, when a rule makes it
     sound: str  # what is heard, in words
     notes: tuple[str, ...] = ()  # what is not as the user may think, a sentence each
+
+    @property
+    def played(self) -> Path | None:
+        """The sound that a rule makes from a tune."""
+        return Path(self.timeline.audio.path) if self.tune and self.timeline.audio else None
 
 
 def make(config: Config, paths: Paths) -> Plan:
@@ -75,7 +92,7 @@ def make(config: Config, paths: Paths) -> Plan:
         screenplay=owners.place(config.screenplay, paths),
         segments=dict(zip(segments, recipes, strict=True)),
         clips={clip.id: clip for clip in clips},
-        timeline=_timeline(shots, segments, clips, _heard(sound, mix), config),
+        timeline=_timeline(shots, segments, clips, sound.heard(mix) if sound else None, config),
         needs=_needs(clips, config),
         tune=sound.tune if sound else None,
         sound=audio.described(sound, mix, config.audio, config.screenplay) + _left_out(over),
@@ -92,11 +109,10 @@ def write(plan: Plan, paths: Paths) -> None:
         write_json_if_changed(paths.segment_plan(segment), recipe.to_json(), lasting=False)
     for clip, drawing in plan.clips.items():
         write_json_if_changed(paths.clip_plan(clip), drawing.to_json(), lasting=False)
-    if plan.tune:
-        tune = Path(plan.timeline["audio"]["path"]).stem
-        write_if_changed(paths.tune_plan(tune), plan.tune.read_bytes(), lasting=False)
+    if plan.tune and plan.played:
+        write_if_changed(paths.tune_plan(plan.played.stem), plan.tune.read_bytes(), lasting=False)
     write_json_if_changed(paths.owner(plan.song), {"screenplay": plan.screenplay})
-    write_json_if_changed(paths.timeline(plan.song), plan.timeline, lasting=False)
+    write_json_if_changed(paths.timeline(plan.song), plan.timeline.to_json(), lasting=False)
 
 
 def latents_of(clip: ClipPlan, needs: Mapping[str, int], paths: Paths) -> list[Path]:
@@ -206,15 +222,6 @@ def _needs(clips: Sequence[ClipPlan], config: Config) -> dict[str, int]:
     return needs
 
 
-def _heard(sound: audio.Audio | None, mix: str) -> Document | None:
-    """What a timeline says of the sound: more than the file only where that is not as usual."""
-    if not sound:
-        return None
-    usual = {"path": str(sound.path), "sha256": sound.sha256}
-    unusual = {"track": sound.track != 1 and sound.track, "late": sound.late, "mix": mix}
-    return usual | {key: value for key, value in unusual.items() if value}
-
-
 def _left_out(lines: Sequence[Line]) -> str:
     """What is said of lines that an offset put before the beginning."""
     named = ", ".join(f"row {line.row} {shorten(line.text)}" for line in lines[:MOST_NAMED])
@@ -228,24 +235,19 @@ def _timeline(
     shots: Sequence[Shot],
     segments: Sequence[str],
     clips: Sequence[ClipPlan],
-    sound: Document | None,
+    sound: Sound | None,
     config: Config,
-) -> Document:
+) -> Timeline:
     """What to join."""
-    return {
-        "recipe": JOINING,
-        "title": config.title or config.screenplay.stem,
-        "artist": config.artist,
-        "frames_per_second": rates.written(config.frames_per_second),
-        "audio": sound,
-        "clips": [{"clip": clip.id, "frames": clip.shown.frames} for clip in clips],
-        "lines": [
-            {
-                "text": shot.line.text,
-                "start_seconds": shot.line.start_seconds,
-                "end_seconds": shot.end_seconds,
-                "segment": segment,
-            }
+    return Timeline(
+        recipe=JOINING,
+        title=config.title or config.screenplay.stem,
+        artist=config.artist,
+        frames_per_second=Fraction(config.frames_per_second),
+        audio=sound,
+        clips=tuple(TimelineClip(clip.id, clip.shown.frames) for clip in clips),
+        lines=tuple(
+            TimelineLine(shot.line.text, shot.line.start_seconds, shot.end_seconds, segment)
             for shot, segment in zip(shots, segments, strict=True)
-        ],
-    }
+        ),
+    )

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from songreel import files
 from songreel.environment import FILM
-from songreel.files import read_json
 from songreel.paths import Paths
 
 if TYPE_CHECKING:  # importing zarr takes a while, and `say` must be at hand before that
@@ -76,7 +75,9 @@ class Progress:
         song = os.environ.get(FILM)
         if not song or not self.paths.timeline(song).exists():
             return ""
-        segments = [line["segment"] for line in read_json(self.paths.timeline(song))["lines"]]
+        from songreel.documents import Timeline
+
+        segments = [line.segment for line in Timeline.read(self.paths.timeline(song)).lines]
         ready = sum(bool(self.paths.rendered(segment)) for segment in segments)
         return f"; {ready} of {len(segments)} lines done"
 

@@ -15,9 +15,9 @@ from songreel import claims, config, running
 from songreel import plan as planning
 from songreel.audio import NoTrackError
 from songreel.config import Config
-from songreel.documents import ClipPlan, SegmentRecipe
+from songreel.documents import ClipPlan, SegmentRecipe, Timeline
 from songreel.errors import DamageError, UserError
-from songreel.files import Document, read_json
+from songreel.files import Document
 from songreel.paths import Paths
 from songreel.plan import Plan
 from songreel.progress import shorten
@@ -168,8 +168,8 @@ def _of_songs(paths: Paths) -> Iterator[Path]:
     """The files in the songs' folders that songreel writes. Only a folder with a plan of it is a song's."""
     for timeline in sorted(paths.root.glob(f"*/{paths.timeline('any').name}")):
         with contextlib.suppress(UserError, OSError):
-            told = read_json(timeline) if timeline.is_file() else None
-            if isinstance(told, dict) and {"recipe", "clips", "lines"} <= told.keys():
+            if timeline.is_file():
+                Timeline.read(timeline)  # refuses what others call so
                 song = timeline.parent.name
                 yield from (paths.film(song), timeline, paths.film_read(song), paths.film_asked(song))
 
