@@ -16,6 +16,7 @@ import pytest
 from songreel import audio, film, plan, trial, weights
 from songreel.audio import Audio
 from songreel.config import resolve
+from songreel.documents import ClipPlan, SegmentRecipe, Timeline
 from songreel.paths import Paths
 from songreel.plan import Plan
 
@@ -107,6 +108,16 @@ def test_plan_files_are_byte_for_byte_what_they_were(case: str, monkeypatch: pyt
     named = [*map(Paths().segment_plan, made.segments), *map(Paths().clip_plan, made.clips)]
     assert {*named, Paths().timeline(made.song)} == set(files())
     assert EXPECTED[case] == {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in files()}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_plan_files_are_read_as_they_were_planned(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = planned(case, monkeypatch)
+    for segment, recipe in made.segments.items():
+        assert SegmentRecipe.read(Paths().segment_plan(segment)) == recipe
+    for clip, drawing in made.clips.items():
+        assert ClipPlan.read(Paths().clip_plan(clip)) == drawing
+    assert Timeline.read(Paths().timeline(made.song)) == made.timeline
 
 
 def test_the_pinned_plans_use_every_key(monkeypatch: pytest.MonkeyPatch) -> None:

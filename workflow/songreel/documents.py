@@ -1,4 +1,4 @@
-"""What the plan files say: what to optimise, what to draw, what to join.
+"""What plan files say: what to optimise, what to draw, what to join. One reader for all, and one writer.
 
 Segments and clips are named by their JSON, so it never changes for what was rendered before: a key that came
 later is left out where it has the value that everything had before it came.
@@ -7,25 +7,26 @@ later is left out where it has the value that everything had before it came.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from types import UnionType
-from typing import Any, Self, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Self, get_args, get_origin, get_type_hints
 
 from songreel import rates
-from songreel.config import Config
 from songreel.errors import UserError
 from songreel.files import Document, identity, read_json
 from songreel.strategy import Strategy
+
+if TYPE_CHECKING:  # a job reads plans, and has no need of the schema's and YAML's readers
+    from songreel.config import Config
 
 # Bumped when the numerics change on purpose: RECIPE renders segments anew, DRAWING clips, JOINING films.
 RECIPE = 4
 DRAWING = 2
 JOINING = 1
-
-MOST_LETTERS = 80  # of a value that an error repeats
 
 
 class Written:
@@ -141,15 +142,15 @@ class ClipPlan(Named):
     def of(cls, config: Config, shown: Shown, before: Shown | None = None, blend_frames: int = 0) -> ClipPlan:
         """A clip that is drawn as a config says."""
         return cls(
-            DRAWING,
-            shown,
-            before,
-            blend_frames,
-            Fraction(config.frames_per_second),
-            config.keyframes_per_second,
-            config.interpolation,
-            config.encoder,
-            config.crf,
+            recipe=DRAWING,
+            shown=shown,
+            before=before,
+            blend_frames=blend_frames,
+            frames_per_second=Fraction(config.frames_per_second),
+            keyframes_per_second=config.keyframes_per_second,
+            interpolation=config.interpolation,
+            encoder=config.encoder,
+            crf=config.crf,
         )
 
     @property
@@ -243,7 +244,7 @@ def _typed(kind: Any, value: Any) -> Any:
     if kind is Fraction:
         return _rate(value)
     if type(value) is not kind and (kind, type(value)) != (float, int):  # True is an int, too
-        raise ValueError(f"{str(value)[:MOST_LETTERS]!r} where {kind.__name__} was expected")
+        raise ValueError(f"{type(value).__name__} where {kind.__name__} was expected")
     return value
 
 
@@ -252,8 +253,10 @@ def _structure(kind: Any, value: Any) -> Any:
     if not isinstance(value, dict):
         raise ValueError(f"no {kind.__name__}")
     required = {name for name, usual in _keys(kind) if usual is MISSING}
-    if odd := (required - value.keys()) or (value.keys() - parts.keys()):
-        raise ValueError(f"{sorted(odd)[0]!r} is missing or unknown")
+    if missing := sorted(required - value.keys()):
+        raise ValueError(f"no {missing[0]!r}")
+    if unknown := sorted(value.keys() - parts.keys()):
+        raise ValueError(f"an unknown {unknown[0]!r}")
     return kind(**{name: _typed(parts[name], part) for name, part in value.items()})
 
 
@@ -271,7 +274,8 @@ def _row(kinds: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
 
 
 def _rate(value: Any) -> Fraction:
-    try:
-        return Fraction(str(value))
-    except (ValueError, ZeroDivisionError):
-        raise ValueError("no rate") from None
+    """A rate as `rates.written` has it."""
+    with suppress(ValueError, ZeroDivisionError):
+        if type(value) in (int, str):
+            return Fraction(value)
+    raise ValueError("no rate")

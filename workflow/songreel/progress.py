@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from songreel import files
+from songreel.documents import SegmentRecipe, Timeline
 from songreel.environment import FILM
 from songreel.paths import Paths
 
 if TYPE_CHECKING:  # importing zarr takes a while, and `say` must be at hand before that
-    from songreel.documents import SegmentRecipe
     from songreel.latents import Segment
 
 EVERY = 5.0  # seconds between two reports of one job
@@ -75,8 +75,6 @@ class Progress:
         song = os.environ.get(FILM)
         if not song or not self.paths.timeline(song).exists():
             return ""
-        from songreel.documents import Timeline
-
         segments = [line.segment for line in Timeline.read(self.paths.timeline(song)).lines]
         ready = sum(bool(self.paths.rendered(segment)) for segment in segments)
         return f"; {ready} of {len(segments)} lines done"
