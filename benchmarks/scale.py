@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from songreel import latents
-from songreel.files import read_json
+from songreel.documents import SegmentRecipe
 from tests.conftest import REPOSITORY, TINY, Project, environment, new_project
 
 
@@ -50,7 +50,7 @@ def _render(project: Project) -> None:
         for _ in range(10):
             state = state.extended(np.zeros((1, 1)), 0, state.latent)
         with target.open("wb") as file:
-            latents.write(file, state, read_json(plan))
+            latents.write(file, state, SegmentRecipe.read(plan))
 
 
 def _timed(name: str, command: Sequence[str | Path], project: Project) -> None:

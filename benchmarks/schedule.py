@@ -78,12 +78,10 @@ def play(lines: Sequence[Line], gpus: int) -> Schedule:
 def lines(made: Plan, cost: Cost) -> list[Line]:
     """What a film's lines cost."""
     found = []
-    for entry in made.timeline["clips"]:
-        shown = made.clips[entry["clip"]]["shown"]
-        iterations = request.iterations(made.segments[shown["segment"]], made.needs[shown["segment"]])
-        found.append(
-            Line(cost.start + iterations * cost.iteration, cost.start + shown["frames"] * cost.frame)
-        )
+    for entry in made.timeline.clips:
+        shown = made.clips[entry.clip].shown
+        iterations = request.iterations(made.segments[shown.segment], made.needs[shown.segment])
+        found.append(Line(cost.start + iterations * cost.iteration, cost.start + shown.frames * cost.frame))
     return found
 
 

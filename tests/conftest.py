@@ -20,7 +20,7 @@ if not any(map(os.path.exists, ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg"))):
 
 import pytest
 
-from songreel.files import read_json
+from songreel.documents import Timeline
 from songreel.paths import Paths, song_folder
 
 REPOSITORY = Path(__file__).parents[1]
@@ -148,20 +148,19 @@ class Project:
         return self.results.film(song_folder(self.screenplay))
 
     @property
-    def timeline(self) -> dict[str, Any]:
+    def timeline(self) -> Timeline:
         """What the film is joined from, by the latest plan."""
-        timeline: dict[str, Any] = read_json(self.results.timeline(song_folder(self.screenplay)))
-        return timeline
+        return Timeline.read(self.results.timeline(song_folder(self.screenplay)))
 
     @property
     def clips(self) -> list[Path]:
         """The film's clips in order."""
-        return [self.results.clip(entry["clip"]) for entry in self.timeline["clips"]]
+        return [self.results.clip(entry.clip) for entry in self.timeline.clips]
 
     @property
     def segments(self) -> list[str]:
         """The lines' segments in order."""
-        return [line["segment"] for line in self.timeline["lines"]]
+        return [line.segment for line in self.timeline.lines]
 
 
 def environment() -> dict[str, str]:

@@ -22,8 +22,8 @@ from statistics import fmean
 import psutil
 
 from songreel import latents
+from songreel.documents import SegmentRecipe
 from songreel.errors import DamageError
-from songreel.files import read_json
 from songreel.paths import Paths
 from songreel.progress import shorten
 from tests.calls import DRAWING, IMPORTING, JOINING, SAMPLING, Call, happens, kill
@@ -58,7 +58,7 @@ class Undisturbed:
     def texts(self) -> dict[str, str]:
         """The lines as reports name them, by segment."""
         plans = {segment: self.project.results.segment_plan(segment) for segment in self.project.segments}
-        return {segment: shorten(read_json(plan)["text"]) for segment, plan in plans.items()}
+        return {segment: shorten(SegmentRecipe.read(plan).text) for segment, plan in plans.items()}
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,15 @@ from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from songreel import film, plan, sound
 from songreel.config import resolve
+from songreel.documents import Timeline
 from songreel.errors import UserError
 from songreel.paths import Paths
-from tests import films
+from tests import films, plans
 
 RATE = 25
 CONTAINERS = {
@@ -167,8 +167,8 @@ def outcome(song: Song, folder: Path, seed: int) -> str:
     return "played"
 
 
-def _check(timeline: dict[str, Any], source: Path, song: Song, folder: Path) -> None:
-    planned = timeline["lines"][-1]["end_seconds"]
+def _check(timeline: Timeline, source: Path, song: Song, folder: Path) -> None:
+    planned = timeline.lines[-1].end_seconds
     decoded = played(source, song.tracks)
     assert decoded is not None
     # Where damage lets a sound change its kind, the time up to the next whole piece is lost.
@@ -178,7 +178,7 @@ def _check(timeline: dict[str, Any], source: Path, song: Song, folder: Path) -> 
     if not (song.lost or song.flipped):
         whole = song.seconds + song.gap + song.start
         assert abs(planned - whole) < 0.15, f"planned {planned}, made {whole}"
-    frames = timeline["clips"][0]["frames"]
+    frames = timeline.clips[0].frames
     target = join(timeline, folder)
     assert len(films.packets(target, "v")) == frames
     assert abs(frames / RATE - planned) <= 0.5 / RATE + 1e-6
@@ -188,15 +188,12 @@ def _check(timeline: dict[str, Any], source: Path, song: Song, folder: Path) -> 
         _check_where_it_sounds(target, song)
 
 
-def join(timeline: dict[str, Any], folder: Path) -> Path:
+def join(timeline: Timeline, folder: Path) -> Path:
     """The film of a timeline with one clip, grey ones."""
-    frames, rate = timeline["clips"][0]["frames"], timeline["frames_per_second"]
+    frames = timeline.clips[0].frames
     clip, target = folder / "clip.mp4", folder / "film.mp4"
-    drawing = {"frames_per_second": rate, "interpolation": "latent", "encoder": "libx264", "crf": 51}
     grey = np.full((frames, 32, 32, 3), 99, np.uint8)
-    film.encode(
-        [grey], {**drawing, "shown": {"frames": frames}}, (32, 32), Fraction(rate), clip, films.FFMPEG
-    )
+    film.encode([grey], plans.clip(frames, timeline.frames_per_second, crf=51), (32, 32), clip, films.FFMPEG)
     film.join(timeline, [clip], target, films.FFMPEG)
     return target
 

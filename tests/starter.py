@@ -8,7 +8,8 @@ from torch import Tensor
 
 from songreel import perceptor, sampler, vqgan, weights
 from songreel.perceptor import Perceptor
-from songreel.sampler import Keyframe, Pull, Strategy
+from songreel.sampler import Keyframe, Pull
+from songreel.strategy import Strategy
 from songreel.vqgan import VQGAN
 
 torch.set_num_threads(1)

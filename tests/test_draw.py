@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from songreel import draw, plan
-from songreel.sampler import Strategy
+from songreel.documents import ClipPlan, Shown
+from songreel.strategy import Strategy
 from songreel.vqgan import VQGAN
+from tests.plans import clip
 from tests.starter import canvas, chain, codes, picture_maker
 
 Frames = NDArray[np.uint8]  # [n, height, width, 3]
@@ -37,28 +39,15 @@ class Window(VQGAN):
         return latents.float()
 
 
-def clip(frames: int, **keys: Any) -> dict[str, Any]:
-    """A clip's plan, of the draft preset unless told otherwise."""
-    drawing = {
-        "frames_per_second": 30,
-        "keyframes_per_second": 15.0,
-        "interpolation": "latent",
-        "shown": {"segment": "b", "frames": frames},
-        "before": None,
-        "blend_frames": 0,
-    }
-    return drawing | keys
-
-
 def after(frames_before: int, blend: int) -> dict[str, Any]:
-    return {"before": {"segment": "a", "frames": frames_before}, "blend_frames": blend}
+    return {"before": Shown("a", frames_before), "blend_frames": blend}
 
 
 def noise(keyframes: int, side: int = 3, seed: int = 0) -> Tokens:
     return np.random.default_rng(seed).integers(0, 256, (keyframes, side, side), dtype=np.uint16)
 
 
-def drawn(clip: dict[str, Any], shown: Tokens, before: Tokens | None = None, maker: Any = None) -> Frames:
+def drawn(clip: ClipPlan, shown: Tokens, before: Tokens | None = None, maker: Any = None) -> Frames:
     return np.concatenate(list(draw.frames(maker or Window(), clip, shown, before)))
 
 
@@ -148,7 +137,7 @@ def test_for_motion_interpolation_the_keyframes_themselves_are_drawn() -> None:
     motion = clip(30, interpolation="motion")
     tokens = noise(plan.keyframes_for(30, motion))
     frames = drawn(motion, tokens)
-    assert draw.drawn_rate(motion) == 15
+    assert motion.drawn_rate == 15
     assert len(frames) == draw.drawn_frames(motion) == 16 + plan.MOTION_MARGIN
     assert_near(frames, np.stack([picture(keyframe) for keyframe in tokens[: len(frames)]]))
 

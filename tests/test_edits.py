@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import astuple, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from songreel import audio, film, plan, trial, weights
 from songreel.audio import Audio
 from songreel.config import resolve
+from songreel.documents import SegmentRecipe
 from songreel.errors import UserError
 from songreel.paths import Paths
 from songreel.plan import Plan
@@ -83,17 +84,17 @@ class Results:
         missing = plan.missing_latents(made, self.paths)
         assert files == {self.paths.latents(*job) for job in missing.items()}
         keyframes = frozenset((_facts(made.segments[name]), count) for name, count in missing.items())
-        names = [entry["clip"] for entry in made.timeline["clips"]]
+        names = [entry.clip for entry in made.timeline.clips]
         clips = tuple(at for at, name in enumerate(names) if name in asked and name not in names[:at])
         return Jobs(keyframes, clips, made.timeline != self.timeline)
 
     def clip(self, at: int) -> Path:
         """The file of one of the film's clips."""
-        return self.paths.clip(self.timeline["clips"][at]["clip"])
+        return self.paths.clip(self.timeline.clips[at].clip)
 
     def latents(self, at: int, keyframes: int) -> Path:
         """One of the files of a line in the film."""
-        return self.paths.latents(self.timeline["lines"][at]["segment"], keyframes)
+        return self.paths.latents(self.timeline.lines[at].segment, keyframes)
 
     def run(self, made: Plan) -> None:
         asked = self.asked(made)
@@ -105,9 +106,8 @@ class Results:
         self.timeline = made.timeline
 
 
-def _facts(recipe: Any) -> Segment:
-    strategy = (recipe["strategy"][key] for key in ("iterations", "lead_in", "cutouts", "learning_rate"))
-    return Segment(recipe["text"], recipe["seed"], recipe["take"], tuple(recipe["size"]), tuple(strategy))
+def _facts(recipe: SegmentRecipe) -> Segment:
+    return Segment(recipe.text, recipe.seed, recipe.take, recipe.size, astuple(recipe.strategy))
 
 
 class Session:

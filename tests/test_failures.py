@@ -14,7 +14,6 @@ import wave
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ import yaml
 from songreel import cli, damage, film, latents, presence, vqgan, weights
 from songreel import plan as planning
 from songreel.config import resolve
+from songreel.documents import ClipPlan, Timeline, TimelineLine
 from songreel.errors import UserError
 from songreel.files import read_json, write_json_if_changed
 from songreel.lyrics import WORD_JOINER
@@ -78,14 +78,14 @@ class Project:
         return self.run("keyframes", self.paths.segment_plan(segment), keyframes)
 
     def clip(self, clip: str, **options: str) -> int:
-        plan = read_json(self.paths.clip_plan(clip))
+        plan = ClipPlan.from_json(read_json(self.paths.clip_plan(clip)))
         return self.run(
             "clip", self.paths.clip_plan(clip), *planning.latents_of(plan, {}, self.paths), **options
         )
 
     def film(self, **options: str) -> int:
         timeline = self.timeline()
-        clips = [self.paths.clip(entry["clip"]) for entry in read_json(timeline)["clips"]]
+        clips = [self.paths.clip(entry.clip) for entry in Timeline.read(timeline).clips]
         return self.run("film", timeline, *clips, **options)
 
     def timeline(self) -> Path:
@@ -577,7 +577,7 @@ def test_damaged_keyframes_are_passed_over_with_a_warning_and_rendered_again(
 def test_a_damaged_clip_ends_in_no_film_and_the_next_job_draws_it_again(
     damage: Callable[[bytes], bytes], project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    last = project.paths.clip(read_json(project.timeline())["clips"][-1]["clip"])
+    last = project.paths.clip(Timeline.read(project.timeline()).clips[-1].clip)
     target, join = film_job(project)
     before, whole = target.read_bytes(), last.read_bytes()
     last.write_bytes(damage(whole))
@@ -766,7 +766,7 @@ def test_a_stopped_film_ends_its_ffmpeg(number: signal.Signals, project: Project
     program = script(project, HALF_A_FILE + "exec sleep 60")
     target, _ = film_job(project)
     before = snapshot(target.parent)
-    clips = [project.paths.clip(entry["clip"]) for entry in read_json(project.timeline())["clips"]]
+    clips = [project.paths.clip(entry.clip) for entry in Timeline.read(project.timeline()).clips]
     process = started(project, "film", project.timeline(), *clips, f"--ffmpeg={program}")
     wait_for(lambda: bool(temporaries(project)), process)
     check_stops(process, number)  # which includes that nobody holds its output any more
@@ -813,11 +813,11 @@ def test_an_ffmpeg_that_fails_is_quoted_and_leaves_no_file(
 
 @FAKE
 def test_an_ffmpeg_that_fails_amid_many_frames_is_quoted(body: str, words: str, project: Project) -> None:
-    clip = read_json(next(project.results.glob("plan/clips/*.json")))
+    clip = ClipPlan.read(next(project.results.glob("plan/clips/*.json")))
     batches = (np.zeros((16, 256, 256, 3), np.uint8) for _ in range(4))
     target = project.results / "large.mp4"
     with pytest.raises(UserError, match=re.escape(words)):
-        film.encode(batches, clip, (256, 256), Fraction(10), target, script(project, body))
+        film.encode(batches, clip, (256, 256), target, script(project, body))
     assert not target.exists()
     assert not temporaries(project)
 
@@ -847,13 +847,13 @@ TEXTS = [
 def odd_film(rendered: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A film whose timeline is full of odd texts."""
     project = copied(rendered, tmp_path_factory.mktemp("odd") / "song")
-    timeline = read_json(project.timeline())
-    lines = [
-        {"text": text, "start_seconds": n, "end_seconds": n + 0.5, "segment": "0" * 16}
-        for n, text in enumerate(TEXTS)
-    ]
-    texts = {"title": f"{NASTY}\nb=c;d#e\\", "artist": "[CHAPTER]\n;x=y"}
-    write_json_if_changed(project.timeline(), timeline | texts | {"lines": lines})
+    timeline = replace(
+        Timeline.read(project.timeline()),
+        title=f"{NASTY}\nb=c;d#e\\",
+        artist="[CHAPTER]\n;x=y",
+        lines=tuple(TimelineLine(text, n, n + 0.5, "0" * 16) for n, text in enumerate(TEXTS)),
+    )
+    write_json_if_changed(project.timeline(), timeline.to_json())
     target, join = film_job(project)
     assert join() == 0
     return target
@@ -901,7 +901,9 @@ def test_a_tune_with_an_odd_name_is_played(tmp_path: Path) -> None:
     project = Project(tmp_path / "song", NASTY).create()
     project.screenplay.with_suffix(".tune").write_text("tempo 300\nvoice harp\nC5 1\n", encoding="utf-8")
     project.plan()
-    tune = read_json(project.timeline())["audio"]["path"]
+    sound = Timeline.read(project.timeline()).audio
+    assert sound
+    tune = sound.path
     result = snakemake(project, targets=(tune,))
     assert result.returncode == 0, result.stderr
     assert (project.folder / tune).stat().st_size > 44

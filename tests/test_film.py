@@ -14,28 +14,16 @@ import pytest
 from numpy.typing import NDArray
 
 from songreel import draw, film, lyrics
+from songreel.documents import Sound, Timeline
 from songreel.errors import DamageError, UserError
-from tests import cards, films
+from tests import cards, films, plans
+from tests.plans import clip, line
 
 Frames = NDArray[np.uint8]  # [n, height, width, 3]
 
 FFMPEG = film.executable("")
 SIZE = (48, 32)
 TELEVISION = ("24000/1001", "30000/1001", "60000/1001")  # frames a second
-
-
-def clip(frames: int, **keys: Any) -> dict[str, Any]:
-    drawing = {
-        "frames_per_second": 30,
-        "keyframes_per_second": 15.0,
-        "interpolation": "latent",
-        "encoder": "libx264",
-        "crf": 18,
-        "shown": {"segment": "a", "frames": frames},
-        "before": None,
-        "blend_frames": 0,
-    }
-    return drawing | keys
 
 
 def greys(frames: int, first: int = 0) -> Frames:
@@ -52,7 +40,7 @@ def in_batches(frames: Frames, size: int = 7) -> Iterator[Frames]:
 
 def encoded(target: Path, frames: Frames, **keys: Any) -> Path:
     planned = clip(keys.pop("count", len(frames)), **keys)
-    film.encode(in_batches(frames), planned, SIZE, draw.drawn_rate(planned), target, FFMPEG)
+    film.encode(in_batches(frames), planned, SIZE, target, FFMPEG)
     return target
 
 
@@ -96,16 +84,9 @@ def wav(target: Path, seconds: float) -> Path:
     return target
 
 
-def timeline(frames: Sequence[int], audio: Path | None = None, **keys: Any) -> dict[str, Any]:
-    document = {
-        "title": "A title",
-        "artist": "An artist",
-        "frames_per_second": 30,
-        "audio": {"path": str(audio), "sha256": sha256(audio.read_bytes()).hexdigest()} if audio else None,
-        "clips": [{"clip": str(number), "frames": count} for number, count in enumerate(frames)],
-        "lines": [{"text": "one", "start_seconds": 0.0, "end_seconds": sum(frames) / 30, "segment": "a"}],
-    }
-    return document | keys
+def timeline(frames: Sequence[int], audio: Path | None = None, **keys: Any) -> Timeline:
+    song = Sound(str(audio), sha256(audio.read_bytes()).hexdigest()) if audio else None
+    return plans.timeline(frames, audio=song, **keys)
 
 
 # clips
@@ -204,7 +185,7 @@ def test_auto_is_the_first_encoder_in_hardware_that_works(
     program = cards.ffmpeg(tmp_path, *works)
     assert film.encoder("auto", SIZE, program) == found
     assert film.encoder("libx265", SIZE, program) == "libx265"
-    film.encode([greys(5)], clip(5, encoder=found), SIZE, Fraction(30), tmp_path / "clip.mp4", program)
+    film.encode([greys(5)], clip(5, encoder=found), SIZE, tmp_path / "clip.mp4", program)
     np.testing.assert_allclose(levels(tmp_path / "clip.mp4"), greys(5).mean((1, 2, 3)), atol=4)
 
 
@@ -235,7 +216,7 @@ def test_when_drawing_fails_no_clip_is_left(tmp_path: Path) -> None:
         raise RuntimeError("out of memory")
 
     with pytest.raises(RuntimeError, match="out of memory"):
-        film.encode(failing(), clip(30), SIZE, Fraction(30), tmp_path / "clip.mp4", FFMPEG)
+        film.encode(failing(), clip(30), SIZE, tmp_path / "clip.mp4", FFMPEG)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -281,10 +262,10 @@ def test_the_audio_ends_with_the_last_frame(seconds: float, two_seconds: Path, t
     assert len(times(target)) == 60
 
 
-LINES = [
-    {"text": "Twinkle & <b>star</b> --> \\{x}", "start_seconds": 0.25, "end_seconds": 1.0, "segment": "a"},
-    {"text": "key=value; # no comment\n[CHAPTER] 星", "start_seconds": 1.0, "end_seconds": 2, "segment": "b"},
-]
+LINES = (
+    line("Twinkle & <b>star</b> --> \\{x}", 0.25, 1.0),
+    line("key=value; # no comment\n[CHAPTER] 星", 1.0, 2),
+)
 
 
 def test_a_film_carries_its_words_its_chapters_and_its_title(two_seconds: Path, tmp_path: Path) -> None:
@@ -383,7 +364,7 @@ def test_subtitles_hold_no_markup_and_are_on_one_line() -> None:
 @pytest.mark.parametrize("letter", ["a", "星", "<", "{\\", "\U0001f3b5", "e\u0301"])
 def test_a_text_of_any_length_ends_in_a_film(letter: str, two_seconds: Path, tmp_path: Path) -> None:
     text = letter * 70_000
-    lines = [{"text": text, "start_seconds": 0, "end_seconds": 2}]
+    lines = (line(text, 0, 2),)
     film.join(timeline([60], lines=lines, title=text), [two_seconds], tmp_path / "film.mp4", FFMPEG)
     (cue,), (chapter,) = films.cues(tmp_path / "film.mp4"), films.chapters(tmp_path / "film.mp4")
     assert (cue.start_seconds, cue.end_seconds) == (0, 2)
@@ -402,8 +383,8 @@ def test_a_text_of_any_length_ends_in_a_film(letter: str, two_seconds: Path, tmp
 def test_a_text_that_is_shown_for_long_goes_on_in_another_cue(
     start: float, end: float, spans: list[tuple[float, float]]
 ) -> None:
-    line = {"text": "a", "start_seconds": start, "end_seconds": end}
-    assert list(lyrics._cues(timeline([60], lines=[line]))) == [(*span, "a") for span in spans]
+    lines = (line("a", start, end),)
+    assert list(lyrics._cues(timeline([60], lines=lines))) == [(*span, "a") for span in spans]
 
 
 @pytest.mark.parametrize(
@@ -414,22 +395,19 @@ def test_words_stand_on_their_times_in_a_film_of_any_length(
 ) -> None:
     """At a frame in 20 seconds: the length is what matters."""
     ends = (*starts[1:], end)
-    lines = [
-        {"text": f"line {number}", "start_seconds": start, "end_seconds": until}
-        for number, (start, until) in enumerate(zip(starts, ends, strict=True))
-    ]
+    lines = tuple(line(f"line {number}", *span) for number, span in enumerate(zip(starts, ends, strict=True)))
     rate, count = 1, 100
     clip = encoded(tmp_path / "clip.mp4", greys(count), frames_per_second=rate)
     copies = -(-round(end) // count)
     facts = timeline([count] * copies, lines=lines, frames_per_second=rate)
     film.join(facts, [clip] * copies, tmp_path / "film.mp4", FFMPEG)
     shown = [cue for cue in films.cues(tmp_path / "film.mp4") if cue.text != lyrics.WORD_JOINER]
-    for line in lines:
-        cues = [cue for cue in shown if cue.text == line["text"]]
-        assert cues[0].start_seconds == pytest.approx(line["start_seconds"], abs=0.001)
-        assert cues[-1].end_seconds == pytest.approx(line["end_seconds"], abs=0.001)
-    sung = [chapter for chapter in films.chapters(tmp_path / "film.mp4") if chapter.text != "A title"]
-    assert [chapter.start_seconds for chapter in sung] == pytest.approx(starts, abs=0.001)
+    for sung in lines:
+        cues = [cue for cue in shown if cue.text == sung.text]
+        assert cues[0].start_seconds == pytest.approx(sung.start_seconds, abs=0.001)
+        assert cues[-1].end_seconds == pytest.approx(sung.end_seconds, abs=0.001)
+    found = [chapter for chapter in films.chapters(tmp_path / "film.mp4") if chapter.text != "A title"]
+    assert [chapter.start_seconds for chapter in found] == pytest.approx(starts, abs=0.001)
     assert times(tmp_path / "film.mp4")[-1] == copies * count - 1
 
 

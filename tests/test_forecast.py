@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def test_time_and_cost_come_from_what_was_measured_here(paths: Paths) -> None:
     assert told.seconds is None and told.cost is None
     for seconds in (10, 20, 90):
         history.remember(paths, history.optimising(recipe), 100, seconds)
-    history.remember(paths, history.optimising({**recipe, "size": [8, 8]}), 100, 1)
+    history.remember(paths, history.optimising(replace(recipe, size=(8, 8))), 100, 1)
     history.remember(paths, history.drawing(recipe, clip), 50, 1)
     told = forecast.make(made, paths, 3.6)
     assert told.seconds == pytest.approx(told.iterations * 0.2 + 16 * 30 / 50)

@@ -15,7 +15,8 @@ from torch import Generator, Tensor
 from songreel import device, graphs, perceptor, resampling, roofline, sampler, vqgan, weights
 from songreel.errors import UserError
 from songreel.perceptor import Perceptor
-from songreel.sampler import Iteration, Keyframe, Pull, Strategy
+from songreel.sampler import Iteration, Keyframe, Pull
+from songreel.strategy import Strategy
 from tests import tape
 from tests.published import PERCEPTORS
 from tests.starter import canvas, judge, picture_maker

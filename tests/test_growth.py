@@ -16,12 +16,11 @@ import torch
 
 from songreel import archives, checkpoints, latents
 from songreel.errors import DamageError, UserError
-from songreel.files import identity
 from tests import checkpoints as build
+from tests.plans import RECIPE
 
 MOST_GROWTH = 500 << 20  # bytes
-RECIPE = {"text": "a red boat"}
-NAME = identity(RECIPE)
+NAME = RECIPE.id
 
 
 @pytest.fixture(autouse=True)

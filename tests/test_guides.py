@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from songreel import __version__, catalogue, plan
+from songreel import __version__, catalogue, documents
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "workflow/songreel"
@@ -103,7 +103,7 @@ def test_every_published_model_is_told() -> None:
 
 def test_the_changelog_says_what_the_version_renders_anew() -> None:
     entry = read(ROOT / "CHANGELOG.md").partition(f"\n## [{__version__}]")[2].partition("\n## ")[0]
-    numbers = f"`RECIPE` {plan.RECIPE}, `DRAWING` {plan.DRAWING}, `JOINING` {plan.JOINING}"
+    numbers = f"`RECIPE` {documents.RECIPE}, `DRAWING` {documents.DRAWING}, `JOINING` {documents.JOINING}"
     assert numbers in entry
 
 

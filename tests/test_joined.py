@@ -13,8 +13,9 @@ from unittest.mock import Mock
 import pytest
 
 from songreel import damage, joined, seal
+from songreel.documents import Timeline
 from songreel.errors import DamageError
-from songreel.files import not_later, read_json, set_aside
+from songreel.files import not_later, set_aside
 from tests import films
 from tests.test_failures import Project, copied, only_sentence, snakemake
 
@@ -87,7 +88,7 @@ def _other_songs(film: Path) -> None:
     """The whole film of another screenplay, which has the same plan."""
     data = film.read_bytes()[: -seal.HEAD_BYTES - 3 * seal.DIGEST_BYTES]
     film.write_bytes(data)
-    plan = joined._seal(read_json(film.with_name("timeline.json")), film).told[seal.DIGEST_BYTES :]
+    plan = joined._seal(Timeline.read(film.with_name("timeline.json")), film).told[seal.DIGEST_BYTES :]
     seal.add(film, seal.of_film("other", plan))
 
 
@@ -229,7 +230,7 @@ def test_a_song_that_changes_while_the_film_is_made_ends_in_no_film(
     project.plan()
     before = film_of(project).read_bytes()
     films.ffmpeg("-f", "lavfi", "-i", "sine=440:duration=0.5", project.screenplay.with_suffix(".wav"))
-    clips = [project.paths.clip(entry["clip"]) for entry in read_json(project.timeline())["clips"]]
+    clips = [project.paths.clip(entry.clip) for entry in Timeline.read(project.timeline()).clips]
     assert [project.clip(clip.stem) for clip in clips if not clip.exists()].count(1) == 0
     assert project.film() == 1
     assert "song.wav: found another sound than the film was planned with" in only_sentence(
@@ -241,7 +242,8 @@ def test_a_song_that_changes_while_the_film_is_made_ends_in_no_film(
 def test_what_a_tune_sounds_like_is_made_again_when_it_is_damaged(project: Project) -> None:
     project.screenplay.with_suffix(".tune").write_text("tempo 300\nvoice harp\nC5 1\n", encoding="utf-8")
     plan = project.plan()
-    sound = project.folder / plan.timeline["audio"]["path"]
+    assert plan.played
+    sound = project.folder / plan.played
     command = ("tune", project.paths.tune_plan(sound.stem), sound)
     assert project.run(*command) == 0
     whole = sound.read_bytes()

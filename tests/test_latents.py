@@ -4,7 +4,6 @@ import json
 import time
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,23 +11,16 @@ import zarr
 from zarr.storage import ZipStore
 
 from songreel import __version__, latents
+from songreel.documents import SegmentRecipe
 from songreel.errors import DamageError
-from songreel.files import identity
 from songreel.latents import Segment
+from tests.plans import recipe
 
-RECIPE: dict[str, Any] = {
-    "recipe": 1,
-    "text": "Déjà vu: 星",
-    "model": {"name": "starter", "sha256": "a" * 64},
-    "perceptors": [{"name": "starter", "sha256": "b" * 64}],
-    "strategy": {"learning_rate": 0.1},
-}
+RECIPE = recipe(text="Déjà vu: 星")
+NAME = RECIPE.id
 
 
-NAME = identity(RECIPE)
-
-
-def save(path: Path, segment: Segment, recipe: dict[str, Any]) -> None:
+def save(path: Path, segment: Segment, recipe: SegmentRecipe) -> None:
     with path.open("wb") as file:
         latents.write(file, segment, recipe)
 
@@ -84,7 +76,7 @@ def test_the_same_content_is_the_same_bytes_at_any_time_and_under_any_name(
 
 def test_other_content_is_other_bytes(tmp_path: Path) -> None:
     save(tmp_path / "a.zarr.zip", segment(), RECIPE)
-    save(tmp_path / "b.zarr.zip", segment(), {**RECIPE, "text": "another"})
+    save(tmp_path / "b.zarr.zip", segment(), recipe(text="another"))
     assert (tmp_path / "a.zarr.zip").read_bytes() != (tmp_path / "b.zarr.zip").read_bytes()
 
 
@@ -93,7 +85,7 @@ def test_plain_zarr_reads_the_file_and_what_it_was_made_from(tmp_path: Path) -> 
     with ZipStore(tmp_path / "s.zarr.zip", mode="r") as store:
         group = zarr.open_group(store, mode="r", zarr_format=3)
         assert sorted(group.array_keys()) == ["latent", "loss", "tokens"]
-        assert group.attrs.asdict() == {"recipe": RECIPE, "songreel": __version__}
+        assert group.attrs.asdict() == {"recipe": RECIPE.to_json(), "songreel": __version__}
         assert [str(group[name].dtype) for name in ("tokens", "loss", "latent")] == [  # type: ignore[union-attr]
             "uint16",
             "float32",
@@ -105,7 +97,7 @@ def test_the_recipe_can_be_read_without_zarr(tmp_path: Path) -> None:
     save(tmp_path / "s.zarr.zip", segment(), RECIPE)
     with zipfile.ZipFile(tmp_path / "s.zarr.zip") as archive:
         assert archive.testzip() is None
-        assert json.loads(archive.read("zarr.json"))["attributes"]["recipe"] == RECIPE
+        assert json.loads(archive.read("zarr.json"))["attributes"]["recipe"] == RECIPE.to_json()
 
 
 def test_a_segment_grows_by_one_keyframe_at_a_time() -> None:
@@ -149,7 +141,7 @@ def test_a_file_with_one_wrong_byte_is_not_taken_for_a_segment(tmp_path: Path) -
 
 
 def test_another_segment_under_a_segments_name_is_not_taken_for_it(tmp_path: Path) -> None:
-    save(tmp_path / "s.zarr.zip", segment(), {**RECIPE, "text": "another"})
+    save(tmp_path / "s.zarr.zip", segment(), recipe(text="another"))
     with pytest.raises(DamageError, match=f"s.zarr.zip: found the latents of .*, expected those of {NAME}"):
         latents.load(tmp_path / "s.zarr.zip", NAME)
 

@@ -14,6 +14,7 @@ from songreel import memory, weights
 from songreel.errors import UserError
 from songreel.perceptor import Perceptor, build
 from songreel.vqgan import VQGAN, ready
+from tests.plans import recipe
 
 META = torch.device("meta")  # runs the networks on shapes alone
 
@@ -120,8 +121,7 @@ def test_a_card_of_6_gb_takes_384x384_a_few_cutouts_at_a_time() -> None:
 
 def test_what_does_not_fit_is_said_with_what_to_lower(monkeypatch: pytest.MonkeyPatch) -> None:
     models = weights.vqgan("starter"), [weights.perceptor("starter")]
-    recipe = {"size": [512, 256], "strategy": {"cutouts": 32}}
-    job = (*models, recipe, 8, torch.device("cpu"), torch.float32)
+    job = (*models, recipe(size=(512, 256), cutouts=32), 8, torch.device("cpu"), torch.float32)
     monkeypatch.setattr(memory, "_free", lambda _: 1_500_000_000)
     memory.check(*job)
     monkeypatch.setattr(memory, "_free", lambda _: 40_000_000)

@@ -7,6 +7,7 @@ import os
 import re
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ from safetensors.torch import load_file
 from songreel import catalogue, latents, memory, obtain, perceptor, plan, render, weights
 from songreel.cli import main
 from songreel.config import resolve
+from songreel.documents import ModelEntry, PerceptorEntry, SegmentRecipe
 from songreel.errors import DamageError, UserError
-from songreel.files import Document, identity
 from songreel.paths import Paths
-from tests import checkpoints, published, server, starter
+from tests import checkpoints, plans, published, server, starter
 from tests.server import Answer, Server
 
 CPU = torch.device("cpu")
@@ -51,23 +52,22 @@ class Unwatched:
     def warn(self, message: str) -> None: ...
 
 
-def recipe(model: str, *perceptors: str, size: int = 64, **strategy: Any) -> Document:
+def recipe(model: str, *perceptors: str, size: int = 64, cutouts: int = 2) -> SegmentRecipe:
     entry = weights.vqgan(model)
     judges = [weights.perceptor(name) for name in perceptors]
-    return {
-        "text": "a red boat",
-        "seed": 0,
-        "take": 0,
-        "model": {"name": entry.name, "sha256": entry.sha256},
-        "perceptors": [{"name": judge.name, "sha256": judge.sha256} for judge in judges],
-        "size": [size, size],
-        "strategy": {"iterations": 2, "lead_in": 0, "cutouts": 2, "learning_rate": 0.1, **strategy},
-    }
+    return plans.recipe(
+        model=ModelEntry(entry.name, entry.sha256),
+        perceptors=tuple(PerceptorEntry(judge.name, judge.sha256) for judge in judges),
+        size=(size, size),
+        iterations=2,
+        lead_in=0,
+        cutouts=cutouts,
+    )
 
 
-def rendered(made: Document, folder: Path, micro_batch: int = 0) -> latents.Segment:
+def rendered(made: SegmentRecipe, folder: Path, micro_batch: int = 0) -> latents.Segment:
     """The segment of a recipe, one keyframe long."""
-    paths, name = Paths(folder / "results"), identity(made)
+    paths, name = Paths(folder / "results"), made.id
     render.segment(made, name, 1, paths, Unwatched(), micro_batch)
     return latents.load(paths.latents(name, 1), name, 1)
 
@@ -138,7 +138,8 @@ def test_several_perceptors_pull_together_each_at_its_own_size_and_weight(
     for name in names:
         obtain.model(name, quiet)
     both = recipe("starter", *names, "starter")
-    weighed = {**both, "perceptors": [{**both["perceptors"][0], "weight": 0.5}, *both["perceptors"][1:]]}
+    first, *others = both.perceptors
+    weighed = replace(both, perceptors=(replace(first, weight=0.5), *others))
     losses = [
         float(rendered(made, tmp_path).loss[0]) for made in (both, weighed, recipe("starter", names[0]))
     ]
@@ -246,8 +247,8 @@ def test_a_film_is_planned_before_its_models_are_there(tmp_path: Path) -> None:
     made = planned(tmp_path, model="imagenet-16384", perceptors=["ViT-B/32", "RN50:0.5"], size="1280x720")
     (segment,) = made.segments.values()
     sha256 = "845a68805098cb666420d5db93df53f3a3b6dd443e6dd85c05759c5b998cd663"
-    assert segment["model"] == {"name": "imagenet-16384", "sha256": sha256}
-    assert [entry.get("weight") for entry in segment["perceptors"]] == [None, 0.5]
+    assert segment.model == ModelEntry("imagenet-16384", sha256)
+    assert [entry.weight for entry in segment.perceptors] == [1, 0.5]
 
 
 @pytest.mark.parametrize(("size", "nearest"), [("1280x722", "1280x720"), ("1270x720", "1264x720")])

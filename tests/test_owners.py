@@ -9,6 +9,7 @@ from songreel import owners, plan
 from songreel.config import resolve
 from songreel.files import write_json_if_changed
 from songreel.paths import Paths
+from tests.plans import timeline
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def test_names_that_differ_in_their_end_alone_are_two_screenplays(project: Path)
 
 def test_a_folder_from_before_its_owner_was_noted_stays_the_songs(project: Path) -> None:
     paths = Paths(project / "results")
-    write_json_if_changed(paths.timeline("lyrics"), {"lines": []})
+    write_json_if_changed(paths.timeline("lyrics"), timeline([]).to_json())
     assert planned(project / "b/lyrics.csv", paths.root).song == "lyrics"
 
 

@@ -23,6 +23,8 @@ from songreel.files import read_json, replacing, write_json_if_changed
 from songreel.latents import Segment
 from songreel.paths import Paths, song_folder
 from songreel.progress import EVERY, Progress, clock, say, say_first, shorten
+from tests import plans
+from tests.plans import recipe
 
 # names
 
@@ -243,7 +245,7 @@ class Clock:
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
 
 
-RECIPE = {"text": "a red rose", "strategy": {"iterations": 10, "lead_in": 20}}
+RECIPE = recipe(text="a red rose", iterations=10, lead_in=20)
 
 
 def segment(keyframes: int) -> Segment:
@@ -328,9 +330,8 @@ def test_the_films_lines_are_counted(
     monkeypatch.setenv(environment.FILM, "twinkle")
     paths = Paths(tmp_path)
     Progress(RECIPE, 3, paths, None).keyframe(segment(0))
-    write_json_if_changed(
-        paths.timeline("twinkle"), {"lines": [{"segment": s} for s in ("a", "b", "a", "c")]}
-    )
+    lines = tuple(plans.line("one", 0, 1, segment) for segment in ("a", "b", "a", "c"))
+    write_json_if_changed(paths.timeline("twinkle"), plans.timeline([], lines=lines).to_json())
     for name in ("a", "x"):
         paths.latents(name, 5).parent.mkdir(parents=True, exist_ok=True)
         paths.latents(name, 5).touch()
@@ -343,8 +344,8 @@ def test_the_films_lines_are_counted(
 
 def test_the_log_has_plain_lines_also_of_words_beyond_ascii(tmp_path: Path, watch: Clock) -> None:
     log = tmp_path / "job.log"
-    recipe = {**RECIPE, "text": "Déjà vu\n星\t\x1b[31mred"}
-    Progress(recipe, 3, Paths(tmp_path), log).keyframe(segment(0))
+    odd = recipe(text="Déjà vu\n星\t\x1b[31mred")
+    Progress(odd, 3, Paths(tmp_path), log).keyframe(segment(0))
     (report,) = told(log)
     assert report.startswith("'Déjà vu 星 ")
     assert report.isprintable()

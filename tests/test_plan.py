@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 
 from songreel import draw, files, film, plan, weights
 from songreel.config import Config, resolve
+from songreel.documents import DRAWING, JOINING, RECIPE, ClipPlan
 from songreel.errors import UserError
 from songreel.paths import Paths
 from songreel.plan import Plan
-from tests import cards
+from tests import cards, plans
 
 Lines = Sequence[tuple[str, float]]  # texts and starts
 Rows = Sequence[tuple[Any, ...]]  # the same, some with a take
@@ -76,14 +77,14 @@ def planned(lines: Rows, **keys: Any) -> Plan:
 
 
 def segments(made: Plan) -> list[str]:
-    return [line["segment"] for line in made.timeline["lines"]]
+    return [line.segment for line in made.timeline.lines]
 
 
 def clips(made: Plan) -> list[str]:
-    return [entry["clip"] for entry in made.timeline["clips"]]
+    return [entry.clip for entry in made.timeline.clips]
 
 
-def documents(made: Plan) -> list[Any]:
+def documents(made: Plan) -> list[ClipPlan]:
     return [made.clips[clip] for clip in clips(made)]
 
 
@@ -97,8 +98,8 @@ def new(before: Plan, after: Plan) -> tuple[int, int]:
 
 def test_a_recipe_holds_what_the_optimisation_depends_on_and_no_time() -> None:
     made = planned([("one", 3)], style="in oil", size="128x64", seed=7)
-    assert made.segments[segments(made)[0]] == {
-        "recipe": plan.RECIPE,
+    assert made.segments[segments(made)[0]].to_json() == {
+        "recipe": RECIPE,
         "text": "one, in oil",
         "seed": 7,
         "take": 0,
@@ -113,7 +114,7 @@ def test_a_clip_says_how_it_is_drawn_and_from_what() -> None:
     made = planned([("one", 0), ("two", 2.5)])
     one, two = segments(made)
     look = {
-        "recipe": plan.DRAWING,
+        "recipe": DRAWING,
         "frames_per_second": 30,
         "keyframes_per_second": 2.0,
         "interpolation": "latent",
@@ -121,7 +122,7 @@ def test_a_clip_says_how_it_is_drawn_and_from_what() -> None:
         "crf": 18,
     }
     shown = {"segment": one, "frames": 75}
-    assert documents(made) == [
+    assert [clip.to_json() for clip in documents(made)] == [
         {**look, "shown": shown, "before": None, "blend_frames": 0},
         {**look, "shown": {"segment": two, "frames": 120}, "before": shown, "blend_frames": 30},
     ]
@@ -133,7 +134,7 @@ def test_names_are_the_same_on_every_machine_and_in_every_release() -> None:
     assert files.identity(recipe) == "b0c4d2350fcb925b"
     assert files.identity(dict(reversed(recipe.items()))) == "b0c4d2350fcb925b"
     assert files.identity(json.loads(json.dumps(recipe))) == "b0c4d2350fcb925b"
-    assert (plan.RECIPE, plan.DRAWING, plan.JOINING) == (4, 2, 1)
+    assert (RECIPE, DRAWING, JOINING) == (4, 2, 1)
 
 
 def test_a_plan_file_is_named_by_what_it_says(tmp_path: Path) -> None:
@@ -181,7 +182,7 @@ def test_what_changes_the_drawing_renames_clips_and_no_segment(key: str, value: 
 def test_a_clip_is_named_by_the_encoder_that_auto_has_found(tmp_path: Path) -> None:
     card, none = cards.ffmpeg(tmp_path, "h264_nvenc"), FFMPEG
     with_card = planned(SONG, encoder="auto", ffmpeg=card)
-    assert {document["encoder"] for document in documents(with_card)} == {"h264_nvenc"}
+    assert {clip.encoder for clip in documents(with_card)} == {"h264_nvenc"}
     assert new(planned(SONG), with_card) == (0, 5)
     if film.encoder("auto", (64, 64), none) == "libx264":  # else this machine has a card of its own
         assert new(planned(SONG), planned(SONG, encoder="auto")) == (0, 0)
@@ -311,14 +312,14 @@ def test_the_plan_adds_up(lengths: Any, transition: float, interpolation: str, p
     keys = {"transition": transition, "interpolation": interpolation, "keyframes_per_second": per_second}
     made = planned(timed(lengths), **keys)
     blends = round(transition * RATE)
-    assert sum(entry["frames"] for entry in made.timeline["clips"]) == round(made_end(lengths) * RATE)
+    assert sum(entry.frames for entry in made.timeline.clips) == round(made_end(lengths) * RATE)
     for before, clip in zip([None, *documents(made)], documents(made), strict=False):
         if before and blends:
-            assert clip["before"] == before["shown"]
-            assert clip["blend_frames"] == min(blends, clip["shown"]["frames"])
+            assert clip.before == before.shown
+            assert clip.blend_frames == min(blends, clip.shown.frames)
         else:
-            assert (clip["before"], clip["blend_frames"]) == (None, 0)
-        for segment, need in ((part["segment"], need) for part, need in plan.sources(clip)):
+            assert (clip.before, clip.blend_frames) == (None, 0)
+        for segment, need in ((part.segment, need) for part, need in plan.sources(clip)):
             assert need <= made.needs[segment]
 
 
@@ -332,7 +333,7 @@ def made_end(lengths: Sequence[tuple[str, int]]) -> float:
 def test_a_repeated_line_gets_a_take_of_its_own() -> None:
     chorus = [("la", 0), ("one", 4), ("la", 8), ("la", 12)]
     made = planned(chorus)
-    assert [made.segments[name]["take"] for name in segments(made)] == [0, 0, 1, 2]
+    assert [made.segments[name].take for name in segments(made)] == [0, 0, 1, 2]
     assert len(set(segments(made))) == 4
 
 
@@ -361,7 +362,7 @@ def test_another_take_renders_that_line_alone(repeats: str) -> None:
     before = planned(SONG, repeats=repeats)
     after = planned([*SONG[:2], ("three", 8, 4), *SONG[3:]], repeats=repeats)
     assert new(before, after) == (1, 2)
-    assert [after.segments[name]["take"] for name in segments(after)] == [0, 0, 4, 0, 0]
+    assert [after.segments[name].take for name in segments(after)] == [0, 0, 4, 0, 0]
 
 
 def test_going_back_to_the_take_that_was_leaves_nothing_to_do() -> None:
@@ -372,7 +373,7 @@ def test_going_back_to_the_take_that_was_leaves_nothing_to_do() -> None:
 @pytest.mark.parametrize(("repeats", "takes"), [("vary", [0, 1, 7, 3]), ("reuse", [0, 0, 7, 0])])
 def test_a_take_given_does_not_shift_the_others(repeats: str, takes: list[int]) -> None:
     made = planned([("la", 0), ("la", 4), ("la", 8, 7), ("la", 12)], repeats=repeats)
-    assert [made.segments[name]["take"] for name in segments(made)] == takes
+    assert [made.segments[name].take for name in segments(made)] == takes
 
 
 def test_a_line_can_show_the_take_of_another() -> None:
@@ -384,7 +385,7 @@ def test_a_line_can_show_the_take_of_another() -> None:
 
 def test_a_line_too_short_to_be_shown_takes_no_take() -> None:
     made = planned([("la", 0), ("one", 4), ("la", 8), ("la", 8.001)])
-    assert [made.segments[name]["take"] for name in segments(made)] == [0, 0, 1]
+    assert [made.segments[name].take for name in segments(made)] == [0, 0, 1]
 
 
 # the screenplay's edges
@@ -392,13 +393,13 @@ def test_a_line_too_short_to_be_shown_takes_no_take() -> None:
 
 def test_the_style_is_part_of_every_text_but_not_of_the_subtitles() -> None:
     made = planned(SONG, style="in oil")
-    assert [made.segments[name]["text"] for name in segments(made)] == [f"{text}, in oil" for text, _ in SONG]
-    assert [line["text"] for line in made.timeline["lines"]] == [text for text, _ in SONG]
+    assert [made.segments[name].text for name in segments(made)] == [f"{text}, in oil" for text, _ in SONG]
+    assert [line.text for line in made.timeline.lines] == [text for text, _ in SONG]
 
 
 def test_the_timeline_has_the_screenplays_times() -> None:
-    lines = planned([("one", 2.345), ("two", 6.789)]).timeline["lines"]
-    assert [(line["start_seconds"], line["end_seconds"]) for line in lines] == [
+    lines = planned([("one", 2.345), ("two", 6.789)]).timeline.lines
+    assert [(line.start_seconds, line.end_seconds) for line in lines] == [
         (2.345, 6.789),
         (6.789, 10.789),
     ]
@@ -430,9 +431,9 @@ DRAWINGS = st.fixed_dictionaries(
 
 @given(DRAWINGS, st.integers(1, 200_000))
 def test_keyframes_are_enough_for_the_last_frame_and_few_more(drawing: Any, frames: int) -> None:
-    need = plan.keyframes_for(frames, drawing)
-    clip = {**drawing, "shown": {"segment": "a", "frames": frames}}
-    last = Fraction(draw.drawn_frames(clip) - 1) / draw.drawn_rate(clip)
+    made = plans.clip(frames, **drawing)
+    need = plan.keyframes_for(frames, made)
+    last = Fraction(draw.drawn_frames(made) - 1) / made.drawn_rate
     position = last * Fraction(str(drawing["keyframes_per_second"]))
     assert ceil(position) <= need - 1
     assert need % plan.STEP == 0
@@ -441,7 +442,8 @@ def test_keyframes_are_enough_for_the_last_frame_and_few_more(drawing: Any, fram
 
 @given(DRAWINGS, st.integers(1, 100_000), st.integers(0, 1000))
 def test_more_frames_never_need_fewer_keyframes(drawing: Any, frames: int, more: int) -> None:
-    assert plan.keyframes_for(frames, drawing) <= plan.keyframes_for(frames + more, drawing)
+    made = plans.clip(frames, **drawing)
+    assert plan.keyframes_for(frames, made) <= plan.keyframes_for(frames + more, made)
 
 
 def test_every_line_is_rendered_past_its_end_by_the_transition() -> None:

@@ -11,6 +11,7 @@ import pytest
 from songreel import digests, obtain, plan, proofs, weights
 from songreel.config import resolve
 from songreel.damage import find
+from songreel.documents import ModelEntry
 from songreel.errors import DamageError, UserError
 from songreel.files import set_aside
 from songreel.paths import Paths
@@ -52,23 +53,27 @@ def model(archive: Path, cache: Path) -> Weights:
     return obtain.perceptor(str(archive), quiet)
 
 
-def entry(model: Weights) -> dict[str, str]:
-    return {"name": model.name, "sha256": model.sha256}
+def used(model: Weights) -> Weights:
+    """As a job has it, once it may keep what it made with it."""
+    found = weights_of(ModelEntry(model.name, model.sha256), weights.perceptor)
+    with proofs.reading([found]) as proof:
+        proof.settle()
+    return found
 
 
 @pytest.mark.parametrize("part", ["tensors", "architecture"])
 def test_a_flipped_bit_is_seen_by_the_job_and_mended_by_the_next_run(part: str, model: Weights) -> None:
     whole = model.tensors.read_bytes(), model.architecture.read_bytes()
-    assert weights_of(entry(model), weights.perceptor) == model
+    assert used(model) == model
     flip(getattr(model, part))
     with pytest.raises(
         DamageError, match=r"other weights of .*clip.pt' or another .*yaml than were converted"
     ) as told:
-        weights_of(entry(model), weights.perceptor)
+        used(model)
     set_aside(told.value.path)  # as the command line does
     obtain.perceptor(model.name, quiet)
     assert (model.tensors.read_bytes(), model.architecture.read_bytes()) == whole
-    assert weights_of(entry(model), weights.perceptor) == model
+    assert used(model) == model
 
 
 def test_fetching_mends_what_has_flipped_and_says_so(model: Weights) -> None:
@@ -115,7 +120,7 @@ def test_weights_without_a_note_are_converted_again(model: Weights) -> None:
     digests.record(model.tensors).unlink()
     assert [fault.path for fault in proofs.find([model])] == [model.tensors]
     with pytest.raises(DamageError, match="no note of what it hashed to"):
-        weights_of(entry(model), weights.perceptor)
+        used(model)
     obtain.perceptor(model.name, quiet)
     assert proofs.fault(model) is None
 
@@ -149,4 +154,13 @@ def test_a_cache_of_others_without_notes_is_used_as_it_is(
 ) -> None:
     digests.record(model.tensors).unlink()
     monkeypatch.setattr(os, "access", lambda *_: False)  # file modes do not bind root
-    assert weights_of(entry(model), weights.perceptor) == model
+    assert used(model) == model
+
+
+def test_damage_explains_why_loading_failed(model: Weights) -> None:
+    flip(model.tensors)
+    with pytest.raises(DamageError, match="other weights of"), proofs.reading([model]):
+        raise UserError("the tensors do not fit")
+    obtain.perceptor(model.name, quiet)
+    with pytest.raises(UserError, match="do not fit"), proofs.reading([model]):
+        raise UserError("the tensors do not fit")

@@ -24,8 +24,9 @@ from hypothesis import strategies as st
 
 from songreel import claims, config, film, latents, plan, presence, prune, running, weights
 from songreel.cli import main
+from songreel.documents import SegmentRecipe
 from songreel.errors import UserError
-from songreel.files import Document, identity
+from songreel.files import Document
 from songreel.latents import Segment
 from songreel.paths import Paths
 from songreel.plan import Plan
@@ -61,7 +62,7 @@ def planned(**over: Any) -> Plan:
 def render(made: Plan) -> Plan:
     """Leave what a run would leave: plans, latents of one token, and empty clips, logs and films."""
     plan.write(made, PATHS)
-    for part in {part["segment"]: need for clip in made.clips.values() for part, need in plan.sources(clip)}:
+    for part in {part.segment: need for clip in made.clips.values() for part, need in plan.sources(clip)}:
         if part in plan.missing_latents(made, PATHS):
             keep(made.segments[part], made.needs[part])
     clips = [path for clip in made.clips for path in (PATHS.clip(clip), PATHS.log("clips", clip))]
@@ -70,16 +71,16 @@ def render(made: Plan) -> Plan:
     return made
 
 
-def keep(recipe: Document, keyframes: int) -> Path:
+def keep(recipe: SegmentRecipe, keyframes: int) -> Path:
     """A latents file with its log."""
-    path = PATHS.latents(identity(recipe), keyframes)
+    path = PATHS.latents(recipe.id, keyframes)
     touch(path)
     grid = np.zeros((keyframes, 1, 1), np.uint16)
     with path.open("wb") as file:
         latents.write(
             file, Segment(grid, np.zeros(keyframes, np.float32), np.zeros((1, 1, 1), np.float32)), recipe
         )
-    touch(PATHS.log("keyframes", f"{identity(recipe)}-{keyframes}"))
+    touch(PATHS.log("keyframes", f"{recipe.id}-{keyframes}"))
     return path
 
 
@@ -270,7 +271,8 @@ def test_a_tune_and_what_is_known_of_audio_stay_as_long_as_they_are_needed(here:
     for pitch in ("C5", "D5"):
         notes.write_text(f"tempo 60\nvoice celesta\n{pitch} 12\n")
         plan.write(now := planned(audio="auto"), PATHS)
-        made.append(touch(Path(now.timeline["audio"]["path"])))
+        assert now.played
+        made.append(touch(now.played))
     facts = [touch(PATHS.audio_facts(digit * 64)) for digit in "ab"]
     here.configure(audio="auto")
     assert found() == {made[0], PATHS.tune_plan(made[0].stem), *facts}

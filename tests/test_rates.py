@@ -12,8 +12,9 @@ from songreel import film, plan, rates, timeline, weights
 from songreel.config import resolve
 from songreel.paths import Paths
 from songreel.screenplay import Line
-from tests import films
+from tests import films, plans
 from tests.films import FFMPEG
+from tests.plans import clip
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,6 @@ from tests.films import FFMPEG
 def test_a_rate_is_what_people_mean(value: Any, written: Any) -> None:
     found = rates.written(rates.parsed(value))
     assert (found, type(found)) == (written, type(written))
-    assert rates.of({"frames_per_second": found}) == Fraction(str(written))
 
 
 @pytest.mark.parametrize(
@@ -69,13 +69,13 @@ def trusted_weights(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_plan_files_say_a_whole_rate_as_a_number_and_others_as_a_fraction(tmp_path: Path) -> None:
     for rate, said in ((30, 30), (30.0, 30), (29.97, "30000/1001")):
         made = planned(tmp_path, rate)
-        for document in (made.timeline, *made.clips.values()):
+        for document in (document.to_json() for document in (made.timeline, *made.clips.values())):
             assert json.dumps(document["frames_per_second"]) == json.dumps(said)
 
 
 def test_lines_have_the_frames_between_their_starts(tmp_path: Path) -> None:
     made = planned(tmp_path, 29.97, tail=4)
-    frames = [entry["frames"] for entry in made.timeline["clips"]]
+    frames = [entry.frames for entry in made.timeline.clips]
     ends = [round(seconds * 30000 / 1001) for seconds in (4, 8.02, 12.02)]
     assert np.cumsum(frames).tolist() == ends
 
@@ -92,37 +92,24 @@ def test_after_an_hour_every_frame_word_and_chapter_is_where_the_screenplay_says
     lines = [Line(f"line {number}", 4.0 * number, number + 1) for number in range(900)]
     shots = timeline.shots(lines, rate, 3600)
     clips = {frames: encoded(tmp_path, frames, rate) for frames in {shot.frames for shot in shots}}
-    document = {
-        "title": "An hour",
-        "artist": "",
-        "frames_per_second": rates.written(rate),
-        "audio": None,
-        "clips": [{"clip": clips[shot.frames].stem, "frames": shot.frames} for shot in shots],
-        "lines": [
-            {
-                "text": shot.line.text,
-                "start_seconds": shot.line.start_seconds,
-                "end_seconds": shot.end_seconds,
-            }
-            for shot in shots
-        ],
-    }
+    sung = tuple(plans.line(shot.line.text, shot.line.start_seconds, shot.end_seconds) for shot in shots)
+    document = plans.timeline([shot.frames for shot in shots], rate, lines=sung)
     film.join(document, [clips[shot.frames] for shot in shots], tmp_path / "film.mp4", FFMPEG)
     pictures = films.packets(tmp_path / "film.mp4", "v")
     assert [packet.start * rate for packet in pictures] == list(range(round(3600 * rate)))
     half_a_frame = float(1 / rate / 2)
-    sung = [line.start_seconds for line in lines]
+    starts = [line.start_seconds for line in lines]
     seen = [float(pictures[shot.first_frame].start) for shot in shots]
     shown = [cue.start_seconds for cue in films.cues(tmp_path / "film.mp4")]
     chapters = [chapter.start_seconds for chapter in films.chapters(tmp_path / "film.mp4")]
     for found in (seen, shown, chapters):
-        assert np.abs(np.array(found) - sung).max() <= half_a_frame
+        assert np.abs(np.array(found) - starts).max() <= half_a_frame
 
 
 def encoded(folder: Path, frames: int, rate: Fraction) -> Path:
     """A grey clip, as small as can be."""
-    drawing = {"interpolation": "latent", "encoder": "libx264", "crf": 51, "shown": {"frames": frames}}
+    drawing = clip(frames, rate, crf=51)
     target = folder / f"{frames}.mp4"
     grey = np.full((frames, 16, 16, 3), 99, np.uint8)
-    film.encode([grey], {**drawing, "frames_per_second": rates.written(rate)}, (16, 16), rate, target, FFMPEG)
+    film.encode([grey], drawing, (16, 16), target, FFMPEG)
     return target

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from pathlib import Path
-from typing import Any
 
 import pytest
 from psutil import Process
 
 from songreel import history, memory, request
+from songreel.documents import SegmentRecipe
 from songreel.paths import Paths
 from songreel.weights import PERCEPTORS, VQGANS
 from tests.conftest import Project
+from tests.plans import recipe
 
-RECIPE: dict[str, Any] = {
-    "model": {"name": "starter"},
-    "perceptors": [{"name": "starter"}],
-    "size": [128, 128],
-    "strategy": {"iterations": 100, "lead_in": 300, "cutouts": 32},
-}
+RECIPE = recipe(iterations=100, lead_in=300, cutouts=32)
 WORK = history.optimising(RECIPE)
 
 
@@ -60,7 +55,7 @@ def test_what_was_never_measured_is_given_a_second(paths: Paths) -> None:
 
 def test_a_cpu_is_asked_for_what_an_iteration_keeps() -> None:
     on_gpu, on_cpu = (request.megabytes(RECIPE, 0, on_cpu, 1) for on_cpu in (False, True))
-    kept = memory.estimate(VQGANS["starter"], [PERCEPTORS["starter"]], RECIPE, 0, 4) / 1e6
+    kept = memory.estimate(VQGANS["starter"], [PERCEPTORS["starter"]], RECIPE.size, 32, 0, 4) / 1e6
     assert on_cpu - on_gpu == pytest.approx(kept, abs=1)
     assert on_gpu > request.HOST_MB > Process().memory_info().rss / 1e6  # this process has imported torch
     assert request.megabytes(RECIPE, 0, True, 2) == 2 * on_cpu
@@ -71,8 +66,8 @@ def test_the_rules_ask_for_it(project: Project, monkeypatch: pytest.MonkeyPatch)
     """A line of 5 keyframes and 16 frames, which take 1 + 5 iterations."""
     project.write([("a red boat", 0)])
     run = project.run("--dry-run")
-    recipe = json.loads(next(project.results.root.glob("plan/segments/*")).read_text())
+    planned = SegmentRecipe.read(next(project.results.root.glob("plan/segments/*")))
     assert "runtime=16, mem_mb=40" in run.output
-    history.remember(project.results, history.optimising(recipe), 1, 600)
+    history.remember(project.results, history.optimising(planned), 1, 600)
     run = project.run("--dry-run")
     assert f"runtime={15 + 2 * 60}, mem_mb=40" in run.output

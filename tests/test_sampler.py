@@ -13,7 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from songreel import cutouts, sampler
 from songreel.cutouts import cut
 from songreel.loss import clamp_inwards, spherical_distance, straight_through
-from songreel.sampler import Keyframe, Pull, Strategy
+from songreel.sampler import Keyframe, Pull
+from songreel.strategy import Strategy
 from songreel.vqgan import VQGAN
 from tests.starter import canvas, chain, judge, picture_maker, pull
 
@@ -162,7 +163,7 @@ def test_the_levels_that_are_sampled_are_all_that_are_needed(size: tuple[int, in
 
 
 def test_cutouts_are_those_of_the_recipes_number() -> None:
-    """Golden values: change them together with plan.RECIPE, or old segments would pass for new ones."""
+    """Golden values: change them together with documents.RECIPE, or old segments would pass for new ones."""
     y, x = torch.meshgrid(torch.linspace(0, 1, 96), torch.linspace(0, 1, 160), indexing="ij")
     seen = cut(torch.stack((x, y, (x * 9).sin().abs()))[None], 6, 32, rolls(3))
     means = torch.tensor((0.45779, 0.54807, 0.66309, 0.54154, 0.54508, 0.72231))
@@ -489,7 +490,7 @@ def test_the_canvas_is_neither_plain_nor_grainy() -> None:
 
 
 def test_random_streams_are_those_of_the_recipes_number() -> None:
-    """Golden values: another stream is another film, so change these together with plan.RECIPE."""
+    """Golden values: another stream is another film, so change these together with documents.RECIPE."""
     assert [sampler._stream(0, "canvas"), sampler._stream(7, "2/31")] == [
         4788130517490407352,
         639725662623463596,

@@ -11,19 +11,16 @@ from typing import Any
 import pytest
 
 from songreel import request, sharing
+from songreel.documents import ModelEntry
 from songreel.history import Speeds
+from tests.plans import recipe
 
 FAST, SLOW = "starter", "imagenet-16384"
 
 
 def plan(model: str, iterations: int, lines: int = 20) -> Any:
-    recipe = {
-        "model": {"name": model},
-        "perceptors": [{"name": "starter"}],
-        "size": [128, 128],
-        "strategy": {"iterations": iterations, "lead_in": 300, "cutouts": 8},
-    }
-    segments = {f"{line:016x}": recipe for line in range(lines)}
+    made = recipe(model=ModelEntry(model, "a" * 64), iterations=iterations, lead_in=300, cutouts=8)
+    segments = {f"{line:016x}": made for line in range(lines)}
     return SimpleNamespace(segments=segments, needs=dict.fromkeys(segments, 30))
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from songreel import audio, cli, film, plan, sound, weights
+from songreel import audio, cli, plan, sound, weights
 from songreel.audio import Audio
 from songreel.config import resolve
+from songreel.documents import Sound
 from songreel.errors import UserError
 from songreel.paths import Paths
 from tests import films, sounds
@@ -230,7 +231,7 @@ def test_an_old_or_damaged_note_is_not_trusted(note: object, two: Path, tmp_path
 
 
 def test_a_song_that_was_exchanged_since_the_plan_ends_in_no_film(two: Path, tmp_path: Path) -> None:
-    planned = {"path": str(tmp_path / "song.mka"), "sha256": found(two, folder=tmp_path).sha256}
+    planned = Sound(str(tmp_path / "song.mka"), found(two, folder=tmp_path).sha256)
     (tmp_path / "song.mka").write_bytes(two.read_bytes())
     audio.check(planned, Paths(tmp_path))
     (tmp_path / "song.mka").write_bytes(two.read_bytes() + b"x")
@@ -278,7 +279,7 @@ def test_the_named_track_is_the_one_in_the_film(tmp_path: Path) -> None:
     ffmpeg(*silence, *tone(1), "-map", "0", "-map", "1", "-c:a", "flac", "-t", "1", tmp_path / "song.mka")
     for track, loud in ((1, False), (2, True)):
         made = planned(tmp_path / "song.mka", audio_track=track)
-        assert made.timeline["audio"].get("track", 1) == track
+        assert made.timeline.audio and made.timeline.audio.track == track
         assert (films.loudness(sounds.join(made.timeline, tmp_path), 0.2, 0.8) > 300) is loud
 
 
@@ -368,7 +369,7 @@ def test_the_plan_names_lines_that_an_offset_leaves_out(tmp_path: Path) -> None:
     screenplay.write_text('"one",0\n"two",4\n"three",8\n')
     made = plan.make(resolve({"screenplay": str(screenplay), "size": "32x32", "offset": -6}), Paths(tmp_path))
     assert made.sound.endswith("begins after these lines, left out: row 1 'one'")
-    times = [(line["text"], line["start_seconds"], line["end_seconds"]) for line in made.timeline["lines"]]
+    times = [(line.text, line.start_seconds, line.end_seconds) for line in made.timeline.lines]
     assert times == [("two", 0, 2), ("three", 2, 6)]
 
 
@@ -396,10 +397,10 @@ def test_songreel_plan_prints_what_is_heard(
 def test_what_is_as_usual_is_not_in_a_timeline(tmp_path: Path) -> None:
     """A film that was joined before there were tracks is up to date."""
     ffmpeg(*tone(1), tmp_path / "song.wav")
-    assert set(planned(tmp_path / "song.wav").timeline["audio"]) == {"path", "sha256"}
+    assert set(planned(tmp_path / "song.wav").timeline.to_json()["audio"]) == {"path", "sha256"}
 
 
 def test_counting_and_joining_place_the_sound_alike() -> None:
     for late in (False, True):
         assert sound.until(3, late, "").startswith(sound._timed(late) + ",")
-    assert film._heard({"late": True, "mix": "pan=x"}, 3).startswith(sound._timed(True) + ",pan=x,")  # type: ignore[arg-type]
+    assert sound.until(3, True, "pan=x").startswith(sound._timed(True) + ",pan=x,")

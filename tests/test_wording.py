@@ -36,8 +36,8 @@ def planned(folder: Path, text: str = LONG, **keys: object) -> Plan:
 
 def words(made: Plan) -> list[str]:
     """What the first perceptor is given for each line."""
-    recipes = [made.segments[line["segment"]] for line in made.timeline["lines"]]
-    return [recipe["perceptors"][0].get("words", recipe["text"]) for recipe in recipes]
+    recipes = [made.segments[line.segment] for line in made.timeline.lines]
+    return [recipe.words(recipe.perceptors[0]) for recipe in recipes]
 
 
 def tokens(text: str) -> int:
@@ -69,15 +69,15 @@ def test_the_plan_names_row_and_words_that_are_cut(tmp_path: Path) -> None:
 
 def test_only_a_line_that_is_too_long_has_words_of_its_own_in_the_recipe(tmp_path: Path) -> None:
     made = planned(tmp_path, style=OIL)
-    long, short = (made.segments[line["segment"]] for line in made.timeline["lines"])
-    assert (long["text"], short["text"]) == (f"{LONG}, {OIL}", f"b, {OIL}")
-    assert "words" in long["perceptors"][0] and "words" not in short["perceptors"][0]
+    long, short = (made.segments[line.segment] for line in made.timeline.lines)
+    assert (long.text, short.text) == (f"{LONG}, {OIL}", f"b, {OIL}")
+    assert long.perceptors[0].words and short.perceptors[0].words is None
     assert not planned(tmp_path, SHORT, style=OIL).notes
 
 
 def test_a_long_line_without_a_style_keeps_its_name_and_is_told(tmp_path: Path) -> None:
     made = planned(tmp_path)
-    assert "words" not in made.segments[made.timeline["lines"][0]["segment"]]["perceptors"][0]
+    assert made.segments[made.timeline.lines[0].segment].perceptors[0].words is None
     assert [note.split(" at the end of the text")[0][-12:] for note in made.notes] == ["shore again'"]
 
 
@@ -92,16 +92,17 @@ def test_a_style_that_fills_the_context_alone_leaves_half_of_it_to_the_text(tmp_
 
 def test_a_short_line_with_a_style_that_is_too_long_keeps_its_name(tmp_path: Path) -> None:
     made = planned(tmp_path, SHORT, style=OIL + ", highly detailed, trending, by the light of many moons" * 3)
-    assert all("words" not in recipe["perceptors"][0] for recipe in made.segments.values())
+    assert all(recipe.perceptors[0].words is None for recipe in made.segments.values())
     assert len(made.notes) == 2
 
 
 def test_every_perceptor_reads_as_much_as_its_own_context_holds(tmp_path: Path) -> None:
     own = checkpoints.torchscript_clip(tmp_path / "judge.pt")  # a context of 16
     made = planned(tmp_path, style=OIL, perceptors=["starter", str(own)])
-    starter, theirs = made.segments[made.timeline["lines"][0]["segment"]]["perceptors"]
-    assert starter["words"].startswith(theirs["words"].removesuffix(f", {OIL}"))
-    assert len(starter["words"]) > len(theirs["words"]) and theirs["words"].endswith(OIL)
+    recipe = made.segments[made.timeline.lines[0].segment]
+    starter, theirs = (entry.words or "" for entry in recipe.perceptors)
+    assert starter.startswith(theirs.removesuffix(f", {OIL}"))
+    assert len(starter) > len(theirs) and theirs.endswith(OIL)
     assert all(repr(name) in made.notes[0] for name in ("starter", str(own)))
 
 

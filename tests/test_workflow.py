@@ -23,7 +23,7 @@ import pytest
 import torch
 
 from songreel import cli, config, device, latents, plan
-from songreel.files import read_json
+from songreel.documents import SegmentRecipe
 from songreel.paths import Paths
 from tests import films, published
 from tests.conftest import REPOSITORY, TINY, Project, new_project
@@ -215,7 +215,7 @@ def _rendered_in_one_go(project: Project, song: Song) -> Project:
             commands.append(["keyframes", paths.segment_plan(segment), keyframes])
         for name, clip in made.clips.items():
             commands.append(["clip", paths.clip_plan(name), *plan.latents_of(clip, made.needs, paths)])
-        names = [entry["clip"] for entry in made.timeline["clips"]]
+        names = [entry.clip for entry in made.timeline.clips]
         commands.append(["film", paths.timeline(made.song), *map(paths.clip, names)])
         assert [cli.main([*map(str, command)]) for command in commands] == [0] * len(commands)
     return project
@@ -243,7 +243,8 @@ def test_a_longer_line_goes_on_from_what_is_there(rendered: Project, tmp_path: P
 def test_a_shorter_line_renders_no_keyframes(rendered: Project) -> None:
     segment = rendered.segments[-1]
     short = rendered.results.latents(segment, 5)
-    recipe, grown = read_json(rendered.results.segment_plan(segment)), latents.load(short, segment)
+    recipe = SegmentRecipe.read(rendered.results.segment_plan(segment))
+    grown = latents.load(short, segment)
     while len(grown) < 15:  # as if the last line had been longer once
         grown = grown.extended(grown.tokens[-1], 0, grown.latent)
         with rendered.results.latents(segment, len(grown)).open("wb") as file:
@@ -569,7 +570,8 @@ def test_the_demo_is_six_lines_and_a_tune(tmp_path: Path) -> None:
     demo = new_project(tmp_path / "demo", song="twinkle")
     shutil.copytree(REPOSITORY / "screenplays", demo.folder / "screenplays")
     assert demo.planned() == {"keyframes": 6, "clip": 6, "tune": 1, "film": 1}
-    _play_as_on_a_cluster(demo, Path(demo.timeline["audio"]["path"]))
+    assert demo.timeline.audio
+    _play_as_on_a_cluster(demo, Path(demo.timeline.audio.path))
 
 
 def _play_as_on_a_cluster(project: Project, tune: Path) -> None:

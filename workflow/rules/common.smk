@@ -22,9 +22,10 @@ from songreel import plan as planning
 from songreel import weights as models
 from songreel.config import read as read_config
 from songreel.config import resolve
+from songreel.documents import ClipPlan, SegmentRecipe, Timeline
 from songreel.environment import hand_on, threads_per_job
 from songreel.errors import UserError, sentence
-from songreel.files import read_json, set_aside
+from songreel.files import set_aside
 from songreel.paths import Paths
 from songreel.progress import say, say_first
 from songreel.stops import stop_jobs_too
@@ -129,13 +130,13 @@ speeds = history.on_nodes(paths)
 
 
 def segment_minutes(wildcards, attempt):
-    recipe = read_json(paths.segment_plan(wildcards.segment))
+    recipe = SegmentRecipe.read(paths.segment_plan(wildcards.segment))
     iterations = request.iterations(recipe, int(wildcards.keyframes))
     return request.minutes(speeds, history.optimising(recipe), iterations, attempt)
 
 
 def segment_memory(wildcards, attempt):
-    recipe = read_json(paths.segment_plan(wildcards.segment))
+    recipe = SegmentRecipe.read(paths.segment_plan(wildcards.segment))
     gpu = workflow.resource_settings.overwrite_resources.get("keyframes", {}).get("gpu")
     # Only a scheduler wants to know what an iteration keeps, and to estimate it takes a while.
     on_cpu = not workflow.local_exec and not (gpu and gpu.value)
@@ -143,22 +144,22 @@ def segment_memory(wildcards, attempt):
 
 
 def clip_minutes(wildcards, attempt):
-    clip = read_json(paths.clip_plan(wildcards.clip))
-    recipe = read_json(paths.segment_plan(clip["shown"]["segment"]))
+    clip = ClipPlan.read(paths.clip_plan(wildcards.clip))
+    recipe = SegmentRecipe.read(paths.segment_plan(clip.shown.segment))
     return request.minutes(
-        speeds, history.drawing(recipe, clip), clip["shown"]["frames"], attempt
+        speeds, history.drawing(recipe, clip), clip.shown.frames, attempt
     )
 
 
 def clip_memory(wildcards, attempt):
-    clip = read_json(paths.clip_plan(wildcards.clip))
-    recipe = read_json(paths.segment_plan(clip["shown"]["segment"]))
+    clip = ClipPlan.read(paths.clip_plan(wildcards.clip))
+    recipe = SegmentRecipe.read(paths.segment_plan(clip.shown.segment))
     return request.drawing_megabytes(recipe, attempt)
 
 
 def segment_models(segment):
     """The models that a segment is rendered with, the VQGAN first, unless they came with songreel."""
-    return models.brought(read_json(paths.segment_plan(segment)))
+    return models.brought(SegmentRecipe.read(paths.segment_plan(segment)))
 
 
 def segment_weights(wildcards):
@@ -166,8 +167,8 @@ def segment_weights(wildcards):
 
 
 def clip_weights(wildcards):
-    segment = read_json(paths.clip_plan(wildcards.clip))["shown"]["segment"]
-    drawn_by = read_json(paths.segment_plan(segment))["model"]["name"]
+    segment = ClipPlan.read(paths.clip_plan(wildcards.clip)).shown.segment
+    drawn_by = SegmentRecipe.read(paths.segment_plan(segment)).model.name
     return [
         ancient(str(model.tensors))
         for model in segment_models(segment)
@@ -186,7 +187,7 @@ def clip_latents(wildcards):
 
     Else rendering them for another clip would draw this one again, for which the line before is rendered, and so on.
     """
-    clip = read_json(paths.clip_plan(wildcards.clip))
+    clip = ClipPlan.read(paths.clip_plan(wildcards.clip))
     files = planning.latents_of(clip, plan.needs if plan else {}, paths)
     outlived = paths.clip(wildcards.clip).exists() and not all(map(Path.exists, files))
     return [] if outlived else [ancient(str(path)) for path in files]
@@ -194,8 +195,8 @@ def clip_latents(wildcards):
 
 def film_clips(wildcards):
     """A film's clips in order."""
-    clips = read_json(paths.timeline(wildcards.song))["clips"]
-    return [ancient(str(paths.clip(entry["clip"]))) for entry in clips]
+    clips = Timeline.read(paths.timeline(wildcards.song)).clips
+    return [ancient(str(paths.clip(entry.clip))) for entry in clips]
 
 
 def film_asked(wildcards):
@@ -205,6 +206,6 @@ def film_asked(wildcards):
 
 def film_tune(wildcards):
     """The audio, when a rule makes it."""
-    audio = read_json(paths.timeline(wildcards.song))["audio"]
-    made_here = audio and Path(audio["path"]).parent == paths.tune("").parent
-    return [ancient(audio["path"])] if made_here else []
+    audio = Timeline.read(paths.timeline(wildcards.song)).audio
+    made_here = audio and Path(audio.path).parent == paths.tune("").parent
+    return [ancient(audio.path)] if made_here else []

@@ -13,6 +13,7 @@ from math import inf
 from pathlib import Path
 
 from songreel import sound, tune
+from songreel.documents import Sound
 from songreel.errors import UserError
 from songreel.files import Document, read_json, write_json_if_changed
 from songreel.paths import Paths
@@ -55,6 +56,10 @@ class Audio:
     track: int = 1
     tracks: tuple[str, ...] = ()  # what ffmpeg says of each
     late: bool = False  # whether it starts after the film
+
+    def heard(self, mix: str) -> Sound:
+        """What a timeline says of it, when it has to be mixed so for a film."""
+        return Sound(str(self.path), self.sha256, self.track, self.late, mix)
 
 
 class NoTrackError(UserError):
@@ -100,12 +105,12 @@ def _clock(seconds: float) -> str:
     return f"{minutes}:{rest / 1000:06.3f}"
 
 
-def check(audio: Document | None, paths: Paths) -> None:
+def check(audio: Sound | None, paths: Paths) -> None:
     """Raise UserError when a timeline's audio file is another than the one that was planned with."""
-    if audio is None or Path(audio["path"]).parent == paths.tune("").parent:
+    if audio is None or Path(audio.path).parent == paths.tune("").parent:
         return  # a tune is named by what it is made from
-    source = Path(audio["path"])
-    if _digest(source) != audio["sha256"]:
+    source = Path(audio.path)
+    if _digest(source) != audio.sha256:
         raise UserError(
             f"{source}: found another sound than the film was planned with; run the same command again, which"
             f" plans it anew."

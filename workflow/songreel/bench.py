@@ -12,6 +12,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
@@ -29,12 +30,12 @@ from songreel import (
     draw,
     film,
     plan,
-    rates,
     roofline,
     sampler,
 )
 from songreel.bench_models import Bench
 from songreel.config import Config, resolve
+from songreel.documents import ClipPlan, Shown
 from songreel.files import Document
 from songreel.roofline import Device, Work
 from songreel.sampler import Iteration
@@ -210,18 +211,9 @@ def elapsed(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def plain_clip(settings: Config, frames: int) -> Document:
-    """The plan of a clip without a line before it, as far as drawing reads it."""
-    return {
-        "frames_per_second": rates.written(settings.frames_per_second),
-        "keyframes_per_second": settings.keyframes_per_second,
-        "interpolation": "latent",
-        "encoder": settings.encoder,
-        "crf": settings.crf,
-        "shown": {"segment": "", "frames": frames},
-        "before": None,
-        "blend_frames": 0,
-    }
+def plain_clip(settings: Config, frames: int) -> ClipPlan:
+    """The plan of a clip without a line before it, and without motion interpolation."""
+    return replace(ClipPlan.of(settings, Shown("", frames)), interpolation="latent")
 
 
 def _tokens(settings: Config, maker: VQGAN, keyframes: int) -> Any:
@@ -232,9 +224,9 @@ def _tokens(settings: Config, maker: VQGAN, keyframes: int) -> Any:
 
 def _encode(settings: Config, batches: list[Any]) -> None:
     clip = plain_clip(settings, sum(map(len, batches)))
-    size, rate = (settings.width, settings.height), settings.frames_per_second
+    size = settings.width, settings.height
     with tempfile.TemporaryDirectory() as folder:
-        film.encode(batches, clip, size, rate, Path(folder) / "clip.mp4", film.executable(settings.ffmpeg))
+        film.encode(batches, clip, size, Path(folder) / "clip.mp4", film.executable(settings.ffmpeg))
 
 
 # Whole films, planned from these parts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from torch import Tensor
 from songreel import perceptor, sampler, vqgan, weights
 from songreel.config import Config, weighed
 from songreel.perceptor import Perceptor
-from songreel.sampler import Pull, Strategy
+from songreel.sampler import Pull
+from songreel.strategy import Strategy
 from songreel.vqgan import VQGAN
 from songreel.weights import Weights
 
@@ -106,7 +107,7 @@ def canvas(settings: Config, maker: VQGAN) -> Tensor:
 
 def strategy(settings: Config, iterations: int) -> Strategy:
     """The settings' strategy, with so many iterations for a keyframe and none before."""
-    return Strategy(iterations, 0, settings.cutouts, settings.learning_rate)
+    return replace(settings.strategy, iterations=iterations, lead_in=0)
 
 
 def files(settings: Config, folder: Path) -> list[Weights]:

@@ -12,11 +12,11 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 from songreel import __version__, leases, scheduler, shortage, stops
+from songreel.documents import ClipPlan, SegmentRecipe, Timeline
 from songreel.errors import DamageError, UserError, sentence
-from songreel.files import not_later, read_json, read_named, set_aside, write_json_if_changed
+from songreel.files import not_later, set_aside, write_json_if_changed
 from songreel.paths import Paths
 from songreel.progress import clock, note, print_anywhere, prints_all, say
 
@@ -63,8 +63,8 @@ def _optimise(options: argparse.Namespace) -> None:
     from songreel import history, render
     from songreel.progress import Progress
 
-    recipe = read_named(options.plan)
-    scheduler.show(f"{recipe['text']}: {options.keyframes} keyframes")
+    recipe = SegmentRecipe.read(options.plan)
+    scheduler.show(f"{recipe.text}: {options.keyframes} keyframes")
     paths = _paths(options.plan)
     progress = Progress(recipe, options.keyframes, paths, options.log)
     name, keyframes = options.plan.stem, options.keyframes
@@ -94,46 +94,49 @@ def _clip(options: argparse.Namespace) -> None:
 
 def _draw(options: argparse.Namespace, target: Path) -> None:
     _set_threads(options.threads)
-    from songreel import device, draw, film, history, latents, render, vqgan, weights
+    from songreel import device, draw, film, history, latents, proofs, render, vqgan, weights
     from songreel.plan import sources
 
-    clip = read_named(options.plan)
+    clip = ClipPlan.read(options.plan)
     paths = _paths(options.plan)
     parts = zip(sources(clip), options.latents, strict=True)
-    tokens = [latents.load(path, part["segment"], need).tokens for (part, need), path in parts]
-    recipe = read_named(paths.segment_plan(clip["shown"]["segment"]))
-    scheduler.show(f"{recipe['text']}: {clip['shown']['frames']} frames")
+    tokens = [latents.load(path, part.segment, need).tokens for (part, need), path in parts]
+    recipe = SegmentRecipe.read(paths.segment_plan(clip.shown.segment))
+    scheduler.show(f"{recipe.text}: {clip.shown.frames} frames")
     where = device.choose()
-    maker = vqgan.load(render.weights_of(recipe["model"], weights.vqgan), where, device.precision(where))
+    model = render.weights_of(recipe.model, weights.vqgan)
+    with proofs.reading([model]) as proof:
+        maker = vqgan.load(model, where, device.precision(where))
+        proof.settle()
     started = time.monotonic()
-    batches = draw.frames(maker, clip, tokens[0], tokens[1] if clip["before"] else None)
+    batches = draw.frames(maker, clip, tokens[0], tokens[1] if clip.before else None)
     ffmpeg = film.executable(options.ffmpeg)
-    film.encode(batches, clip, recipe["size"], draw.drawn_rate(clip), target, ffmpeg)
+    film.encode(batches, clip, recipe.size, target, ffmpeg)
     took = time.monotonic() - started
-    history.remember(paths, history.drawing(recipe, clip), clip["shown"]["frames"], took)
+    history.remember(paths, history.drawing(recipe, clip), clip.shown.frames, took)
 
 
 def _film(options: argparse.Namespace) -> None:
     from songreel import audio, claims, film
 
-    timeline = read_json(options.timeline)
+    timeline = Timeline.read(options.timeline)
     _check_planned_together(timeline, options)
     song = options.timeline.parent
-    audio.check(timeline["audio"], Paths(song.parent))
+    audio.check(timeline.audio, Paths(song.parent))
     target = Paths(song.parent).film(song.name)
     film.join(timeline, options.clips, target, film.executable(options.ffmpeg))
     not_later([options.timeline, *options.clips, Paths(song.parent).film_asked(song.name)], target)
-    for line in timeline["lines"]:
-        claims.clear(Paths(song.parent).work(line["segment"]))
-    say(f"{target} is ready, {clock(timeline['lines'][-1]['end_seconds'])} long.", options.log)
+    for line in timeline.lines:
+        claims.clear(Paths(song.parent).work(line.segment))
+    say(f"{target} is ready, {clock(timeline.lines[-1].end_seconds)} long.", options.log)
 
 
-def _check_planned_together(timeline: dict[str, Any], options: argparse.Namespace) -> None:
+def _check_planned_together(timeline: Timeline, options: argparse.Namespace) -> None:
     """The timeline is the latest plan's, the clips may be an older one's that is still being rendered.
 
     A film of both would be newer than either and pass for done.
     """
-    if [clip.stem for clip in options.clips] != [entry["clip"] for entry in timeline["clips"]]:
+    if [clip.stem for clip in options.clips] != [entry.clip for entry in timeline.clips]:
         raise UserError(
             f"{options.timeline}: found a plan made while the film was being rendered, expected the one that"
             f" it was rendered for; run the same command again."

@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,13 @@ from songreel import rates
 from songreel.config_file import read as read
 from songreel.config_file import shown
 from songreel.errors import UserError
+from songreel.strategy import Strategy
 
 SCHEMA_PATH = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Strategy):
     """Every key of config.yaml, checked; `size` is split. The schema says what each one means."""
 
     screenplay: Path
@@ -46,11 +47,7 @@ class Config:
 
     preset: str
     keyframes_per_second: float
-    iterations: int  # per keyframe
-    lead_in: int  # iterations
-    cutouts: int
     micro_batch: int  # cutouts judged at a time; 0 is all
-    learning_rate: float
 
     frames_per_second: Fraction
     interpolation: str  # "latent" or "motion"
@@ -62,6 +59,11 @@ class Config:
     results: Path  # the folder
     jobs_per_gpu: str  # "auto" or a whole number
     ffmpeg: str  # "" is the one that comes with imageio-ffmpeg
+
+    @property
+    def strategy(self) -> Strategy:
+        """How a keyframe is optimised, alone."""
+        return Strategy(**{field.name: getattr(self, field.name) for field in fields(Strategy)})
 
 
 def resolve(raw: Mapping[str, Any]) -> Config:

@@ -7,8 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from songreel import film, joined, proofs, seal, weights
+from songreel.documents import Shown
 from songreel.errors import DamageError
-from songreel.files import Document, check_is_file
+from songreel.files import check_is_file
 from songreel.paths import Paths
 from songreel.plan import Plan, sources
 from songreel.weights import Weights
@@ -17,8 +18,8 @@ from songreel.weights import Weights
 def in_plans(plan: Plan, paths: Paths) -> Iterator[DamageError]:
     """What stands where a plan file is to be written and is no file."""
     files = [*map(paths.segment_plan, plan.segments), *map(paths.clip_plan, plan.clips)]
-    if plan.tune:
-        files.append(paths.tune_plan(Path(plan.timeline["audio"]["path"]).stem))
+    if tune := plan.played:
+        files.append(paths.tune_plan(tune.stem))
     for file in [*files, paths.timeline(plan.song), paths.film_asked(plan.song), paths.film_read(plan.song)]:
         with suppress(FileNotFoundError):
             try:
@@ -65,9 +66,9 @@ def is_outdated(plan: Plan, paths: Paths) -> bool:
 
 def _damaged_tune(plan: Plan, paths: Paths) -> Iterator[DamageError]:
     """The sound that was made from a tune, when it is not whole."""
-    if not plan.tune:
+    tune = plan.played
+    if not tune:
         return
-    tune = Path(plan.timeline["audio"]["path"])
     with suppress(FileNotFoundError):
         try:
             check_is_file(tune, "the sound of a tune")
@@ -87,16 +88,16 @@ def _fault(clip: Path) -> DamageError | None:
     return None
 
 
-def _unusable_latents(part: Document, need: int, checked: set[Path], paths: Paths) -> Iterator[DamageError]:
+def _unusable_latents(part: Shown, need: int, checked: set[Path], paths: Paths) -> Iterator[DamageError]:
     """The files of a segment that would be taken before one that can be."""
     from songreel import latents  # zarr takes a while to import
 
-    for keyframes, path in paths.rendered(part["segment"]).items():
+    for keyframes, path in paths.rendered(part.segment).items():
         if keyframes < need or path in checked:
             continue
         checked.add(path)
         try:
-            latents.load(path, part["segment"], keyframes)
+            latents.load(path, part.segment, keyframes)
         except DamageError as fault:
             yield fault
         else:

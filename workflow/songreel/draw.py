@@ -15,9 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from songreel import rates
 from songreel.cutouts import LUMA
-from songreel.files import Document
+from songreel.documents import ClipPlan
 from songreel.plan import MOTION_MARGIN
 from songreel.vqgan import VQGAN
 
@@ -27,34 +26,28 @@ MOST_STRENGTH = 2.0  # of a blend's stretching
 
 
 def frames(
-    vqgan: VQGAN, clip: Document, shown: NDArray[np.uint16], before: NDArray[np.uint16] | None
+    vqgan: VQGAN, clip: ClipPlan, shown: NDArray[np.uint16], before: NDArray[np.uint16] | None
 ) -> Iterator[NDArray[np.uint8]]:
-    """A clip's frames in batches uint8 [b, height, width, 3], at `drawn_rate(clip)` frames a second.
+    """A clip's frames in batches uint8 [b, height, width, 3], at the clip's `drawn_rate`.
 
     `shown` and `before` are the tokens [k, h, w] of the line's segment and of the one before it, whose
     still-moving tail turns into the line's moving head over the first `blend_frames` frames.
     """
-    count, rate = drawn_frames(clip), drawn_rate(clip)
+    count, rate = drawn_frames(clip), clip.drawn_rate
     height, width = (side * vqgan.factor for side in shown.shape[1:])
     batch = max(1, BATCH_PIXELS[vqgan.codebook.device.type] // (height * width))
-    seam = _seam(vqgan, clip, shown, before) if before is not None and clip["blend_frames"] else None
+    seam = _seam(vqgan, clip, shown, before) if before is not None and clip.blend_frames else None
     for first in range(0, count, batch):
         instants = [Fraction(n) / rate for n in range(first, min(first + batch, count))]  # seconds
         yield _as_bytes(_pictures(vqgan, clip, shown, seam, instants))
 
 
-def drawn_rate(clip: Document) -> Fraction:
-    """Frames a second that are drawn: the film's own, or the keyframes' when ffmpeg makes those between."""
-    motion = clip["interpolation"] == "motion"
-    return Fraction(str(clip["keyframes_per_second" if motion else "frames_per_second"]))
-
-
-def drawn_frames(clip: Document) -> int:
+def drawn_frames(clip: ClipPlan) -> int:
     """How many frames are drawn. Motion interpolation must see a little past the clip's end."""
-    frames = int(clip["shown"]["frames"])
-    if clip["interpolation"] == "latent":
+    frames = clip.shown.frames
+    if clip.interpolation == "latent":
         return frames
-    rate = drawn_rate(clip) / rates.of(clip)
+    rate = clip.drawn_rate / clip.frames_per_second
     return ceil((frames - 1) * rate) + 1 + MOTION_MARGIN
 
 
@@ -74,9 +67,10 @@ class _Seam:
         return [_smoothstep((instant + self.frame) / (self.blending + self.frame)) for instant in blended]
 
 
-def _seam(vqgan: VQGAN, clip: Document, shown: NDArray[np.uint16], before: NDArray[np.uint16]) -> _Seam:
-    rate = rates.of(clip)
-    offset, blending = clip["before"]["frames"] / rate, clip["blend_frames"] / rate
+def _seam(vqgan: VQGAN, clip: ClipPlan, shown: NDArray[np.uint16], before: NDArray[np.uint16]) -> _Seam:
+    assert clip.before is not None
+    rate = clip.frames_per_second
+    offset, blending = clip.before.frames / rate, clip.blend_frames / rate
     ends = _at(vqgan, clip, before, [offset]), _at(vqgan, clip, shown, [blending])
     middle = _at(vqgan, clip, before, [offset + blending / 2]), _at(vqgan, clip, shown, [blending / 2])
     half = torch.full((1, 1, 1, 1), 0.5, device=vqgan.codebook.device)
@@ -87,7 +81,7 @@ def _seam(vqgan: VQGAN, clip: Document, shown: NDArray[np.uint16], before: NDArr
 
 
 def _pictures(
-    vqgan: VQGAN, clip: Document, shown: NDArray[np.uint16], seam: _Seam | None, instants: list[Fraction]
+    vqgan: VQGAN, clip: ClipPlan, shown: NDArray[np.uint16], seam: _Seam | None, instants: list[Fraction]
 ) -> Tensor:
     """The pictures float32 [b, 3, height, width] in 0..1 at instants on the line's own clock."""
     latents = _at(vqgan, clip, shown, instants)
@@ -122,10 +116,9 @@ def _contrast(vqgan: VQGAN, latents: Tensor) -> float:
     return float((picture * luma).sum(1).std(correction=0))
 
 
-def _at(vqgan: VQGAN, clip: Document, tokens: NDArray[np.uint16], instants: list[Fraction]) -> Tensor:
+def _at(vqgan: VQGAN, clip: ClipPlan, tokens: NDArray[np.uint16], instants: list[Fraction]) -> Tensor:
     """The latents [b, c, h, w] of a segment at instants on its own clock."""
-    per_second = Fraction(str(clip["keyframes_per_second"]))
-    return _interpolate(vqgan, tokens, [instant * per_second for instant in instants])
+    return _interpolate(vqgan, tokens, [instant * clip.keyframe_rate for instant in instants])
 
 
 def _interpolate(vqgan: VQGAN, tokens: NDArray[np.uint16], positions: list[Fraction]) -> Tensor:

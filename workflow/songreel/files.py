@@ -157,16 +157,6 @@ def not_later(files: Iterable[Path], target: Path) -> None:
                 os.utime(file, ns=(made, made))
 
 
-def read_named(path: Path) -> Document:
-    """A document whose file is named by its `identity`. Raises UserError when it is another or damaged."""
-    document = read_json(path)
-    if not isinstance(document, dict) or identity(document) != path.stem:
-        raise UserError(
-            f"{path}: found another plan than its name says; run snakemake, which writes it again."
-        )
-    return document
-
-
 def read_json(path: Path) -> Any:
     """What `write_json_if_changed` wrote. Raises UserError when it is not there or damaged."""
     try:

@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from songreel import joined, lyrics, rates, seal, sound, stops
+from songreel.documents import DRAWING, ClipPlan, Shown, Timeline
 from songreel.errors import DamageError, UserError
-from songreel.files import Document, check_is_file, replacing
+from songreel.files import check_is_file, replacing
 
 ENCODER_THREADS = 2  # fixed: x264's output depends on it
 # RGB would otherwise be converted by the rules of standard-definition television and look paler in a browser.
@@ -93,11 +94,20 @@ def encoder(setting: str, size: tuple[int, int], program: str) -> str:
 def _works(name: str, size: tuple[int, int], program: str) -> bool:
     """Whether an encoder makes a clip of a few frames here."""
     frames = np.random.default_rng(0).integers(0, 256, (TRIAL_FRAMES, *reversed(size), 3), dtype=np.uint8)
-    shown = {"frames": TRIAL_FRAMES}
-    trial = {"encoder": name, "crf": 16, "frames_per_second": 30, "interpolation": "latent", "shown": shown}
+    trial = ClipPlan(
+        recipe=DRAWING,
+        shown=Shown("", TRIAL_FRAMES),
+        before=None,
+        blend_frames=0,
+        frames_per_second=Fraction(30),
+        keyframes_per_second=30.0,
+        interpolation="latent",
+        encoder=name,
+        crf=16,
+    )
     with tempfile.TemporaryDirectory() as folder:
         try:
-            encode([frames], trial, size, Fraction(30), Path(folder) / "trial.mp4", program)
+            encode([frames], trial, size, Path(folder) / "trial.mp4", program)
         except UserError:
             return False
     return True
@@ -105,9 +115,8 @@ def _works(name: str, size: tuple[int, int], program: str) -> bool:
 
 def encode(
     batches: Iterable[NDArray[np.uint8]],
-    clip: Document,
+    clip: ClipPlan,
     size: tuple[int, int],
-    drawn_rate: Fraction,
     target: Path,
     program: str,
 ) -> None:
@@ -116,13 +125,13 @@ def encode(
     A batch is written while the next one is made. Raises UserError with ffmpeg's own words when it fails.
     """
     width, height = size
-    rate = rates.of(clip)
+    rate = clip.frames_per_second
     stream = ffmpeg.input(
-        "pipe:", format="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", r=str(drawn_rate)
+        "pipe:", format="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", r=str(clip.drawn_rate)
     )
     # Before motion interpolation: after it, a second conversion would cost each colour some levels.
     stream = stream.filter("scale", out_color_matrix="bt709", out_range="tv").filter("format", "yuv420p")
-    if clip["interpolation"] == "motion":
+    if clip.interpolation == "motion":
         # Scene-change detection would freeze a frame wherever many tokens change at once.
         stream = stream.filter("minterpolate", fps=str(rate), mi_mode="mci", scd="none")
     with replacing(target) as temporary:
@@ -131,8 +140,8 @@ def encode(
             format="mp4",
             video_track_timescale=rates.ticks(rate),
             r=str(rate),
-            **{"frames:v": clip["shown"]["frames"]},
-            **_encoding(clip["encoder"], clip["crf"]),
+            **{"frames:v": clip.shown.frames},
+            **_encoding(clip.encoder, clip.crf),
             **COLOURS,
             **BITEXACT,
         )
@@ -183,7 +192,7 @@ def _pipe(batches: Iterable[NDArray[np.uint8]], command: Sequence[str]) -> tuple
         return process.returncode, words.read()
 
 
-def join(timeline: Document, clips: Sequence[Path], target: Path, program: str) -> None:
+def join(timeline: Timeline, clips: Sequence[Path], target: Path, program: str) -> None:
     """Join clips without encoding them again; add audio, lyrics, chapters and title.
 
     The audio is padded with silence or cut so that it ends with the last frame. Raises UserError with
@@ -191,7 +200,6 @@ def join(timeline: Document, clips: Sequence[Path], target: Path, program: str) 
     """
     for clip in clips:
         check(clip)
-    seconds = sum(clip["frames"] for clip in timeline["clips"]) / rates.of(timeline)
     with replacing(target) as temporary, tempfile.TemporaryDirectory() as folder:
         listing, words, facts = (Path(folder) / name for name in ("clips.txt", "lyrics.srt", "facts.txt"))
         listing.write_text(_listing(timeline, clips), encoding="utf-8")
@@ -199,16 +207,10 @@ def join(timeline: Document, clips: Sequence[Path], target: Path, program: str) 
         facts.write_text(lyrics.metadata(timeline), encoding="utf-8")
         command = [program, "-y", "-f", "concat", "-safe", "0", "-i", str(listing), "-i", str(words)]
         command += ["-f", "ffmetadata", "-i", str(facts)]
-        if song := timeline["audio"]:
-            command += [
-                "-i",
-                f"file:{song['path']}",
-                "-map",
-                "0:v",
-                "-map",
-                f"3:a:{song.get('track', 1) - 1}",
-            ]
-            command += ["-c:a", "aac", "-b:a", "192k", "-af", _heard(song, seconds)]
+        if song := timeline.audio:
+            command += ["-i", f"file:{song.path}", "-map", "0:v", "-map", f"3:a:{song.track - 1}"]
+            heard = sound.until(timeline.seconds, song.late, song.mix)
+            command += ["-c:a", "aac", "-b:a", "192k", "-af", heard]
         else:
             command += ["-map", "0:v"]
         command += ["-map", "1:s", "-c:v", "copy", "-c:s", "mov_text", "-map_metadata", "2"]
@@ -220,18 +222,13 @@ def join(timeline: Document, clips: Sequence[Path], target: Path, program: str) 
         joined.finish(temporary, timeline, target)
 
 
-def _heard(song: Document, seconds: Fraction) -> str:
-    """The filter that puts a song's sound into a film of so many seconds."""
-    return sound.until(seconds, song.get("late", False), song.get("mix", ""))
-
-
-def _listing(timeline: Document, clips: Sequence[Path]) -> str:
+def _listing(timeline: Timeline, clips: Sequence[Path]) -> str:
     """The clips for ffmpeg to concatenate, each as long as to end where it should since the film's start.
 
     Left alone, ffmpeg adds up lengths that are rounded to microseconds, and after an hour frames are late.
     """
-    frames = [entry["frames"] for entry in timeline["clips"]]
-    ends = [round(1_000_000 * end / rates.of(timeline)) for end in itertools.accumulate(frames)]
+    frames = [entry.frames for entry in timeline.clips]
+    ends = [round(1_000_000 * end / timeline.frames_per_second) for end in itertools.accumulate(frames)]
     lengths = [end - start for start, end in zip([0, *ends], ends, strict=False)]  # microseconds
     rows = (
         f"file '{_quoted(clip)}'\nduration {length / 1e6:.6f}\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from songreel import claims, history
+from songreel.documents import ClipPlan, TimelineLine
 from songreel.errors import DamageError
 from songreel.files import Document
 from songreel.history import Speeds
@@ -42,13 +43,13 @@ def make(plan: Plan, paths: Paths, price_per_hour: float) -> Forecast:
     missing = missing_latents(plan, paths)
     to_draw = {clip for clip in plan.clips if not paths.clip(clip).exists()}
     rows = []
-    for line, entry in zip(plan.timeline["lines"], plan.timeline["clips"], strict=True):
+    for line, entry in zip(plan.timeline.lines, plan.timeline.clips, strict=True):
         # What several lines share is rendered, and counted, for the first of them.
-        want = missing.pop(line["segment"], 0)
-        frames = plan.clips[entry["clip"]]["shown"]["frames"] if entry["clip"] in to_draw else 0
-        to_draw.discard(entry["clip"])
-        have = _keyframes(line["segment"], paths) if want else 0
-        rows.append(_row(plan, speeds, line, plan.clips[entry["clip"]], have, want, frames))
+        want = missing.pop(line.segment, 0)
+        frames = plan.clips[entry.clip].shown.frames if entry.clip in to_draw else 0
+        to_draw.discard(entry.clip)
+        have = _keyframes(line.segment, paths) if want else 0
+        rows.append(_row(plan, speeds, line, plan.clips[entry.clip], have, want, frames))
     seconds = _total([row.seconds for row in rows])
     return Forecast(
         tuple(rows),
@@ -74,13 +75,13 @@ def _keyframes(segment: str, paths: Paths) -> int:
 
 
 def _row(
-    plan: Plan, speeds: Speeds, line: Document, clip: Document, have: int, want: int, frames: int
+    plan: Plan, speeds: Speeds, line: TimelineLine, clip: ClipPlan, have: int, want: int, frames: int
 ) -> Row:
     """A line that has `have` keyframes, wants `want` and lacks `frames` frames; 0 is none."""
-    recipe = plan.segments[line["segment"]]
+    recipe = plan.segments[line.segment]
     keyframes = max(want - have, 0)
-    lead_in = recipe["strategy"]["lead_in"] if keyframes and not have else 0
-    iterations = keyframes * recipe["strategy"]["iterations"] + lead_in
+    lead_in = recipe.strategy.lead_in if keyframes and not have else 0
+    iterations = keyframes * recipe.strategy.iterations + lead_in
     state = f"extend by {keyframes}" if have else f"render {keyframes}"
     if not keyframes:
         state = "draw" if frames else "cached"
@@ -88,7 +89,7 @@ def _row(
         _cost(speeds, history.optimising(recipe), iterations),
         _cost(speeds, history.drawing(recipe, clip), frames),
     ]
-    return Row(line["start_seconds"], line["text"], state, keyframes, iterations, _total(costs))
+    return Row(line.start_seconds, line.text, state, keyframes, iterations, _total(costs))
 
 
 def _cost(speeds: Speeds, work: Document, units: int) -> float | None:

@@ -9,12 +9,12 @@ import contextlib
 import functools
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from songreel import files
+from songreel.documents import ClipPlan, SegmentRecipe
 from songreel.files import Document
 from songreel.paths import Paths
 
@@ -102,23 +102,23 @@ def on_nodes(paths: Paths) -> Speeds:
     return Speeds([file for file in this.parent.glob("*.jsonl") if file != this] or [this])
 
 
-def optimising(recipe: Mapping[str, Any]) -> Document:
+def optimising(recipe: SegmentRecipe) -> Document:
     """What decides the cost of an iteration."""
     return {
         "kind": "iterations",
-        "size": list(recipe["size"]),
-        "cutouts": recipe["strategy"]["cutouts"],
-        "model": recipe["model"]["name"],
-        "perceptors": [entry["name"] for entry in recipe["perceptors"]],
+        "size": list(recipe.size),
+        "cutouts": recipe.strategy.cutouts,
+        "model": recipe.model.name,
+        "perceptors": [entry.name for entry in recipe.perceptors],
     }
 
 
-def drawing(recipe: Mapping[str, Any], clip: Mapping[str, Any]) -> Document:
+def drawing(recipe: SegmentRecipe, clip: ClipPlan) -> Document:
     """What decides the cost of a frame."""
     return {
         "kind": "frames",
-        "size": list(recipe["size"]),
-        "model": recipe["model"]["name"],
-        "interpolation": clip["interpolation"],
-        "encoder": clip["encoder"],
+        "size": list(recipe.size),
+        "model": recipe.model.name,
+        "interpolation": clip.interpolation,
+        "encoder": clip.encoder,
     }

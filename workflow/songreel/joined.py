@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from songreel import seal
+from songreel.documents import Timeline
 from songreel.errors import DamageError, UserError
 from songreel.files import Document, check_is_file, read_json, write_if_changed, write_json_if_changed
 
@@ -22,21 +23,21 @@ LARGE_BYTES = 1 << 30  # of a film that takes a while to read at every start: a 
 LATER_NS = 2_000_000_000  # the coarsest clock of a file system
 
 
-def finish(film: Path, timeline: Document, target: Path) -> None:
+def finish(film: Path, timeline: Timeline, target: Path) -> None:
     """Seal a film that was just joined by a timeline, for its place.
 
     Raises UserError when the song is no longer the one that the timeline was made for.
     """
-    sound = timeline["audio"]
-    if sound and not _is_song(Path(sound["path"]), sound["sha256"]):
+    sound = timeline.audio
+    if sound and not _is_song(Path(sound.path), sound.sha256):
         raise UserError(
-            f"{sound['path']}: found a song that was changed while the film was made, expected the one that"
+            f"{sound.path}: found a song that was changed while the film was made, expected the one that"
             f" it was planned with; run the same command again."
         )
     seal.add(film, _seal(timeline, target))
 
 
-def is_film(film: Path, timeline: Document, noted: Path) -> bool:
+def is_film(film: Path, timeline: Timeline, noted: Path) -> bool:
     """Whether a film is whole and the timeline's; False when there is none or it is an older plan's.
 
     Raises DamageError when it is no film of this song as songreel made it. A large one is read again only
@@ -56,7 +57,7 @@ def is_film(film: Path, timeline: Document, noted: Path) -> bool:
     return True
 
 
-def is_older(film: Path, timeline: Document) -> bool:
+def is_older(film: Path, timeline: Timeline) -> bool:
     """Whether a film is there and tells another plan than the timeline. Raises DamageError as `is_film`."""
     told = _told(film, f"the film {film.parent.name}")
     return told is not None and told != _seal(timeline, film).told
@@ -82,8 +83,8 @@ def ask_again(film: Path, asked: Path) -> None:
         os.utime(asked, ns=(stamp + LATER_NS,) * 2)
 
 
-def _seal(timeline: Document, film: Path) -> seal.Seal:
-    text = json.dumps(timeline, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+def _seal(timeline: Timeline, film: Path) -> seal.Seal:
+    text = json.dumps(timeline.to_json(), sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return seal.of_film(film.parent.name, hashlib.sha256(text.encode()).digest())
 
 

@@ -22,6 +22,7 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore
 
 from songreel import __version__, envelopes, files, shortage
+from songreel.documents import SegmentRecipe
 from songreel.errors import DamageError
 from songreel.files import check_is_file, identity
 
@@ -52,10 +53,10 @@ def empty(canvas: NDArray[np.float32]) -> Segment:
     return Segment(np.zeros((0, *grid), np.uint16), np.zeros(0, np.float32), canvas)
 
 
-def write(file: BinaryIO, segment: Segment, recipe: dict[str, Any]) -> None:
+def write(file: BinaryIO, segment: Segment, recipe: SegmentRecipe) -> None:
     """Write a segment to an open file. The same content gives the same bytes."""
     store = MemoryStore()
-    group = zarr.create_group(store, attributes={"recipe": recipe, "songreel": __version__})
+    group = zarr.create_group(store, attributes={"recipe": recipe.to_json(), "songreel": __version__})
     for name in ("tokens", "loss", "latent"):
         group.create_array(name, data=getattr(segment, name))
     with zipfile.ZipFile(file, "w") as archive:

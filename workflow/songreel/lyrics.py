@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from math import ceil
 
-from songreel.files import Document
+from songreel.documents import Timeline
 
 # Where ffmpeg would see markup start in SubRip, or in the ASS that it makes of it.
 MARKUP = re.compile(r"<(?=.*>)|\{(?=\\|[CcFfoPSsYy]:)|\\(?=[nNh{}])|--(?=>)")
@@ -18,7 +18,7 @@ LONGEST_CUE = (
 )
 
 
-def subtitles(timeline: Document) -> str:
+def subtitles(timeline: Timeline) -> str:
     """The lyrics as SubRip, at the screenplay's times; what is too long for MP4 goes on in another cue."""
     cues = []
     for number, (start, end, text) in enumerate(_cues(timeline), 1):
@@ -26,13 +26,13 @@ def subtitles(timeline: Document) -> str:
     return "\n".join(cues)
 
 
-def _cues(timeline: Document) -> Iterator[tuple[float, float, str]]:
+def _cues(timeline: Timeline) -> Iterator[tuple[float, float, str]]:
     """Start, end and text. A long wait for the first line is itself a text, which nobody sees."""
-    first = timeline["lines"][0]["start_seconds"]
+    first = timeline.lines[0].start_seconds
     if first > LONGEST_CUE:
         yield from _split(0, first, WORD_JOINER)
-    for line in timeline["lines"]:
-        yield from _split(line["start_seconds"], line["end_seconds"], line["text"])
+    for line in timeline.lines:
+        yield from _split(line.start_seconds, line.end_seconds, line.text)
 
 
 def _split(start: float, end: float, text: str) -> Iterator[tuple[float, float, str]]:
@@ -41,17 +41,17 @@ def _split(start: float, end: float, text: str) -> Iterator[tuple[float, float, 
     yield from ((*span, text) for span in pairwise(bounds))
 
 
-def metadata(timeline: Document) -> str:
+def metadata(timeline: Timeline) -> str:
     """Title, artist and a chapter a line, in ffmpeg's metadata format.
 
     MP4's chapters leave no gap: what comes before the first line is a chapter with the film's title.
     """
-    told = [";FFMETADATA1", f"title={_escaped(timeline['title'])}", f"artist={_escaped(timeline['artist'])}"]
-    first = timeline["lines"][0]["start_seconds"]
+    told = [";FFMETADATA1", f"title={_escaped(timeline.title)}", f"artist={_escaped(timeline.artist)}"]
+    first = timeline.lines[0].start_seconds
     if first > 0:
-        told += _chapter(timeline["title"], 0, first)
-    for line in timeline["lines"]:
-        told += _chapter(line["text"], line["start_seconds"], line["end_seconds"])
+        told += _chapter(timeline.title, 0, first)
+    for line in timeline.lines:
+        told += _chapter(line.text, line.start_seconds, line.end_seconds)
     return "\n".join(told) + "\n"
 
 

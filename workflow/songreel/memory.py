@@ -14,8 +14,8 @@ import torch
 from safetensors import safe_open
 
 from songreel import limits, weights
+from songreel.documents import SegmentRecipe
 from songreel.errors import UserError
-from songreel.files import Document
 from songreel.weights import Weights
 
 RESIDUAL, SHORTCUT = 6, 1  # values kept by a residual block, for each value that goes through it
@@ -114,25 +114,30 @@ def judge(clip: Mapping[str, Any], number_bytes: int) -> int:
 
 
 def estimate(
-    model: Weights, judges: Sequence[Weights], recipe: Document, micro_batch: int, number_bytes: int
+    model: Weights,
+    judges: Sequence[Weights],
+    size: tuple[int, int],
+    cutouts: int,
+    micro_batch: int,
+    number_bytes: int,
 ) -> int:
     """Bytes for one iteration of a segment; see `needed`."""
     stored = sum(_loaded_bytes(files) for files in (model, *judges))
     networks = weights.architecture(model), [weights.params(judge) for judge in judges]
-    return needed(*networks, stored, recipe["size"], recipe["strategy"]["cutouts"], micro_batch, number_bytes)
+    return needed(*networks, stored, size, cutouts, micro_batch, number_bytes)
 
 
 def check(
     model: Weights,
     judges: Sequence[Weights],
-    recipe: Document,
+    recipe: SegmentRecipe,
     micro_batch: int,
     device: torch.device,
     precision: torch.dtype,
 ) -> None:
     """Raise UserError, which says what to lower, when a device has less memory free than a segment needs."""
-    size, cutouts = recipe["size"], recipe["strategy"]["cutouts"]
-    needs, free = estimate(model, judges, recipe, micro_batch, precision.itemsize), _free(device)
+    size, cutouts = recipe.size, recipe.strategy.cutouts
+    needs, free = estimate(model, judges, size, cutouts, micro_batch, precision.itemsize), _free(device)
     if needs > free:
         at_once = min(micro_batch or cutouts, cutouts)
         raise UserError(

@@ -13,19 +13,27 @@ from fractions import Fraction
 from math import ceil
 from pathlib import Path
 
-from songreel import audio, film, owners, rates, screenplay, timeline, trial, weights, wording
+from songreel import audio, film, owners, screenplay, timeline, trial, weights, wording
 from songreel.config import Config, weighed
+from songreel.documents import (
+    JOINING,
+    RECIPE,
+    ClipPlan,
+    ModelEntry,
+    PerceptorEntry,
+    SegmentRecipe,
+    Shown,
+    Sound,
+    Timeline,
+    TimelineClip,
+    TimelineLine,
+)
 from songreel.errors import UserError
-from songreel.files import Document, identity, write_if_changed, write_json_if_changed
+from songreel.files import write_if_changed, write_json_if_changed
 from songreel.paths import Paths
 from songreel.progress import shorten
 from songreel.screenplay import Line
 from songreel.timeline import Shot
-
-# Bumped when the numerics change on purpose: RECIPE renders segments anew, DRAWING clips, JOINING films.
-RECIPE = 4
-DRAWING = 2
-JOINING = 1
 
 MOST_NAMED = 20  # lines that an offset left out
 STEP = 5  # a segment's length is a multiple of so many keyframes, so that small retimings find it long enough
@@ -38,13 +46,18 @@ class Plan:
 
     song: str  # the film's folder
     screenplay: str  # where it lies, seen from the results
-    segments: Mapping[str, Document]
-    clips: Mapping[str, Document]
-    timeline: Document
+    segments: Mapping[str, SegmentRecipe]
+    clips: Mapping[str, ClipPlan]
+    timeline: Timeline
     needs: Mapping[str, int]  # keyframes, by segment
     tune: Path | None  # what the audio is made from, when a rule makes it
     sound: str  # what is heard, in words
     notes: tuple[str, ...] = ()  # what is not as the user may think, a sentence each
+
+    @property
+    def played(self) -> Path | None:
+        """The sound that a rule makes from a tune."""
+        return Path(self.timeline.audio.path) if self.tune and self.timeline.audio else None
 
 
 def make(config: Config, paths: Paths) -> Plan:
@@ -71,15 +84,15 @@ def make(config: Config, paths: Paths) -> Plan:
     if short := timeline.too_short(lines, shots, config.tail):
         notes.append(f"{config.screenplay}: {short}")
     recipes = list(_recipes(shots, config, notes.append))
-    segments = [identity(recipe) for recipe in recipes]
+    segments = [recipe.id for recipe in recipes]
     clips = _clips(shots, segments, config)
     mix = trial.check(config, sound, ffmpeg, paths)
     return Plan(
         song=song,
         screenplay=owners.place(config.screenplay, paths),
         segments=dict(zip(segments, recipes, strict=True)),
-        clips={identity(clip): clip for clip in clips},
-        timeline=_timeline(shots, segments, clips, _heard(sound, mix), config),
+        clips={clip.id: clip for clip in clips},
+        timeline=_timeline(shots, segments, clips, sound.heard(mix) if sound else None, config),
         needs=_needs(clips, config),
         tune=sound.tune if sound else None,
         sound=audio.described(sound, mix, config.audio, config.screenplay) + _left_out(over),
@@ -93,23 +106,22 @@ def write(plan: Plan, paths: Paths) -> None:
     What a power cut spoils of them, of which there may be thousands, says something else at the next start.
     """
     for segment, recipe in plan.segments.items():
-        write_json_if_changed(paths.segment_plan(segment), recipe, lasting=False)
+        write_json_if_changed(paths.segment_plan(segment), recipe.to_json(), lasting=False)
     for clip, drawing in plan.clips.items():
-        write_json_if_changed(paths.clip_plan(clip), drawing, lasting=False)
-    if plan.tune:
-        tune = Path(plan.timeline["audio"]["path"]).stem
-        write_if_changed(paths.tune_plan(tune), plan.tune.read_bytes(), lasting=False)
+        write_json_if_changed(paths.clip_plan(clip), drawing.to_json(), lasting=False)
+    if plan.tune and plan.played:
+        write_if_changed(paths.tune_plan(plan.played.stem), plan.tune.read_bytes(), lasting=False)
     write_json_if_changed(paths.owner(plan.song), {"screenplay": plan.screenplay})
-    write_json_if_changed(paths.timeline(plan.song), plan.timeline, lasting=False)
+    write_json_if_changed(paths.timeline(plan.song), plan.timeline.to_json(), lasting=False)
 
 
-def latents_of(clip: Document, needs: Mapping[str, int], paths: Paths) -> list[Path]:
+def latents_of(clip: ClipPlan, needs: Mapping[str, int], paths: Paths) -> list[Path]:
     """The latents that a clip is drawn from: its own segment's, and those of the one before it, if any.
 
     A file that is already long enough serves; else it is the one to render, long enough for the whole film.
     A job on another machine knows no `needs`, but by then the files are there.
     """
-    return [_latents_file(part["segment"], need, needs, paths) for part, need in sources(clip)]
+    return [_latents_file(part.segment, need, needs, paths) for part, need in sources(clip)]
 
 
 def missing_latents(plan: Plan, paths: Paths) -> dict[str, int]:
@@ -117,9 +129,9 @@ def missing_latents(plan: Plan, paths: Paths) -> dict[str, int]:
     to_draw = (drawing for clip, drawing in plan.clips.items() if not paths.clip(clip).exists())
     parts = (part for drawing in to_draw for part in sources(drawing))
     return {
-        part["segment"]: max(need, plan.needs[part["segment"]])
+        part.segment: max(need, plan.needs[part.segment])
         for part, need in parts
-        if not _latents_file(part["segment"], need, plan.needs, paths).exists()
+        if not _latents_file(part.segment, need, plan.needs, paths).exists()
     }
 
 
@@ -130,39 +142,28 @@ def _latents_file(segment: str, need: int, needs: Mapping[str, int], paths: Path
     return paths.latents(segment, max(need, needs.get(segment, 0)))
 
 
-def sources(clip: Document) -> Iterator[tuple[Document, int]]:
+def sources(clip: ClipPlan) -> Iterator[tuple[Shown, int]]:
     """The parts that a clip is drawn from, each with the keyframes needed of it."""
-    yield clip["shown"], keyframes_for(clip["shown"]["frames"], clip)
-    if before := clip["before"]:
-        yield before, keyframes_for(before["frames"] + clip["blend_frames"], clip)
+    yield clip.shown, keyframes_for(clip.shown.frames, clip)
+    if clip.before:
+        yield clip.before, keyframes_for(clip.before.frames + clip.blend_frames, clip)
 
 
-def keyframes_for(frames: int, clip: Document) -> int:
+def keyframes_for(frames: int, clip: ClipPlan) -> int:
     """Keyframes needed to draw a segment's first `frames` frames, rounded up to a multiple of STEP."""
-    rate = Fraction(str(clip["keyframes_per_second"])) / rates.of(clip)
-    margin = MOTION_MARGIN if clip["interpolation"] == "motion" else 0
+    rate = clip.keyframe_rate / clip.frames_per_second
+    margin = MOTION_MARGIN if clip.interpolation == "motion" else 0
     need = ceil((frames - 1) * rate) + 1 + margin
     return ceil(Fraction(need, STEP)) * STEP
 
 
-def _recipes(shots: Sequence[Shot], config: Config, tell: Callable[[str], None]) -> Iterator[Document]:
+def _recipes(shots: Sequence[Shot], config: Config, tell: Callable[[str], None]) -> Iterator[SegmentRecipe]:
     """What to optimise for each shot; `tell` is told of words for which a perceptor has no room."""
     model = weights.vqgan(config.model)
     judges = [(weights.perceptor(name), weight) for name, weight in map(weighed, config.perceptors)]
     contexts = {judge.name: wording.context(judge) for judge, _ in judges}
     _check_size(config, model)
-    common = {
-        "recipe": RECIPE,
-        "seed": config.seed,
-        "model": {"name": model.name, "sha256": model.sha256},
-        "size": [config.width, config.height],
-        "strategy": {
-            "iterations": config.iterations,
-            "lead_in": config.lead_in,
-            "cutouts": config.cutouts,
-            "learning_rate": config.learning_rate,
-        },
-    }
+    strategy = config.strategy
     sung: Counter[str] = Counter()
     for shot in shots:
         text = shot.line.text
@@ -171,20 +172,22 @@ def _recipes(shots: Sequence[Shot], config: Config, tell: Callable[[str], None])
         readings = {name: wording.read(text, config.style, size) for name, size in contexts.items()}
         if note := wording.note(f"{config.screenplay} row {shot.line.row}", readings):
             tell(note)
-        yield common | {
-            "text": whole,
-            "take": take if shot.line.take is None else shot.line.take,
-            "perceptors": [_perceptor(*judge, readings[judge[0].name].words, whole) for judge in judges],
-        }
+        yield SegmentRecipe(
+            recipe=RECIPE,
+            text=whole,
+            seed=config.seed,
+            take=take if shot.line.take is None else shot.line.take,
+            model=ModelEntry(model.name, model.sha256),
+            perceptors=tuple(_perceptor(*judge, readings[judge[0].name].words, whole) for judge in judges),
+            size=(config.width, config.height),
+            strategy=strategy,
+        )
         sung[text] += 1
 
 
-def _perceptor(judge: weights.Weights, weight: float, words: str, whole: str) -> Document:
+def _perceptor(judge: weights.Weights, weight: float, words: str, whole: str) -> PerceptorEntry:
     """What a recipe says of a perceptor: its words, too, where it has no room for the `whole` text."""
-    facts: Document = {"name": judge.name, "sha256": judge.sha256}
-    if weight != 1:
-        facts["weight"] = weight
-    return facts if words == whole else facts | {"words": words}
+    return PerceptorEntry(judge.name, judge.sha256, weight, None if words == whole else words)
 
 
 def _check_size(config: Config, model: weights.Weights) -> None:
@@ -198,49 +201,25 @@ def _check_size(config: Config, model: weights.Weights) -> None:
         )
 
 
-def _clips(shots: Sequence[Shot], segments: Sequence[str], config: Config) -> list[Document]:
+def _clips(shots: Sequence[Shot], segments: Sequence[str], config: Config) -> list[ClipPlan]:
     """What to draw for each shot."""
-    look = {
-        "recipe": DRAWING,
-        "frames_per_second": rates.written(config.frames_per_second),
-        "keyframes_per_second": config.keyframes_per_second,
-        "interpolation": config.interpolation,
-        "encoder": config.encoder,
-        "crf": config.crf,
-    }
-    parts = [
-        {"segment": segment, "frames": shot.frames} for segment, shot in zip(segments, shots, strict=True)
-    ]
+    parts = [Shown(segment, shot.frames) for segment, shot in zip(segments, shots, strict=True)]
     transition = round(config.transition * config.frames_per_second)  # frames
     befores = [None, *parts] if transition else [None] * len(parts)
     return [
-        {
-            **look,
-            "shown": shown,
-            "before": before,
-            "blend_frames": min(transition, shot.frames) if before else 0,
-        }
-        for before, shown, shot in zip(befores, parts, shots, strict=False)
+        ClipPlan.of(config, shown, before, min(transition, shown.frames) if before else 0)
+        for before, shown in zip(befores, parts, strict=False)
     ]
 
 
-def _needs(clips: Sequence[Document], config: Config) -> dict[str, int]:
+def _needs(clips: Sequence[ClipPlan], config: Config) -> dict[str, int]:
     """Keyframes by segment: each line is rendered past its end, by the transition into the next."""
     transition = round(config.transition * config.frames_per_second)  # frames
     needs: dict[str, int] = {}
     for clip in clips:
-        segment, frames = clip["shown"]["segment"], clip["shown"]["frames"]
-        needs[segment] = max(keyframes_for(frames + transition, clip), needs.get(segment, 0))
+        need = keyframes_for(clip.shown.frames + transition, clip)
+        needs[clip.shown.segment] = max(need, needs.get(clip.shown.segment, 0))
     return needs
-
-
-def _heard(sound: audio.Audio | None, mix: str) -> Document | None:
-    """What a timeline says of the sound: more than the file only where that is not as usual."""
-    if not sound:
-        return None
-    usual = {"path": str(sound.path), "sha256": sound.sha256}
-    unusual = {"track": sound.track != 1 and sound.track, "late": sound.late, "mix": mix}
-    return usual | {key: value for key, value in unusual.items() if value}
 
 
 def _left_out(lines: Sequence[Line]) -> str:
@@ -255,25 +234,20 @@ def _left_out(lines: Sequence[Line]) -> str:
 def _timeline(
     shots: Sequence[Shot],
     segments: Sequence[str],
-    clips: Sequence[Document],
-    sound: Document | None,
+    clips: Sequence[ClipPlan],
+    sound: Sound | None,
     config: Config,
-) -> Document:
+) -> Timeline:
     """What to join."""
-    return {
-        "recipe": JOINING,
-        "title": config.title or config.screenplay.stem,
-        "artist": config.artist,
-        "frames_per_second": rates.written(config.frames_per_second),
-        "audio": sound,
-        "clips": [{"clip": identity(clip), "frames": clip["shown"]["frames"]} for clip in clips],
-        "lines": [
-            {
-                "text": shot.line.text,
-                "start_seconds": shot.line.start_seconds,
-                "end_seconds": shot.end_seconds,
-                "segment": segment,
-            }
+    return Timeline(
+        recipe=JOINING,
+        title=config.title or config.screenplay.stem,
+        artist=config.artist,
+        frames_per_second=Fraction(config.frames_per_second),
+        audio=sound,
+        clips=tuple(TimelineClip(clip.id, clip.shown.frames) for clip in clips),
+        lines=tuple(
+            TimelineLine(shot.line.text, shot.line.start_seconds, shot.end_seconds, segment)
             for shot, segment in zip(shots, segments, strict=True)
-        ],
-    }
+        ),
+    )

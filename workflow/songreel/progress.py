@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from songreel import files
+from songreel.documents import SegmentRecipe, Timeline
 from songreel.environment import FILM
-from songreel.files import Document, read_json
 from songreel.paths import Paths
 
 if TYPE_CHECKING:  # importing zarr takes a while, and `say` must be at hand before that
@@ -25,7 +25,7 @@ EVERY = 5.0  # seconds between two reports of one job
 class Progress:
     """Reports one segment's keyframes, speed and time left, and how many of the film's lines are done."""
 
-    def __init__(self, recipe: Document, keyframes: int, paths: Paths, log: Path | None) -> None:
+    def __init__(self, recipe: SegmentRecipe, keyframes: int, paths: Paths, log: Path | None) -> None:
         self.recipe, self.keyframes, self.paths, self.log = recipe, keyframes, paths, log
         self.kept = 0  # keyframes
         self.iterations = 0  # in this job
@@ -41,9 +41,9 @@ class Progress:
     def keyframe(self, segment: Segment) -> None:
         """The segment as it is at the start, and after every keyframe."""
         if not self.to_do:
-            strategy = self.recipe["strategy"]
-            lead_in = 0 if len(segment) else strategy["lead_in"]
-            self.to_do = (self.keyframes - len(segment)) * strategy["iterations"] + lead_in
+            strategy = self.recipe.strategy
+            lead_in = 0 if len(segment) else strategy.lead_in
+            self.to_do = (self.keyframes - len(segment)) * strategy.iterations + lead_in
             self.started = time.monotonic()
         self.kept = len(segment)
         if self.kept == self.keyframes or not self.iterations:
@@ -63,7 +63,7 @@ class Progress:
         say(f"{self._line()}{self._film()}", self.log)
 
     def _line(self) -> str:
-        state = f"{shorten(self.recipe['text'])}: keyframe {self.kept} of {self.keyframes}"
+        state = f"{shorten(self.recipe.text)}: keyframe {self.kept} of {self.keyframes}"
         if not self.iterations:
             return state
         speed = self.iterations / (self.told - self.started)
@@ -75,7 +75,7 @@ class Progress:
         song = os.environ.get(FILM)
         if not song or not self.paths.timeline(song).exists():
             return ""
-        segments = [line["segment"] for line in read_json(self.paths.timeline(song))["lines"]]
+        segments = [line.segment for line in Timeline.read(self.paths.timeline(song)).lines]
         ready = sum(bool(self.paths.rendered(segment)) for segment in segments)
         return f"; {ready} of {len(segments)} lines done"
 

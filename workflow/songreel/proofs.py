@@ -1,7 +1,8 @@
 """Whether converted weights still are what was written: a bit that flips on a disk changes no time.
 
 Beside converted tensors `<file>.sha256` says what they and their YAML hashed to, and the size and time
-that they had. A job, which reads them all, hashes them first; a plan only when size or time are other ones.
+that they had. A job, which reads them all, has hashed them before it keeps what it made with them; a
+plan hashes them only when size or time are other ones.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from songreel import digests, files, weights
@@ -41,6 +43,33 @@ def fault(model: Weights) -> DamageError | None:
             "the same: a disk, or somebody, has changed them",
         )
     return None
+
+
+class Reading:
+    """The hashing of models in other threads, which takes a second for a gigabyte, while a job goes on."""
+
+    def __init__(self, models: Iterable[Weights]) -> None:
+        self.pool = ThreadPoolExecutor(thread_name_prefix="proofs")
+        self.faults = [self.pool.submit(fault, model) for model in models]
+
+    def settle(self) -> None:
+        """Wait for it, once. Raises the DamageError of a model that is not what was converted."""
+        faults, self.faults = self.faults, []
+        found = [it.result() for it in faults]
+        self.pool.shutdown()
+        for damage in filter(None, found):
+            raise damage
+
+
+@contextmanager
+def reading(models: Iterable[Weights]) -> Iterator[Reading]:
+    """Hash models while the block loads them. Damage that explains why it failed is raised in its place."""
+    begun = Reading(models)
+    try:
+        yield begun
+    except Exception:
+        begun.settle()
+        raise
 
 
 def find(models: Iterable[Weights]) -> Iterator[DamageError]:

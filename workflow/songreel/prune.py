@@ -15,8 +15,9 @@ from songreel import claims, config, running
 from songreel import plan as planning
 from songreel.audio import NoTrackError
 from songreel.config import Config
+from songreel.documents import ClipPlan, SegmentRecipe, Timeline
 from songreel.errors import DamageError, UserError
-from songreel.files import Document, read_json, read_named
+from songreel.files import Document
 from songreel.paths import Paths
 from songreel.plan import Plan
 from songreel.progress import shorten
@@ -167,8 +168,8 @@ def _of_songs(paths: Paths) -> Iterator[Path]:
     """The files in the songs' folders that songreel writes. Only a folder with a plan of it is a song's."""
     for timeline in sorted(paths.root.glob(f"*/{paths.timeline('any').name}")):
         with contextlib.suppress(UserError, OSError):
-            told = read_json(timeline) if timeline.is_file() else None
-            if isinstance(told, dict) and {"recipe", "clips", "lines"} <= told.keys():
+            if timeline.is_file():
+                Timeline.read(timeline)  # refuses what others call so
                 song = timeline.parent.name
                 yield from (paths.film(song), timeline, paths.film_read(song), paths.film_asked(song))
 
@@ -225,7 +226,7 @@ def _words(kind: str, name: str, paths: Paths) -> str:
     """The words that a segment or clip shows; "" when neither plan nor latents tell them any more."""
     with contextlib.suppress(UserError):
         if kind == "clips":
-            name = read_named(paths.clip_plan(name))["shown"]["segment"]
+            name = ClipPlan.read(paths.clip_plan(name)).shown.segment
         if kind in ("clips", "segments"):
             return shorten(_text(name, paths))
     return ""
@@ -234,8 +235,9 @@ def _words(kind: str, name: str, paths: Paths) -> str:
 def _text(segment: str, paths: Paths) -> str:
     for path in paths.rendered(segment).values():
         with contextlib.suppress(Exception), zipfile.ZipFile(path) as archive:  # a damaged one can raise any
-            return str(json.loads(archive.read("zarr.json"))["attributes"]["recipe"]["text"])
-    return str(read_named(paths.segment_plan(segment))["text"])
+            recipe = json.loads(archive.read("zarr.json"))["attributes"]["recipe"]
+            return SegmentRecipe.from_json(recipe).text
+    return SegmentRecipe.read(paths.segment_plan(segment)).text
 
 
 # Told and done

@@ -37,11 +37,6 @@ def written(rate: Fraction) -> int | str:
     return whole.numerator if whole.denominator == 1 else str(whole)
 
 
-def of(document: dict[str, Any]) -> Fraction:
-    """The rate that a plan file says."""
-    return Fraction(str(document["frames_per_second"]))
-
-
 def ticks(rate: Fraction) -> int:
     """Parts of a second in which a film of that rate counts: every frame begins on one."""
     fine = rate.numerator >= 10_000 and rate.denominator > 1

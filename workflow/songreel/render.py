@@ -22,8 +22,9 @@ from songreel import (
     weights,
 )
 from songreel.claims import Claim
+from songreel.documents import ModelEntry, SegmentRecipe
 from songreel.errors import DamageError, UserError
-from songreel.files import Document, set_aside
+from songreel.files import set_aside
 from songreel.latents import Segment
 from songreel.paths import Paths
 from songreel.weights import Weights
@@ -43,7 +44,7 @@ class Watcher(Protocol):
 
 
 def segment(
-    recipe: Document, name: str, keyframes: int, paths: Paths, watcher: Watcher, micro_batch: int = 0
+    recipe: SegmentRecipe, name: str, keyframes: int, paths: Paths, watcher: Watcher, micro_batch: int = 0
 ) -> None:
     """Render a segment to `keyframes` keyframes and write its latents file.
 
@@ -68,7 +69,7 @@ def segment(
         watcher.warn(f"{target}: another job took this line over and has finished it.")
 
 
-def _keep(claim: Claim, segment: Segment, recipe: Document) -> None:
+def _keep(claim: Claim, segment: Segment, recipe: SegmentRecipe) -> None:
     claim.keep(lambda file: latents.write(file, segment, recipe))
 
 
@@ -86,7 +87,7 @@ def _longest(name: str, files: Iterable[tuple[int, Path]], watcher: Watcher) -> 
 
 
 def _grow(
-    recipe: Document, so_far: Segment | None, keyframes: int, watcher: Watcher, micro_batch: int
+    recipe: SegmentRecipe, so_far: Segment | None, keyframes: int, watcher: Watcher, micro_batch: int
 ) -> Iterator[Segment]:
     """The segment after each keyframe that it still lacks."""
     if so_far is not None and len(so_far) >= keyframes:
@@ -95,53 +96,50 @@ def _grow(
     precision = device.precision(where)
     if where.type == "cuda" and (obstacle := fused.obstacle(where)):
         watcher.warn(f"this GPU takes the plain path, which is about a third as fast: {obstacle}.")
-    model = weights_of(recipe["model"], weights.vqgan)
-    judges = [weights_of(entry, weights.perceptor) for entry in recipe["perceptors"]]
-    memory.check(model, judges, recipe, micro_batch, where, precision)
-    picture_maker = vqgan.load(model, where, precision)
-    pulls = [
-        _pull(
-            judge, entry.get("weight", 1.0), entry.get("words", recipe["text"]), micro_batch, where, precision
-        )
-        for judge, entry in zip(judges, recipe["perceptors"], strict=True)
-    ]
+    model = weights_of(recipe.model, weights.vqgan)
+    judges = [weights_of(entry, weights.perceptor) for entry in recipe.perceptors]
+    with proofs.reading([model, *judges]) as proof:
+        memory.check(model, judges, recipe, micro_batch, where, precision)
+        picture_maker = vqgan.load(model, where, precision)
+        pulls = [
+            _pull(judge, entry.weight, recipe.words(entry), micro_batch, where, precision)
+            for judge, entry in zip(judges, recipe.perceptors, strict=True)
+        ]
     if so_far is None:
-        start = sampler.canvas(picture_maker, recipe["size"], recipe["seed"])
+        start = sampler.canvas(picture_maker, recipe.size, recipe.seed)
         so_far = latents.empty(start.cpu().numpy())
     watcher.keyframe(so_far)
     state = torch.from_numpy(so_far.latent).to(where)
-    strategy = sampler.Strategy(**recipe["strategy"])
     chain = sampler.chain(
         picture_maker,
         pulls,
-        strategy,
+        recipe.strategy,
         state,
-        recipe["seed"],
-        recipe["take"],
+        recipe.seed,
+        recipe.take,
         first=len(so_far),
         callback=watcher.iteration,
     )
     while len(so_far) < keyframes:
         with scheduler.grace():
             link = next(chain)
+            proof.settle()
             so_far = so_far.extended(link.tokens.cpu().numpy(), link.loss, link.latent.cpu().numpy())
             watcher.keyframe(so_far)
             yield so_far  # and it is kept
 
 
-def weights_of(entry: Document, find: Callable[[str], Weights]) -> Weights:
+def weights_of(entry: ModelEntry, find: Callable[[str], Weights]) -> Weights:
     """The weights that a plan names. Raises UserError when they are not the ones that it was made with.
 
-    Raises DamageError when what they were converted to has changed since.
+    Whether what they were converted to is whole is for `proofs` to say.
     """
-    found = find(entry["name"])
-    if found.sha256 != entry["sha256"]:
+    found = find(entry.name)
+    if found.sha256 != entry.sha256:
         raise UserError(
-            f"{found.tensors}: the plan was made with weights {entry['sha256'][:12]}…, found"
+            f"{found.tensors}: the plan was made with weights {entry.sha256[:12]}…, found"
             f" {found.sha256[:12]}…; run snakemake again to plan with these."
         )
-    if fault := proofs.fault(found):
-        raise fault
     return found
 
 

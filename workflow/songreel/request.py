@@ -6,6 +6,7 @@ import functools
 from math import ceil
 
 from songreel import weights
+from songreel.documents import SegmentRecipe
 from songreel.files import Document
 from songreel.history import Speeds
 
@@ -23,34 +24,36 @@ def minutes(speeds: Speeds, work: Document, units: int, attempt: int) -> int:
     return ceil(START_MINUTES + MARGIN * units * each / 60) << (attempt - 1)
 
 
-def iterations(recipe: Document, keyframes: int) -> int:
+def iterations(recipe: SegmentRecipe, keyframes: int) -> int:
     """The iterations of a segment that is rendered from its start."""
-    return int(keyframes * recipe["strategy"]["iterations"] + recipe["strategy"]["lead_in"])
+    return keyframes * recipe.strategy.iterations + recipe.strategy.lead_in
 
 
-def megabytes(recipe: Document, micro_batch: int, on_cpu: bool, attempt: int) -> int:
+def megabytes(recipe: SegmentRecipe, micro_batch: int, on_cpu: bool, attempt: int) -> int:
     """Memory of the machine, not of its GPU, for optimising a segment; twice at each retry."""
-    model, judges = recipe["model"]["name"], tuple(entry["name"] for entry in recipe["perceptors"])
-    total = HOST_MB + _loading(model, judges)
+    total = HOST_MB + _loading(recipe.model.name, _judges(recipe))
     if on_cpu:
         total += _iteration_bytes(recipe, micro_batch, FLOAT32) / 1e6
     return ceil(total) << (attempt - 1)
 
 
-def gpu_bytes(recipe: Document, micro_batch: int) -> int:
+def gpu_bytes(recipe: SegmentRecipe, micro_batch: int) -> int:
     """Memory of a GPU for optimising a segment."""
     return _iteration_bytes(recipe, micro_batch, BFLOAT16)
 
 
-def _iteration_bytes(recipe: Document, micro_batch: int, number_bytes: int) -> int:
-    model, judges = recipe["model"]["name"], tuple(entry["name"] for entry in recipe["perceptors"])
-    size, cutouts = tuple(recipe["size"]), recipe["strategy"]["cutouts"]
-    return _kept(model, judges, size, cutouts, micro_batch, number_bytes)
+def _iteration_bytes(recipe: SegmentRecipe, micro_batch: int, number_bytes: int) -> int:
+    model, judges, cutouts = recipe.model.name, _judges(recipe), recipe.strategy.cutouts
+    return _kept(model, judges, recipe.size, cutouts, micro_batch, number_bytes)
 
 
-def drawing_megabytes(recipe: Document, attempt: int) -> int:
+def _judges(recipe: SegmentRecipe) -> tuple[str, ...]:
+    return tuple(entry.name for entry in recipe.perceptors)
+
+
+def drawing_megabytes(recipe: SegmentRecipe, attempt: int) -> int:
     """Memory of the machine for drawing a clip; twice at each retry."""
-    return ceil(HOST_MB + _loading(recipe["model"]["name"], ())) << (attempt - 1)
+    return ceil(HOST_MB + _loading(recipe.model.name, ())) << (attempt - 1)
 
 
 # Remembered, since to look models up is to hash them, and there may be thousands of lines.
@@ -76,5 +79,4 @@ def _kept(
     from songreel import memory  # imports torch, which takes a while
 
     files = [weights.perceptor(judge) for judge in judges]
-    recipe = {"size": size, "strategy": {"cutouts": cutouts}}
-    return memory.estimate(weights.vqgan(model), files, recipe, micro_batch, number_bytes)
+    return memory.estimate(weights.vqgan(model), files, size, cutouts, micro_batch, number_bytes)

@@ -35,12 +35,12 @@ Needs = Mapping[str, Collection[str]]  # the ids that are needed, for each of KI
 
 def needs(plan: Plan) -> Needs:
     """The ids of everything that a film is made from."""
-    sound = plan.timeline["audio"]
+    sound = plan.timeline.audio
     return {
         "segments": sorted(plan.segments),
         "clips": sorted(plan.clips),
-        "tunes": [Path(sound["path"]).stem] if plan.tune else [],
-        "audio": [sound["sha256"]] if sound else [],
+        "tunes": [plan.played.stem] if plan.played else [],
+        "audio": [sound.sha256] if sound else [],
     }
 
 

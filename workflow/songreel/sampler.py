@@ -21,21 +21,12 @@ from songreel import graphs
 from songreel.cutouts import Look
 from songreel.loss import clamp_inwards, spherical_distance, straight_through
 from songreel.perceptor import Perceptor
+from songreel.strategy import Strategy
 from songreel.vqgan import VQGAN
 
 # Of the noise that a film starts from. With more, all lines keep its blots; with less, blends turn grey.
 CANVAS_CONTRAST = 0.1
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # Adam's, as published
-
-
-@dataclass(frozen=True)
-class Strategy:
-    """How a keyframe is optimised."""
-
-    iterations: int  # for each keyframe
-    lead_in: int  # iterations before those of the first keyframe
-    cutouts: int
-    learning_rate: float
 
 
 @dataclass(frozen=True)

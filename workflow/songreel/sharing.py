@@ -13,7 +13,7 @@ from math import ceil
 from statistics import median
 
 from songreel import history, request, weights
-from songreel.files import Document
+from songreel.documents import SegmentRecipe
 from songreel.history import Speeds
 from songreel.plan import Plan
 
@@ -44,9 +44,9 @@ def _line_seconds(plan: Plan, speeds: Speeds) -> float:
     )
 
 
-def _each(recipe: Document, speeds: Speeds) -> float:
+def _each(recipe: SegmentRecipe, speeds: Speeds) -> float:
     known = speeds.slowest(history.optimising(recipe))
-    return known or SECONDS_EACH[recipe["model"]["name"] in weights.VQGANS]
+    return known or SECONDS_EACH[recipe.model.name in weights.VQGANS]
 
 
 def _fitting(plan: Plan, micro_batch: int) -> int:

@@ -12,6 +12,7 @@ import tempfile
 import wave
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
@@ -21,6 +22,7 @@ import numpy as np
 from songreel import film, rates, sound, stops
 from songreel.audio import Audio
 from songreel.config import Config
+from songreel.documents import JOINING, ClipPlan, Shown, Sound, Timeline, TimelineClip, TimelineLine
 from songreel.errors import UserError
 from songreel.files import Document, identity, read_json, write_json_if_changed
 from songreel.paths import Paths
@@ -93,21 +95,13 @@ def _try(config: Config, audio: Audio | None, program: str) -> str:
 
 
 def _make_clip(config: Config, clip: Path, program: str) -> None:
-    settings = {
-        "frames_per_second": rates.written(config.frames_per_second),
-        "interpolation": config.interpolation,
-        "encoder": config.encoder,
-        "crf": config.crf,
-        "shown": {"frames": FRAMES},
-    }
+    drawing = ClipPlan.of(config, Shown("", FRAMES))
     size = (config.width, config.height)
     frame = np.random.default_rng(0).integers(0, 256, (config.height, config.width, 3), dtype=np.uint8)
-    motion = config.interpolation == "motion"
-    drawn_rate = Fraction(str(config.keyframes_per_second)) if motion else Fraction(config.frames_per_second)
     try:
-        film.encode([frame[None]] * DRAWN, settings, size, drawn_rate, clip, program)
+        film.encode([frame[None]] * DRAWN, drawing, size, clip, program)
     except film.FFmpegError as error:
-        filters = ", interpolation 'motion'" if motion else ""
+        filters = ", interpolation 'motion'" if drawing.interpolation == "motion" else ""
         raise _incapable(
             f"the clips of this film (encoder {config.encoder!r}{filters}, {size[0]}x{size[1]})",
             error,
@@ -115,7 +109,7 @@ def _make_clip(config: Config, clip: Path, program: str) -> None:
         ) from None
 
 
-def _make_film(config: Config, clip: Path, song: Document | None, program: str) -> None:
+def _make_film(config: Config, clip: Path, song: Sound | None, program: str) -> None:
     """Raises UserError when it cannot be joined even without sound, else FFmpegError."""
     copies = ceil(SECONDS * config.frames_per_second / FRAMES)
     timeline = _timeline(config, clip, copies, song)
@@ -127,30 +121,29 @@ def _make_film(config: Config, clip: Path, song: Document | None, program: str) 
         raise _incapable("a film with subtitles and chapters of its clips", error, program) from None
 
 
-def _timeline(config: Config, clip: Path, copies: int, song: Document | None) -> Document:
+def _timeline(config: Config, clip: Path, copies: int, song: Sound | None) -> Timeline:
     """A film of the clip, again and again."""
     seconds = float(copies * FRAMES / config.frames_per_second)
-    return {
-        "title": "trial",
-        "artist": "",
-        "frames_per_second": rates.written(config.frames_per_second),
-        "audio": song,
-        "clips": [{"clip": clip.stem, "frames": FRAMES}] * copies,
-        "lines": [{"text": "a trial", "start_seconds": 0.0, "end_seconds": seconds}],
-    }
+    return Timeline(
+        recipe=JOINING,
+        title="trial",
+        artist="",
+        frames_per_second=Fraction(config.frames_per_second),
+        audio=song,
+        clips=(TimelineClip(clip.stem, FRAMES),) * copies,
+        lines=(TimelineLine("a trial", 0.0, seconds, ""),),
+    )
 
 
 def _mix(config: Config, clip: Path, audio: Audio, program: str) -> str:
     """The first mix of the sound that goes into a film."""
     heard = _silence(clip.with_name("silence.wav")) if audio.tune else audio.path
-    as_heard = {"path": str(heard), "sha256": audio.sha256}
-    if audio.tune:
-        as_heard["sha256"] = hashlib.sha256(heard.read_bytes()).hexdigest()
+    sha256 = hashlib.sha256(heard.read_bytes()).hexdigest() if audio.tune else audio.sha256
+    as_heard = replace(audio, path=heard, sha256=sha256)
     failed: film.FFmpegError | None = None
     for mix in sound.mixes(heard, audio.track, program):
         try:
-            song = {**as_heard, "track": audio.track, "late": audio.late, "mix": mix}
-            _make_film(config, clip, song, program)
+            _make_film(config, clip, as_heard.heard(mix), program)
             return mix
         except film.FFmpegError as error:
             failed = failed or error

@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from songreel import architectures, archives, catalogue, clip_configs, digests, files, shortage
 from songreel.architectures import ArchitectureError
 from songreel.catalogue import Published
+from songreel.documents import SegmentRecipe
 from songreel.errors import UserError
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
@@ -198,11 +199,11 @@ def converted(stem: str) -> Path:
     return digests.cache_folder() / f"converted/{stem}.safetensors"
 
 
-def brought(recipe: Mapping[str, Any]) -> list[Weights]:
+def brought(recipe: SegmentRecipe) -> list[Weights]:
     """The models of a segment that did not come with songreel: its VQGAN first, then its perceptors."""
     # The embedded pair is not looked up, which would hash it for every line of a film.
-    makers = [name for name in (recipe["model"]["name"],) if name not in VQGANS]
-    judges = [entry["name"] for entry in recipe["perceptors"] if entry["name"] not in PERCEPTORS]
+    makers = [name for name in (recipe.model.name,) if name not in VQGANS]
+    judges = [entry.name for entry in recipe.perceptors if entry.name not in PERCEPTORS]
     return [*map(vqgan, makers), *map(perceptor, judges)]
 
 

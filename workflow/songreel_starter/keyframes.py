@@ -17,7 +17,8 @@ from songreel.config import Config
 from songreel.errors import UserError
 from songreel.files import replacing
 from songreel.progress import say
-from songreel.sampler import Pull, Strategy
+from songreel.sampler import Pull
+from songreel.strategy import Strategy
 from songreel_starter import pairs
 from songreel_starter.sprites import Pixels
 from songreel_starter.states import Keeper, State, fingerprint
@@ -39,17 +40,12 @@ def film(settings: Sequence[str]) -> Config:
     return config.resolve({"preset": "draft", **dict(setting.split("=", 1) for setting in settings)})
 
 
-def strategy(film: Config) -> Strategy:
-    """How the film's keyframes are optimised."""
-    return Strategy(film.iterations, film.lead_in, film.cutouts, film.learning_rate)
-
-
 class Studio:
     """A pair at work on a film's canvas."""
 
     def __init__(self, folder: Path, film: Config, where: torch.device) -> None:
         precision = devices.precision(where)
-        self.film, self.strategy = film, strategy(film)
+        self.film, self.strategy = film, film.strategy
         self.vqgan = pairs.load_vqgan(folder, where, precision)
         self.clip = pairs.load_clip(folder, where, precision)
         self.canvas = sampler.canvas(self.vqgan, (film.width, film.height), film.seed)
@@ -125,4 +121,4 @@ def by_pair(paths: Sequence[Path]) -> Mapping[str, list[Path]]:
 def _recipe(folder: Path, phrases: Sequence[str], film: Config, keyframes: int) -> State:
     models = {kind: pairs.weights(folder, kind).sha256 for kind in pairs.KINDS}
     size = [film.width, film.height, film.seed, keyframes]
-    return {**models, **asdict(strategy(film)), "size": size, "phrases": fingerprint(phrases)}
+    return {**models, **asdict(film.strategy), "size": size, "phrases": fingerprint(phrases)}

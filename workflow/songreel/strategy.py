@@ -1,0 +1,15 @@
+"""How a keyframe is optimised: what a config sets, a recipe holds and the sampler goes by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """Every setting of the optimisation; config.yaml and its schema call them the same."""
+
+    iterations: int  # for each keyframe
+    lead_in: int  # iterations before those of the first keyframe
+    cutouts: int
+    learning_rate: float
