@@ -4,11 +4,16 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
+# The package of a checkout, whoever includes this file; an installed one is found without help.
+rules_folder = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
+if (rules_folder.parent / "songreel").is_dir():
+    sys.path.insert(0, str(rules_folder.parent))
 
 from songreel import (
     damage,
+    data,
     history,
+    host,
     leases,
     owners,
     places,
@@ -46,7 +51,9 @@ def stop(error):
 
 
 try:
-    read_config(Path("config.yaml"))
+    host.settle(workflow)
+    if not host.has_config_of_its_own(workflow):
+        read_config(Path("config.yaml"))
 except UserError as error:
     stop(error)
 
@@ -84,8 +91,7 @@ if workflow.is_main_process:
     slurm.mend()
 
 # With --use-conda. Snakemake takes what is in braces for a wildcard, also in the path of a checkout.
-packages = f"{workflow.basedir}/envs/songreel.yaml"
-packages = packages.replace("{", "{{").replace("}", "}}")
+packages = str(data.CONDA).replace("{", "{{").replace("}", "}}")
 
 gpus = leases.devices()
 if gpus and plan and workflow.local_exec:
@@ -126,6 +132,9 @@ def converted(name):
 
 
 speeds = history.on_nodes(paths)
+keyframes_rule = workflow.modifier.modify_rulename(
+    "keyframes"
+)  # what another's workflow may call it
 
 
 def segment_minutes(wildcards, attempt):
@@ -136,7 +145,9 @@ def segment_minutes(wildcards, attempt):
 
 def segment_memory(wildcards, attempt):
     recipe = read_json(paths.segment_plan(wildcards.segment))
-    gpu = workflow.resource_settings.overwrite_resources.get("keyframes", {}).get("gpu")
+    gpu = workflow.resource_settings.overwrite_resources.get(keyframes_rule, {}).get(
+        "gpu"
+    )
     # Only a scheduler wants to know what an iteration keeps, and to estimate it takes a while.
     on_cpu = not workflow.local_exec and not (gpu and gpu.value)
     return request.megabytes(recipe, settings.micro_batch, on_cpu, attempt)

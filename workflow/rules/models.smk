@@ -1,12 +1,10 @@
-localrules:
-    fetch,  # the one job that needs a network, which compute nodes may lack
-
-
+# The one job that needs a network, which compute nodes may lack.
 rule fetch:
     output:
         update(converted("{weights}")),
     log:
         paths.log("fetch", "{weights}"),
+    localrule: True
     conda:
         packages
     params:
