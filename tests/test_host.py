@@ -1,0 +1,117 @@
+"""What the rules promise whoever runs them: without a profile, and as a module of another's workflow."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from songreel.host import FLAGS
+from songreel.paths import Paths
+from tests.conftest import REPOSITORY, TINY, Project, environment, new_project
+
+WITHOUT = ("--workflow-profile", "none")  # a profile
+HOST = """
+rule everything:
+    input: "list.txt"
+
+module songreel:
+    snakefile: {snakefile!r}
+    config: {config}
+    {more}
+
+use rule * from songreel as song_*
+
+rule list:
+    input: rules.song_all.input
+    output: "list.txt"
+    shell: "ls {{input}} > {{output}}"
+"""
+
+
+@pytest.fixture(scope="module")
+def first_render(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A film of one line, rendered without a profile; tests work on copies of it."""
+    project = new_project(tmp_path_factory.mktemp("first") / "project", **TINY)
+    project.write([("a lighthouse at dusk", 0.0)])
+    run = project.run(*WITHOUT)
+    assert (run.status, run.executed) == (0, {"keyframes": 1, "clip": 1, "film": 1}), run.output
+    return project
+
+
+@pytest.fixture
+def rendered(first_render: Project, tmp_path: Path) -> Project:
+    return first_render.copy(tmp_path / "copy")
+
+
+def test_without_a_profile_nothing_is_rendered_again(rendered: Project) -> None:
+    # A parameter of a rule, but not of what it makes.
+    assert "Nothing to be done" in rendered.run(*WITHOUT, config={"micro_batch": 1}).output
+
+
+def test_without_a_profile_a_killed_run_goes_on_by_the_same_command(rendered: Project) -> None:
+    film = rendered.film.relative_to(rendered.folder)
+    clip = rendered.clips[0].relative_to(rendered.folder)
+    rendered.film.unlink()
+    for name, text in (
+        ("locks/0.output.lock", f"{film}\n"),
+        (f"incomplete/{base64.urlsafe_b64encode(bytes(clip)).decode()}", '{"external_jobid": null}'),
+    ):
+        left = rendered.folder / ".snakemake" / name
+        left.parent.mkdir(exist_ok=True)
+        left.write_text(text, encoding="utf-8")
+    run = rendered.run(*WITHOUT)
+    assert (run.status, run.executed) == (0, {"film": 1}), run.output
+
+
+def test_triggers_that_somebody_asks_for_are_kept(rendered: Project) -> None:
+    triggers = ("--rerun-triggers", "params")
+    run = rendered.run(*WITHOUT, *triggers, "--dry-run", config={"micro_batch": 1})
+    assert run.planned["keyframes"] == 1
+
+
+# as a module of another's workflow
+
+
+def _host(folder: Path, more: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a workflow of somebody's own, in a folder without config.yaml, that renders a song on its way."""
+    config = {**TINY, "screenplay": "song.csv", "results": "films"}
+    text = HOST.format(snakefile=str(REPOSITORY / "Snakefile"), config=config, more=more)
+    folder.mkdir(exist_ok=True)
+    (folder / "Snakefile").write_text(text, encoding="utf-8")
+    (folder / "song.csv").write_text('"a lighthouse at dusk",0\n', encoding="utf-8")
+    command = [sys.executable, "-m", "snakemake", "--cores", "1"]
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_module_renders_the_same_for_its_host_and_says_what_the_host_can_set(
+    rendered: Project, tmp_path: Path
+) -> None:
+    run = _host(tmp_path / "host")
+    assert run.returncode == 0, run.stdout
+    assert FLAGS in run.stdout
+    # The host's own first rule is what it makes.
+    assert (tmp_path / "host/list.txt").read_text(encoding="utf-8") == "films/song/film.mp4\n"
+    films = Paths(tmp_path / "host/films")
+    assert films.segment_plan(rendered.segments[0]).is_file()
+    for clip in rendered.clips:
+        assert films.clip(clip.stem).read_bytes() == clip.read_bytes()
+    assert "Nothing to be done" in _host(tmp_path / "host").stdout
+
+
+def test_a_module_with_a_prefix_is_told_to_name_its_results(tmp_path: Path) -> None:
+    run = _host(tmp_path / "host", more='prefix: "elsewhere"')
+    assert run.returncode == 1
+    assert "found a `prefix`" in run.stdout
+    assert "Traceback" not in run.stdout
