@@ -1,4 +1,4 @@
-"""The README's tables of models, with the memory that each is estimated to take."""
+"""The tables of models in docs/models.md, with the memory that each is estimated to take."""
 
 from __future__ import annotations
 

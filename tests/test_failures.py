@@ -142,10 +142,11 @@ def sentence_of(result: subprocess.CompletedProcess[str]) -> str:
 
 
 def only_sentence(output: str) -> str:
-    """The one line that tells what is wrong, besides the progress of keyframes."""
+    """The one line that tells what is wrong, besides the progress of keyframes and which sound is heard."""
     assert "Traceback" not in output, output
     lines = [line for line in output.splitlines() if line.startswith("songreel: ")]
-    (sentence,) = (line for line in lines if not re.search(r": keyframe \d+ of \d+", line))
+    usual = r": keyframe \d+ of \d+|^songreel: sound: "
+    (sentence,) = (line for line in lines if not re.search(usual, line))
     return sentence
 
 

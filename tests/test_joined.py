@@ -232,7 +232,9 @@ def test_a_song_that_changes_while_the_film_is_made_ends_in_no_film(
     clips = [project.paths.clip(entry["clip"]) for entry in read_json(project.timeline())["clips"]]
     assert [project.clip(clip.stem) for clip in clips if not clip.exists()].count(1) == 0
     assert project.film() == 1
-    assert "song.wav: found a song that was changed" in only_sentence(capsys.readouterr().err)
+    assert "song.wav: found another sound than the film was planned with" in only_sentence(
+        capsys.readouterr().err
+    )
     assert film_of(project).read_bytes() == before
 
 

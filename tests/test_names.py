@@ -12,6 +12,7 @@ from songreel import weights
 from songreel.config import resolve
 from songreel.errors import UserError
 from songreel.paths import Paths
+from tests import checkpoints
 from tests.conftest import REPOSITORY, TINY, Project, new_project
 
 LYRICS = [("Déjà vu 星 “x”…", 0.0), ("b", 1.0)]
@@ -38,14 +39,14 @@ def test_weights_in_a_folder_with_braces_are_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SONGREEL_WEIGHTS", str(tmp_path / "{a}"))
-    (tmp_path / "clip.pt").touch()
+    checkpoints.torchscript_clip(tmp_path / "clip.pt")
     with pytest.raises(UserError, match=r"\{a\}/converted: found braces in the path, .* SONGREEL_WEIGHTS\."):
         weights.perceptor(str(tmp_path / "clip.pt"))
 
 
 def test_a_checkpoint_may_have_the_longest_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SONGREEL_WEIGHTS", str(tmp_path))
-    (tmp_path / f"{'x' * 252}.pt").touch()
+    checkpoints.torchscript_clip(tmp_path / f"{'x' * 252}.pt")
     assert len(weights.perceptor(str(tmp_path / f"{'x' * 252}.pt")).tensors.name) < 240
 
 
