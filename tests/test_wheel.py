@@ -108,8 +108,10 @@ def test_a_wheel_holds_the_package_and_what_it_needs_and_nothing_of_its_builders
     carried += [f"screenplays/twinkle.{suffix}" for suffix in ("csv", "tune")]
     for folder in ("models/starter", "workflow/rules", "workflow/schemas"):
         carried += [f"{folder}/{path.name}" for path in (REPOSITORY / folder).iterdir()]
-    modules = (REPOSITORY / "workflow/songreel").rglob("*.py")
-    package = {path.relative_to(REPOSITORY / "workflow").as_posix() for path in modules}
+    files = [
+        path for path in (REPOSITORY / "workflow/songreel").rglob("*") if path.suffix in (".py", ".typed")
+    ]
+    package = {path.relative_to(REPOSITORY / "workflow").as_posix() for path in files}
     assert _contents(wheel) == package | {f"songreel/share/{name}" for name in carried}
 
 
