@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import base64
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from songreel import data
 from songreel.host import FLAGS
 from songreel.paths import Paths
-from tests.conftest import REPOSITORY, TINY, Project, environment, new_project
+from tests.conftest import TINY, Project, environment, new_project
 
 WITHOUT = ("--workflow-profile", "none")  # a profile
+SNAKEFILE = str(data.SNAKEFILE)
+CONFIG = {**TINY, "screenplay": "song.csv", "results": "films"}
 HOST = """
 rule everything:
     input: "list.txt"
@@ -78,12 +82,14 @@ def test_triggers_that_somebody_asks_for_are_kept(rendered: Project) -> None:
 
 def _host(folder: Path, more: str = "") -> subprocess.CompletedProcess[str]:
     """Run a workflow of somebody's own, in a folder without config.yaml, that renders a song on its way."""
-    config = {**TINY, "screenplay": "song.csv", "results": "films"}
-    text = HOST.format(snakefile=str(REPOSITORY / "Snakefile"), config=config, more=more)
+    return _run(folder, HOST.format(snakefile=SNAKEFILE, config=CONFIG, more=more))
+
+
+def _run(folder: Path, text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     folder.mkdir(exist_ok=True)
     (folder / "Snakefile").write_text(text, encoding="utf-8")
     (folder / "song.csv").write_text('"a lighthouse at dusk",0\n', encoding="utf-8")
-    command = [sys.executable, "-m", "snakemake", "--cores", "1"]
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", *arguments]
     return subprocess.run(
         command,
         cwd=folder,
@@ -114,4 +120,40 @@ def test_a_module_with_a_prefix_is_told_to_name_its_results(tmp_path: Path) -> N
     run = _host(tmp_path / "host", more='prefix: "elsewhere"')
     assert run.returncode == 1
     assert "found a `prefix`" in run.stdout
+    assert "Traceback" not in run.stdout
+
+
+TWO = """
+module one:
+    snakefile: {snakefile!r}
+    config: {config}
+
+use rule * from one as one_*
+
+module two:
+    snakefile: {snakefile!r}
+    config: {config} | {over}
+
+use rule * from two as two_*
+
+rule both:
+    default_target: True
+    input: rules.one_all.input, rules.two_all.input
+"""
+
+
+def test_two_songs_of_a_host_share_what_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SONGREEL_WEIGHTS", str(tmp_path / "weights"))
+    config, over = {**CONFIG, "perceptors": ["ViT-B/32"]}, {"results": "others", "seed": 1}
+    text = TWO.format(snakefile=SNAKEFILE, config=config, over={**over, "perceptors": ["ViT-B/32", "RN50"]})
+    run = _run(tmp_path / "host", text, "--dry-run")
+    assert run.returncode == 0, run.stdout
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", run.stdout, re.MULTILINE))
+    assert (jobs["one_fetch"], jobs["one_film"], jobs["two_film"]) == ("2", "1", "1")
+
+
+def test_two_songs_of_a_host_with_one_folder_for_results_are_refused(tmp_path: Path) -> None:
+    run = _run(tmp_path / "host", TWO.format(snakefile=SNAKEFILE, config=CONFIG, over={}))
+    assert run.returncode == 1
+    assert "found two songs with the results folder films" in run.stdout
     assert "Traceback" not in run.stdout

@@ -186,9 +186,20 @@ def clip_weights(wildcards):
     ]
 
 
+def song_models():
+    """The models in the cache that the song's lines are rendered with."""
+    return [model for segment in plan.segments for model in segment_models(segment)]
+
+
+try:
+    is_first = host.add_song(workflow, paths.root, song_models)
+except UserError as error:
+    stop(error)
+
+
 def model_name(wildcards):
-    """What config.yaml calls a model in the cache."""
-    used = [model for segment in plan.segments for model in segment_models(segment)]
+    """What config.yaml calls a model in the cache, be it this song's or another module's."""
+    used = [model for told in host.songs(workflow).values() for model in told()]
     return next(model.name for model in used if model.tensors.stem == wildcards.weights)
 
 

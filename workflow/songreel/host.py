@@ -6,10 +6,17 @@ finds its work done. But Snakemake would run such jobs, and after a `kill -9` as
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from songreel.errors import UserError
 from songreel.progress import say
+
+if TYPE_CHECKING:  # safetensors takes a while
+    from songreel.weights import Weights
+
+Models = Callable[[], "list[Weights]"]
 
 FLAGS = "--rerun-triggers mtime --ignore-incomplete --nolock"
 
@@ -24,19 +31,41 @@ def has_config_of_its_own(workflow: Any) -> bool:
     return bool(workflow.modifier.skip_configfile)
 
 
+def songs(workflow: Any) -> dict[Path, Models]:
+    """What tells the models of each song, by its results folder.
+
+    Several modules of one workflow render one each, and share what one rule fetches.
+    """
+    told: dict[Path, Models] = workflow.__dict__.setdefault("songreel_songs", {})
+    return told
+
+
+def add_song(workflow: Any, results: Path, models: Models) -> bool:
+    """Make a song known; returns whether it is the first. Raises UserError when another has its folder."""
+    known, folder = songs(workflow), results.resolve()
+    if folder in known:
+        raise UserError(
+            f"module: found two songs with the results folder {results}, expected one for each; name others"
+            f" with the key `results` in the modules' `config`."
+        )
+    known[folder] = models
+    return len(known) == 1
+
+
 def settle(workflow: Any) -> None:
     """Set what profiles/default sets, before anything is planned; another's workflow keeps its own settings.
 
     Snakemake has its settings only after it has read the Snakefile, so they are set on its way on.
     """
     _check_places(workflow)
-    part, prepare = is_part(workflow), workflow._prepare_dag  # of Snakemake 9
+    prepare = workflow._prepare_dag  # of Snakemake 9
+    part, first = is_part(workflow), not songs(workflow)
 
     def prepare_settled(*args: Any, **settings: Any) -> None:
         if not part:
             _judge_by_times(workflow)
             settings |= {"ignore_incomplete": True, "nolock": True}
-        elif workflow.is_main_process and settings.get("nolock") is False:
+        elif first and workflow.is_main_process and settings.get("nolock") is False:
             say(f"part of another workflow, which may be stopped and started again at will with {FLAGS}.")
         prepare(*args, **settings)
 
