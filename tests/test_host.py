@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,42 @@ def test_triggers_that_somebody_asks_for_are_kept(rendered: Project) -> None:
     triggers = ("--rerun-triggers", "params")
     run = rendered.run(*WITHOUT, *triggers, "--dry-run", config={"micro_batch": 1})
     assert run.planned["keyframes"] == 1
+
+
+CONDA = """#!{python}
+# As much of conda as Snakemake asks for; an environment is one of Python's own, with the packages of here.
+import json, sys, venv
+from pathlib import Path
+
+folder = Path(__file__).parents[1]
+answers = {{
+    "info": json.dumps({{"conda_prefix": str(folder), "platform": "linux-64"}}),
+    "--version": "conda 25.1.0",
+    "config": json.dumps({{"get": {{"channel_priority": "strict"}}}}),
+}}
+print(answers.get(sys.argv[1], ""))
+if sys.argv[1] == "env":
+    made = Path(sys.argv[sys.argv.index("--prefix") + 1])
+    venv.create(made, symlinks=True)
+    next(made.glob("lib/python3*/site-packages")).joinpath("here.pth").write_text({packages!r})
+"""
+
+
+def test_jobs_in_a_conda_environment_find_the_package_of_the_rules(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = tmp_path / "conda/bin"
+    programs.mkdir(parents=True)
+    conda = CONDA.format(python=sys.executable, packages=sysconfig.get_path("purelib"))
+    (programs / "conda").write_text(conda, encoding="utf-8")
+    (programs / "conda").chmod(0o755)
+    (programs / "activate").write_text('PATH="$1/bin:$PATH"\n', encoding="utf-8")
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    project.write([("a lighthouse at dusk", 0.0)])
+    run = project.run("--software-deployment-method", "conda", "--until", "keyframes")
+    assert (run.status, run.executed) == (0, {"keyframes": 1}), run.output
+    assert "Activating conda environment" in run.output
 
 
 # as a module of another's workflow

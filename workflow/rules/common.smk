@@ -106,6 +106,7 @@ if gpus and plan and workflow.local_exec:
 else:
     per_gpu = 1
 hand_on(song, per_gpu)
+host.bring_package(workflow)
 if gpus:
     # Unless the user or the profile says how many lines at a time, they are as many as the devices take.
     workflow.global_resources.setdefault("gpu", len(gpus) * per_gpu)

@@ -6,10 +6,12 @@ finds its work done. But Snakemake would run such jobs, and after a `kill -9` as
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from songreel import data, files
 from songreel.errors import UserError
 from songreel.progress import say
 
@@ -70,6 +72,28 @@ def settle(workflow: Any) -> None:
         prepare(*args, **settings)
 
     workflow._prepare_dag = prepare_settled
+
+
+def bring_package(workflow: Any) -> None:
+    """Have jobs in conda environments find this package, which those do not hold, and nothing beside it.
+
+    Snakemake would take PYTHONPATH from them, since packages of another Python would come before their own.
+    """
+    from snakemake.settings.types import DeploymentMethod
+
+    if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
+        folder = Path(".snakemake/songreel").absolute()
+        _link(folder / "songreel", data.PACKAGE)
+        os.environ["PYTHONPATH"] = str(folder)
+        workflow.deployment_settings.conda_not_block_search_path_envvars = True
+
+
+def _link(link: Path, target: Path) -> None:
+    if link.resolve() == target:
+        return
+    link.parent.mkdir(parents=True, exist_ok=True)
+    with files.replacing(link, lasting=False) as temporary:
+        temporary.symlink_to(target)
 
 
 def _judge_by_times(workflow: Any) -> None:
