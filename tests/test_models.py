@@ -245,3 +245,14 @@ sys.exit("torchvision" in sys.modules)
 def test_planning_does_not_import_torch() -> None:
     check = "import sys, songreel.plan, songreel.cli; sys.exit(bool({'torch', 'zarr'} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", check], check=True)
+
+
+def test_networks_are_loaded_without_drawing_random_numbers() -> None:
+    """Of a large one those take longer than all else, and are written over at once."""
+    before = torch.get_rng_state()
+    maker, clip = vqgan.read(weights.vqgan("starter")), perceptor.read(weights.perceptor("starter"))
+    assert torch.equal(torch.get_rng_state(), before)
+    mapped = vqgan.read(weights.vqgan("starter"), mapped=True)
+    for one, other in zip(maker.state_dict().values(), mapped.state_dict().values(), strict=True):
+        assert torch.equal(one, other) and one.dtype == torch.float32
+    assert clip.transformer.resblocks[0].attn_mask.isinf().any()

@@ -91,14 +91,18 @@ class Perceptor:
 
 def load(weights: Weights, device: torch.device, dtype: torch.dtype) -> Perceptor:
     """The perceptor ready to judge. Raises UserError when the tensors do not fit the architecture."""
-    return Perceptor(read(weights), device, dtype, hint(weights, "noise"))
+    clip = read(weights, mapped=device.type != "cpu")
+    return Perceptor(clip, device, dtype, hint(weights, "noise"))
 
 
-def read(weights: Weights) -> Any:
-    """CLIP as it was published, float32 on the CPU. Raises UserError as `load` does."""
+def read(weights: Weights, mapped: bool = False) -> Any:
+    """CLIP as it was published, float32 on the CPU. Raises UserError as `load` does.
+
+    Its tensors are `mapped` from the file where they only are to be moved on.
+    """
     with Blank():
         clip = build(params(weights))
-    load_strictly(clip, weights)
+    load_strictly(clip, weights, mapped)
     return clip.eval().requires_grad_(False)
 
 

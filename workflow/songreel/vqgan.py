@@ -124,15 +124,18 @@ def _argmin(rows: Tensor) -> Tensor:
 
 def load(weights: Weights, where: torch.device, dtype: torch.dtype) -> VQGAN:
     """The VQGAN ready to steer. Raises UserError when the tensors do not fit the architecture."""
-    return ready(read(weights), where, dtype)
+    return ready(read(weights, mapped=where.type != "cpu"), where, dtype)
 
 
-def read(weights: Weights) -> VQGAN:
-    """The VQGAN as it was published, float32 on the CPU. Raises UserError as `load` does."""
+def read(weights: Weights, mapped: bool = False) -> VQGAN:
+    """The VQGAN as it was published, float32 on the CPU. Raises UserError as `load` does.
+
+    Its tensors are `mapped` from the file where they only are to be moved on.
+    """
     with Blank():
         vqgan = VQGAN(**architecture(weights))
     vqgan.canvas = hint(weights, "canvas")
-    load_strictly(vqgan, weights)
+    load_strictly(vqgan, weights, mapped)
     return vqgan.eval().requires_grad_(False)
 
 
@@ -177,19 +180,24 @@ class Blank(TorchFunctionMode):
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """What PyTorch calls for every one of its functions."""
-        if function in (Tensor.normal_, Tensor.uniform_):
-            return args[0]
+        if function in (Tensor.normal_, Tensor.uniform_) or _is_init(function):
+            return args[0] if args else (kwargs or {})["tensor"]
         return (torch.empty if function is torch.randn else function)(*args, **(kwargs or {}))
 
 
-def load_strictly(module: nn.Module, weights: Weights) -> None:
+def _is_init(function: Any) -> bool:
+    return getattr(function, "__module__", None) == "torch.nn.init"
+
+
+def load_strictly(module: nn.Module, weights: Weights, mapped: bool = False) -> None:
     """Give a module its tensors from safetensors, float32 on the CPU.
 
     Raises UserError that names a missing, surplus or misshapen tensor.
     """
     with readable(weights):
-        # Copied: the file is mapped, where numbers lie at any address and sums come out as that has it.
-        tensors = {name: it.to(torch.float32, copy=True) for name, it in load_file(weights.tensors).items()}
+        tensors = load_file(weights.tensors)
+    # In a mapped file numbers lie at any address, and what a CPU adds up comes out as that has it.
+    tensors = {name: it.to(torch.float32, copy=not mapped) for name, it in tensors.items()}
     try:
         module.load_state_dict(tensors, strict=True, assign=True)
     except RuntimeError as error:
