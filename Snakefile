@@ -9,6 +9,5 @@ include: "workflow/rules/film.smk"
 
 
 rule all:
-    default_target: True
     input:
         paths.film(song),

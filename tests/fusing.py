@@ -8,7 +8,7 @@ import torch
 import yaml
 from torch import Generator, Tensor, nn
 
-from songreel import vqgan, weights
+from songreel import data, vqgan
 from songreel.vqgan import VQGAN
 from tests.published import VQGANS
 
@@ -39,7 +39,7 @@ def relative(found: Tensor, expected: Tensor) -> float:
 
 def picture_maker(name: str, **over: Any) -> VQGAN:
     """The published architecture of that name, or the starter's, with random weights, ready to be fused."""
-    params = yaml.safe_load((weights.MODELS / "starter/vqgan.yaml").read_text())["model"]["params"]
+    params = yaml.safe_load((data.MODELS / "starter/vqgan.yaml").read_text())["model"]["params"]
     if name != "starter":
         params = {key: VQGANS[name]["params"][key] for key in ("ddconfig", "n_embed", "embed_dim")}
     maker = randomised(VQGAN(**{**params, "ddconfig": params["ddconfig"] | over}))

@@ -15,7 +15,7 @@ import yaml
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from songreel import perceptor, weights
+from songreel import data, perceptor
 from songreel.errors import UserError
 from songreel.files import read_json
 from songreel.vqgan import VQGAN
@@ -37,7 +37,7 @@ from tests.conftest import REPOSITORY
 
 CPU = torch.device("cpu")
 PHRASES = REPOSITORY / "workflow/starter/phrases.txt"
-STARTER = weights.MODELS / "starter"
+STARTER = data.MODELS / "starter"
 LITTLE = ("--film", "size=32x32", "iterations=20", "lead_in=0", "cutouts=2")
 COLOURS = {"red thing": (220, 30, 30), "green thing": (30, 160, 30), "blue thing": (30, 30, 220)}
 

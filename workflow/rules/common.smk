@@ -4,11 +4,16 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
+# The package of a checkout, whoever includes this file; an installed one is found without help.
+rules_folder = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
+if (rules_folder.parent / "songreel").is_dir():
+    sys.path.insert(0, str(rules_folder.parent))
 
 from songreel import (
     damage,
+    data,
     history,
+    host,
     leases,
     owners,
     places,
@@ -47,7 +52,9 @@ def stop(error):
 
 
 try:
-    read_config(Path("config.yaml"))
+    host.settle(workflow)
+    if not host.has_config_of_its_own(workflow):
+        read_config(Path("config.yaml"))
 except UserError as error:
     stop(error)
 
@@ -85,8 +92,7 @@ if workflow.is_main_process:
     slurm.mend()
 
 # With --use-conda. Snakemake takes what is in braces for a wildcard, also in the path of a checkout.
-packages = f"{workflow.basedir}/envs/songreel.yaml"
-packages = packages.replace("{", "{{").replace("}", "}}")
+packages = str(data.CONDA).replace("{", "{{").replace("}", "}}")
 
 gpus = leases.devices()
 if gpus and plan and workflow.local_exec:
@@ -101,6 +107,7 @@ if gpus and plan and workflow.local_exec:
 else:
     per_gpu = 1
 hand_on(song, per_gpu)
+host.bring_package(workflow)
 if gpus:
     # Unless the user or the profile says how many lines at a time, they are as many as the devices take.
     workflow.global_resources.setdefault("gpu", len(gpus) * per_gpu)
@@ -127,6 +134,9 @@ def converted(name):
 
 
 speeds = history.on_nodes(paths)
+keyframes_rule = workflow.modifier.modify_rulename(
+    "keyframes"
+)  # what another's workflow may call it
 
 
 def segment_minutes(wildcards, attempt):
@@ -137,7 +147,9 @@ def segment_minutes(wildcards, attempt):
 
 def segment_memory(wildcards, attempt):
     recipe = SegmentRecipe.read(paths.segment_plan(wildcards.segment))
-    gpu = workflow.resource_settings.overwrite_resources.get("keyframes", {}).get("gpu")
+    gpu = workflow.resource_settings.overwrite_resources.get(keyframes_rule, {}).get(
+        "gpu"
+    )
     # Only a scheduler wants to know what an iteration keeps, and to estimate it takes a while.
     on_cpu = not workflow.local_exec and not (gpu and gpu.value)
     return request.megabytes(recipe, settings.micro_batch, on_cpu, attempt)
@@ -176,9 +188,20 @@ def clip_weights(wildcards):
     ]
 
 
+def song_models():
+    """The models in the cache that the song's lines are rendered with."""
+    return [model for segment in plan.segments for model in segment_models(segment)]
+
+
+try:
+    is_first = host.add_song(workflow, paths.root, song_models)
+except UserError as error:
+    stop(error)
+
+
 def model_name(wildcards):
-    """What config.yaml calls a model in the cache."""
-    used = [model for segment in plan.segments for model in segment_models(segment)]
+    """What config.yaml calls a model in the cache, be it this song's or another module's."""
+    used = [model for told in host.songs(workflow).values() for model in told()]
     return next(model.name for model in used if model.tensors.stem == wildcards.weights)
 
 

@@ -26,6 +26,7 @@ from songreel import (
     bench_models,
     bench_parts,
     bench_start,
+    data,
     device,
     draw,
     film,
@@ -41,7 +42,6 @@ from songreel.roofline import Device, Work
 from songreel.sampler import Iteration
 from songreel.vqgan import VQGAN
 
-BASELINE = Path(__file__).resolve().parents[2] / "benchmarks/baseline.py"
 LINE_SECONDS = 5  # of film, about a line
 FILMS = {"song": (209, 37), "concert": (2400, 436)}  # seconds and lines
 
@@ -169,7 +169,7 @@ def _baseline(settings: Config, bench: Bench) -> Any:
 
 def _baseline_module() -> ModuleType:
     """benchmarks/baseline.py, which lies beside the package: nothing that renders needs it."""
-    spec = importlib.util.spec_from_file_location("songreel_baseline", BASELINE)
+    spec = importlib.util.spec_from_file_location("songreel_baseline", data.BASELINE)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 import yaml
 
-from songreel import files
+from songreel import data, files
 from songreel.errors import UserError
 
-TABLE = Path(__file__).resolve().parents[2] / "models/published.yaml"
+TABLE = data.MODELS / "published.yaml"
 
 Kind = Literal["vqgan", "perceptor"]
 FILES: Mapping[Kind, tuple[str, ...]] = {"vqgan": ("config", "checkpoint"), "perceptor": ("checkpoint",)}
@@ -80,9 +80,7 @@ def read(path: Path) -> Catalogue:
         return Catalogue(*(_models(kind, table.row(f"{kind}s")) for kind in FILES))
     except (OSError, ValueError, yaml.YAMLError) as error:
         found = " ".join(str(error).split())
-        raise UserError(
-            f"{path}: {found}; restore the file, for example with `git checkout -- models`."
-        ) from None
+        raise UserError(f"{path}: {found}; restore the file, {data.RESTORE}.") from None
 
 
 @cache

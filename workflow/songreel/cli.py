@@ -1,24 +1,22 @@
-"""The command line. Each rule of the workflow is one of these commands, and can be run by hand."""
+"""The command line. Each rule of the workflow is one of these commands, and can be run by hand.
+
+Those that no rule needs are in `commands`.
+"""
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import json
-import math
 import os
-import re
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 
-from songreel import __version__, leases, scheduler, shortage, stops
+from songreel import __version__, commands, leases, scheduler, shortage, stops
 from songreel.documents import ClipPlan, SegmentRecipe, Timeline
 from songreel.errors import DamageError, UserError, sentence
-from songreel.files import not_later, set_aside, write_json_if_changed
+from songreel.files import not_later, set_aside
 from songreel.paths import Paths
-from songreel.progress import clock, note, print_anywhere, prints_all, say
+from songreel.progress import clock, note, print_anywhere, say
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -156,77 +154,6 @@ def _fetch(options: argparse.Namespace) -> None:
         tell(f"{found.name} is ready: {found.tensors}")
 
 
-def _plan(options: argparse.Namespace) -> None:
-    from songreel import config, damage, forecast, plan
-
-    keys = config.read(Path("config.yaml")) | config.read(options.configfile)
-    settings = config.resolve(keys | dict(options.config))
-    paths = Paths(settings.results)
-    made = plan.make(settings, paths)
-    for message in made.notes:
-        say(message, options.log)
-    for fault in damage.find(made, paths):
-        say(f"{fault}; the next run renders it again, which is not counted here.", options.log)
-    told = forecast.make(made, paths, options.price)
-    if options.json:
-        document = {"sound": made.sound, **dataclasses.asdict(told), "notes": made.notes}
-        print(json.dumps(document, indent=1, ensure_ascii=not prints_all()))
-    else:
-        print(f"sound: {made.sound}")
-        print(forecast.as_table(told, options.jobs, options.price))
-
-
-def _prune(options: argparse.Namespace) -> None:
-    from songreel import prune, running
-
-    over = dict(options.config)
-    paths = prune.results(over)
-    plans = prune.plans(options.configfile or [Path("config.yaml")], over, paths)
-    needed = running.union(running.needs(plan) for plan in plans)
-    with running.removing(paths) if options.yes else nullcontext():
-        found = prune.find(needed, paths)
-        if not found:
-            print("Nothing to remove: everything is needed by a screenplay or by a run that is going on.")
-            return
-        print(prune.as_table(found))
-        for item in found if options.yes else []:
-            prune.remove(item)
-    done = "removed." if options.yes else "nothing was removed: say --yes to remove them."
-    print(f"{prune.together(found)}; {done}")
-
-
-def _bench(options: argparse.Namespace) -> None:
-    from songreel import bench
-
-    found = bench.run(options.only, options.rounds, options.seconds, options.threads)
-    if options.json:
-        write_json_if_changed(options.json, found)
-    print(bench.as_table(found))
-
-
-def _setting(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected KEY=VALUE")
-    return key, value
-
-
-def _count(text: str) -> int:
-    if not re.fullmatch("[1-9][0-9]{0,8}", text):
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number of 1 or more")
-    return int(text)
-
-
-def _price(text: str) -> float:
-    try:
-        price = float(text)
-    except ValueError:
-        price = math.nan
-    if not 0 <= price < math.inf:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number of 0 or more")
-    return price
-
-
 def _tune(options: argparse.Namespace) -> None:
     from songreel import tune
 
@@ -247,84 +174,39 @@ def _paths(plan: Path) -> Paths:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="songreel", description="Turns a song's lyrics into a music video.")
     parser.add_argument("--version", action="version", version=f"songreel {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    given = commands.declare(subparsers)
 
-    keyframes = commands.add_parser("keyframes", help="optimise a segment's keyframes")
+    keyframes = subparsers.add_parser("keyframes", help="optimise a segment's keyframes")
     keyframes.add_argument("plan", type=Path, help="results/plan/segments/<segment>.json")
     keyframes.add_argument("keyframes", type=int, help="how many keyframes the segment shall have")
     keyframes.add_argument("--micro-batch", type=int, default=0, help="cutouts judged at a time (0: all)")
     keyframes.set_defaults(run=_keyframes)
 
-    clip = commands.add_parser("clip", help="draw and encode one line's frames")
+    clip = subparsers.add_parser("clip", help="draw and encode one line's frames")
     clip.add_argument("plan", type=Path, help="results/plan/clips/<clip>.json")
     clip.add_argument(
         "latents", type=Path, nargs="+", help="the latents of the line and of the one before it"
     )
     clip.set_defaults(run=_clip)
 
-    fetch = commands.add_parser("fetch", help="download models, for machines without network")
+    fetch = subparsers.add_parser("fetch", help="download models, for machines without network")
     fetch.add_argument("names", nargs="*", metavar="NAME", help="a model (default: config.yaml's)")
     fetch.set_defaults(run=_fetch)
 
-    plan = commands.add_parser(
-        "plan", help="say what the next run renders, how long it takes and what it costs"
-    )
-    plan.add_argument(
-        "--config", type=_setting, nargs="+", default=[], metavar="KEY=VALUE", help="as snakemake's"
-    )
-    plan.add_argument("--configfile", type=Path, default=Path("config.yaml"), help="default: config.yaml")
-    plan.add_argument(
-        "--jobs", type=_count, default=os.cpu_count(), help="lines at a time (default: one a core)"
-    )
-    plan.add_argument("--price", type=_price, default=0.0, help="of an hour of one core or GPU")
-    plan.add_argument("--json", action="store_true", help="for other programs to read")
-    plan.set_defaults(run=_plan)
-
-    prune = commands.add_parser(
-        "prune", help="list, and with --yes remove, what no screenplay in screenplays/ needs"
-    )
-    prune.add_argument(
-        "--configfile",
-        type=Path,
-        nargs="+",
-        action="extend",
-        default=[],
-        help="keep what the screenplays need by each of these (default: config.yaml)",
-    )
-    prune.add_argument(
-        "--config",
-        type=_setting,
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="KEY=VALUE",
-        help="keep also what they need with these on top",
-    )
-    prune.add_argument("--yes", action="store_true", help="remove what is listed")
-    prune.set_defaults(run=_prune)
-
-    film = commands.add_parser("film", help="join the clips with audio, lyrics and chapters")
+    film = subparsers.add_parser("film", help="join the clips with audio, lyrics and chapters")
     film.add_argument("timeline", type=Path, help="results/<song>/timeline.json")
     film.add_argument("clips", type=Path, nargs="+", help="the clips in order")
     film.set_defaults(run=_film)
 
-    tune = commands.add_parser("tune", help="synthesise a tune as a WAV file")
+    tune = subparsers.add_parser("tune", help="synthesise a tune as a WAV file")
     tune.add_argument("tune", type=Path, help="the notes, as screenplays/twinkle.tune")
     tune.add_argument("output", type=Path, help="the WAV file to write")
     tune.set_defaults(run=_tune)
 
-    bench = commands.add_parser(
-        "bench", help="measure this machine's speed, and how many times the published method's it is"
-    )
-    bench.add_argument("--only", nargs="+", default=[], choices=("starter", "full", "full-512", "two-judges"))
-    bench.add_argument("--rounds", type=int, default=5, help="measurements of each; their median counts")
-    bench.add_argument("--seconds", type=float, default=3.0, help="about, for each measurement")
-    bench.add_argument("--json", type=Path, metavar="FILE", help="also write all that was measured")
-    bench.set_defaults(run=_bench)
-
-    for command in (keyframes, clip, film, tune, fetch, plan, prune, bench):
+    for command in (keyframes, clip, film, tune, fetch, *given.values()):
         command.add_argument("--log", type=Path, help="also write progress and errors to this file")
-    for command in (keyframes, clip, bench):
+    for command in (keyframes, clip, given["bench"]):
         command.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
     for command in (clip, film):
         command.add_argument("--ffmpeg", default="", help="an ffmpeg other than imageio-ffmpeg's")

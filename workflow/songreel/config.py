@@ -17,13 +17,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from songreel import rates
+from songreel import data, rates
 from songreel.config_file import read as read
 from songreel.config_file import shown
 from songreel.errors import UserError
 from songreel.strategy import Strategy
-
-SCHEMA_PATH = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ def schema() -> dict[str, Any]:
     """The JSON schema of config.yaml, with what each preset sets under `presets`."""
     import yaml
 
-    loaded: dict[str, Any] = yaml.safe_load(SCHEMA_PATH.read_text(encoding="utf-8"))
+    loaded: dict[str, Any] = yaml.safe_load(data.SCHEMA.read_text(encoding="utf-8"))
     return loaded
 
 

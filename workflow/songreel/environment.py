@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import site
 import sys
 from pathlib import Path
 
@@ -16,9 +17,16 @@ def hand_on(song: str, jobs_per_gpu: int = 1) -> None:
     """Let jobs find this Python and this package, also when neither is on the user's search paths."""
     _name_user()
     _prepend("PATH", Path(sys.executable).parent)
-    _prepend("PYTHONPATH", Path(__file__).resolve().parents[1])
+    packages = Path(__file__).resolve().parents[1]
+    if packages not in _looked_in():
+        _prepend("PYTHONPATH", packages)
     os.environ[FILM] = song
     os.environ[leases.JOBS] = str(jobs_per_gpu)
+
+
+def _looked_in() -> set[Path]:
+    """Where this Python finds packages by itself; on PYTHONPATH they would come before its own library."""
+    return {Path(folder).resolve() for folder in [*site.getsitepackages(), site.getusersitepackages()]}
 
 
 def _name_user() -> None:

@@ -15,13 +15,12 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from songreel import architectures, archives, catalogue, clip_configs, digests, files, shortage
+from songreel import architectures, archives, catalogue, clip_configs, data, digests, files, shortage
 from songreel.architectures import ArchitectureError
 from songreel.catalogue import Published
 from songreel.documents import SegmentRecipe
 from songreel.errors import UserError
 
-MODELS = Path(__file__).resolve().parents[2] / "models"
 SUFFIXES = (".ckpt", ".pt", ".pth", ".safetensors", ".bin")  # of a file of the user's own
 MOST_LETTERS = 200  # of a checkpoint's own name in that of its tensors: file systems take 255 in all
 
@@ -39,8 +38,8 @@ class Weights:
 VQGANS = {
     "starter": Weights(
         "starter",
-        MODELS / "starter/vqgan.safetensors",
-        MODELS / "starter/vqgan.yaml",
+        data.MODELS / "starter/vqgan.safetensors",
+        data.MODELS / "starter/vqgan.yaml",
         "014cd555d1cea99bcf043c8745a1a3eda608f354c9bd283a8c23a46a50166483",
     ),
 }
@@ -48,8 +47,8 @@ VQGANS = {
 PERCEPTORS = {
     "starter": Weights(
         "starter",
-        MODELS / "starter/clip.safetensors",
-        MODELS / "starter/clip.yaml",
+        data.MODELS / "starter/clip.safetensors",
+        data.MODELS / "starter/clip.yaml",
         "46859bf52da5247c1e77e204fc35bfc9dd4c17eb48087731290eb4256128427e",
     ),
 }
@@ -209,7 +208,7 @@ def brought(recipe: SegmentRecipe) -> list[Weights]:
 
 def is_embedded(weights: Weights) -> bool:
     """Whether the files came with songreel: nothing has to be fetched or converted."""
-    return weights.tensors.is_relative_to(MODELS)
+    return weights.tensors.is_relative_to(data.MODELS)
 
 
 def params(weights: Weights) -> dict[str, Any]:
@@ -286,7 +285,7 @@ def missing(weights: Weights, file: Path) -> UserError:
 
 
 def _unfit(weights: Weights, reason: str) -> UserError:
-    remedy = "restore it, for example with `git checkout -- models`"
+    remedy = f"restore it, {data.RESTORE}"
     if not is_embedded(weights):
         remedy = "correct it if it is yours, or remove it and fetch it again"
     return UserError(f"{weights.architecture}: {reason}; {remedy}.")
@@ -299,11 +298,11 @@ def _check_file(weights: Weights) -> None:
     except OSError as error:
         raise UserError(
             f"{error.filename}: the weights cannot be read ({error.strerror}); restore the file,"
-            f" for example with `git checkout -- models`."
+            f" {data.RESTORE}."
         ) from None
     if found != weights.sha256:
         raise UserError(
             f"{weights.tensors}: found sha256 {found[:12]}… of it and {weights.architecture.name}, expected"
-            f" {weights.sha256[:12]}…: one of them is damaged or was changed; restore them, for example with"
-            f" `git checkout -- models`."
+            f" {weights.sha256[:12]}…: one of them is damaged or was changed; restore them,"
+            f" {data.RESTORE}."
         )

@@ -1,0 +1,182 @@
+"""The commands that a person gives and no rule needs, each declared beside what it runs."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import os
+import re
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from songreel.files import write_json_if_changed
+from songreel.paths import Paths
+from songreel.progress import prints_all, say
+
+if TYPE_CHECKING:
+    Parser = argparse.ArgumentParser
+    Commands = argparse._SubParsersAction[Parser]
+
+
+def declare(commands: Commands) -> dict[str, Parser]:
+    """Add them to a command line; returns each one's parser, by its name."""
+    return {
+        "new": _declare_new(commands),
+        "plan": _declare_plan(commands),
+        "prune": _declare_prune(commands),
+        "bench": _declare_bench(commands),
+    }
+
+
+def _declare_new(commands: Commands) -> Parser:
+    new = commands.add_parser("new", help="make a project, with the demo, in a folder of its own")
+    new.add_argument("folder", type=_folder, metavar="FOLDER", help="a new folder, or an empty one")
+    new.set_defaults(run=_new)
+    return new
+
+
+def _new(options: argparse.Namespace) -> None:
+    from songreel import new
+
+    new.project(options.folder)
+    print(
+        f"{options.folder} holds a project with the demo; render it with: {new.how_to_render(options.folder)}"
+    )
+
+
+def _declare_plan(commands: Commands) -> Parser:
+    plan = commands.add_parser(
+        "plan", help="say what the next run renders, how long it takes and what it costs"
+    )
+    plan.add_argument(
+        "--config", type=_setting, nargs="+", default=[], metavar="KEY=VALUE", help="as snakemake's"
+    )
+    plan.add_argument("--configfile", type=Path, default=Path("config.yaml"), help="default: config.yaml")
+    plan.add_argument(
+        "--jobs", type=_count, default=os.cpu_count(), help="lines at a time (default: one a core)"
+    )
+    plan.add_argument("--price", type=_price, default=0.0, help="of an hour of one core or GPU")
+    plan.add_argument("--json", action="store_true", help="for other programs to read")
+    plan.set_defaults(run=_plan)
+    return plan
+
+
+def _plan(options: argparse.Namespace) -> None:
+    from songreel import config, damage, forecast, plan
+
+    keys = config.read(Path("config.yaml")) | config.read(options.configfile)
+    settings = config.resolve(keys | dict(options.config))
+    paths = Paths(settings.results)
+    made = plan.make(settings, paths)
+    for message in made.notes:
+        say(message, options.log)
+    for fault in damage.find(made, paths):
+        say(f"{fault}; the next run renders it again, which is not counted here.", options.log)
+    told = forecast.make(made, paths, options.price)
+    if options.json:
+        document = {"sound": made.sound, **dataclasses.asdict(told), "notes": made.notes}
+        print(json.dumps(document, indent=1, ensure_ascii=not prints_all()))
+    else:
+        print(f"sound: {made.sound}")
+        print(forecast.as_table(told, options.jobs, options.price))
+
+
+def _declare_prune(commands: Commands) -> Parser:
+    prune = commands.add_parser(
+        "prune", help="list, and with --yes remove, what no screenplay in screenplays/ needs"
+    )
+    prune.add_argument(
+        "--configfile",
+        type=Path,
+        nargs="+",
+        action="extend",
+        default=[],
+        help="keep what the screenplays need by each of these (default: config.yaml)",
+    )
+    prune.add_argument(
+        "--config",
+        type=_setting,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="keep also what they need with these on top",
+    )
+    prune.add_argument("--yes", action="store_true", help="remove what is listed")
+    prune.set_defaults(run=_prune)
+    return prune
+
+
+def _prune(options: argparse.Namespace) -> None:
+    from songreel import prune, running
+
+    over = dict(options.config)
+    paths = prune.results(over)
+    plans = prune.plans(options.configfile or [Path("config.yaml")], over, paths)
+    needed = running.union(running.needs(plan) for plan in plans)
+    with running.removing(paths) if options.yes else nullcontext():
+        found = prune.find(needed, paths)
+        if not found:
+            print("Nothing to remove: everything is needed by a screenplay or by a run that is going on.")
+            return
+        print(prune.as_table(found))
+        for item in found if options.yes else []:
+            prune.remove(item)
+    done = "removed." if options.yes else "nothing was removed: say --yes to remove them."
+    print(f"{prune.together(found)}; {done}")
+
+
+def _declare_bench(commands: Commands) -> Parser:
+    bench = commands.add_parser(
+        "bench", help="measure this machine's speed, and how many times the published method's it is"
+    )
+    bench.add_argument("--only", nargs="+", default=[], choices=("starter", "full", "full-512", "two-judges"))
+    bench.add_argument("--rounds", type=int, default=5, help="measurements of each; their median counts")
+    bench.add_argument("--seconds", type=float, default=3.0, help="about, for each measurement")
+    bench.add_argument("--json", type=Path, metavar="FILE", help="also write all that was measured")
+    bench.set_defaults(run=_bench)
+    return bench
+
+
+def _bench(options: argparse.Namespace) -> None:
+    from songreel import bench
+
+    found = bench.run(options.only, options.rounds, options.seconds, options.threads)
+    if options.json:
+        write_json_if_changed(options.json, found)
+    print(bench.as_table(found))
+
+
+# What a value must be
+
+
+def _folder(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("found no name, expected a folder's")
+    return Path(text)
+
+
+def _setting(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected KEY=VALUE")
+    return key, value
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch("[1-9][0-9]{0,8}", text):
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number of 1 or more")
+    return int(text)
+
+
+def _price(text: str) -> float:
+    try:
+        price = float(text)
+    except ValueError:
+        price = math.nan
+    if not 0 <= price < math.inf:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number of 0 or more")
+    return price
