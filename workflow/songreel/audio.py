@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from math import inf
@@ -41,7 +41,7 @@ AUDIO = re.compile(
 FILMS = re.compile(
     r"\.(mov|qt|m4v|mkv|avi|divx|mpe?g|m2v|vob|ts|m?ts|m2ts|flv|f4v|wmv|asf|3gp|3g2|og[vx]|rm|rmvb|mxf|nut)"
 )
-COUNTED = 2  # how seconds are counted, in notes of them; other notes are not trusted
+COUNTED = 3  # how seconds are counted, in notes of them; other notes are not trusted
 
 
 @dataclass(frozen=True)
@@ -197,8 +197,7 @@ def _from_file(source: Path, track: int, program: str, paths: Paths) -> Audio:
     _check_track(track, tracks, source)
     if track not in lengths:
         lengths[track] = sound.length(source, track, program)
-        noted = {str(number): asdict(length) for number, length in lengths.items()}
-        write_json_if_changed(facts, {**head, "tracks": list(tracks), "lengths": noted})
+        _note(facts, {**head, "tracks": list(tracks)}, lengths, paths)
     found = lengths[track]
     return Audio(source, digest, found.seconds, track=track, tracks=tracks, late=found.late)
 
@@ -223,9 +222,17 @@ def _check_track(track: int, tracks: tuple[str, ...], source: Path) -> None:
         )
 
 
+def _note(facts: Path, head: Document, lengths: Mapping[int, Length], paths: Paths) -> None:
+    """Remember what was counted, if that can be written; a plan that is only looked at makes no folder."""
+    if paths.root.is_dir():
+        with suppress(OSError):
+            noted = {str(number): asdict(length) for number, length in lengths.items()}
+            write_json_if_changed(facts, {**head, "lengths": noted})
+
+
 def _noted(facts: Path, head: Document) -> tuple[tuple[str, ...], dict[int, Length]]:
     """The tracks and the lengths that were counted before, in this way and by this ffmpeg, if any."""
-    with suppress(UserError, LookupError, TypeError, ValueError, AttributeError):
+    with suppress(UserError, OSError, LookupError, TypeError, ValueError, AttributeError):
         noted = read_json(facts)
         if head.items() <= noted.items():
             lengths = {int(track): Length(**length) for track, length in noted["lengths"].items()}
