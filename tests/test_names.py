@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from songreel import weights
 from songreel.config import resolve
@@ -38,15 +39,16 @@ def test_weights_in_a_folder_with_braces_are_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SONGREEL_WEIGHTS", str(tmp_path / "{a}"))
-    (tmp_path / "clip.pt").touch()
+    torch.save({"one": torch.zeros(1)}, tmp_path / "clip.pt")
     with pytest.raises(UserError, match=r"\{a\}/converted: found braces in the path, .* SONGREEL_WEIGHTS\."):
         weights.perceptor(str(tmp_path / "clip.pt"))
 
 
 def test_a_checkpoint_may_have_the_longest_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SONGREEL_WEIGHTS", str(tmp_path))
-    (tmp_path / f"{'x' * 252}.pt").touch()
-    assert len(weights.perceptor(str(tmp_path / f"{'x' * 252}.pt")).tensors.name) < 240
+    checkpoint = tmp_path / f"{'x' * 252}.pt"
+    torch.save({"one": torch.zeros(1)}, checkpoint)
+    assert len(weights.perceptor(str(checkpoint)).tensors.name) < 240
 
 
 def test_two_screenplays_of_one_name_are_two_films_also_where_results_begin_with_a_dash(
@@ -104,6 +106,19 @@ def test_a_tilde_is_home(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(found[0] if isinstance(found, tuple) else found) == "/home/me/x/y"
     with pytest.raises(UserError, match=f"config key '{key}' is '~nobody-here/x'"):
         resolve({key: "~nobody-here/x"})
+
+
+@pytest.mark.parametrize("key", ["screenplay", "audio", "model", "results", "ffmpeg", "perceptors"])
+@pytest.mark.parametrize("path", ["$SCRATCH/x/y"])
+def test_a_variable_at_the_beginning_of_a_path_is_what_it_says(
+    path: str, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCRATCH", "/scratch/me")
+    found = getattr(resolve({key: path}), key)
+    assert str(found[0] if isinstance(found, tuple) else found) == "/scratch/me/x/y"
+    monkeypatch.delenv("SCRATCH")
+    with pytest.raises(UserError, match=f"config key '{key}' is '.{{,2}}SCRATCH"):
+        resolve({key: path})
 
 
 @pytest.mark.parametrize("name", ["-out", "--out", "./-out", "-"])
