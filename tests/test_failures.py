@@ -142,10 +142,10 @@ def sentence_of(result: subprocess.CompletedProcess[str]) -> str:
 
 
 def only_sentence(output: str) -> str:
-    """The one line that tells what is wrong, besides the progress of keyframes."""
+    """The one line that tells what is wrong, besides what is heard and the progress of keyframes."""
     assert "Traceback" not in output, output
     lines = [line for line in output.splitlines() if line.startswith("songreel: ")]
-    (sentence,) = (line for line in lines if not re.search(r": keyframe \d+ of \d+", line))
+    (sentence,) = (line for line in lines if not re.search(r"^songreel: sound: |: keyframe \d+ of \d+", line))
     return sentence
 
 
