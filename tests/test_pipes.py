@@ -24,7 +24,7 @@ from songreel import (
     weights,
 )
 from songreel.cli import main
-from songreel.errors import UserError
+from songreel.errors import DamageError, UserError
 from songreel.paths import Paths
 from tests import published
 
@@ -62,7 +62,7 @@ READERS: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("what", ["pipe", "device", "folder", "socket"])
 def test_what_is_no_file_is_refused(name: str, what: str, tmp_path: Path) -> None:
     make(tmp_path / name, what)
-    with pytest.raises((UserError, OSError)) as told:
+    with pytest.raises((UserError, DamageError, OSError)) as told:
         READERS[name](tmp_path / name)
     assert name in str(told.value)
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from math import inf
 from pathlib import Path
 
-from songreel import sound, tune
+from songreel import files, sound, tune
 from songreel.errors import UserError
 from songreel.files import Document, read_json, write_json_if_changed
 from songreel.paths import Paths
@@ -204,8 +204,7 @@ def _from_file(source: Path, track: int, program: str, paths: Paths) -> Audio:
 
 def _digest(source: Path) -> str:
     try:
-        with source.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return files.sha256(source)
     except OSError as error:
         raise UserError(
             f"config key 'audio': {str(source)!r} cannot be read ({error.strerror});"

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from yaml import MappingNode, Node, ScalarNode
 
+from songreel import files
 from songreel.errors import UserError
 
 MOST_BYTES = 100_000
@@ -48,11 +49,14 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def _text(path: Path) -> str:
-    if path.exists() and not path.is_file():
-        found = "a folder" if path.is_dir() else "no ordinary file"
-        raise UserError(f"{path}: found {found}, expected a config file; correct its name.")
-    with path.open("rb") as file:
-        raw = file.read(MOST_BYTES + 1)
+    try:
+        raw = files.read_bytes(path, MOST_BYTES)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}), expected a config file; correct its name."
+        ) from None
     if len(raw) > MOST_BYTES:
         raise UserError(
             f"{path}: found more than {MOST_BYTES} bytes, expected a config file; correct its name."

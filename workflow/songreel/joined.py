@@ -14,7 +14,7 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
-from songreel import seal
+from songreel import files, seal
 from songreel.errors import DamageError, UserError
 from songreel.files import Document, check_is_file, read_json, write_if_changed, write_json_if_changed
 
@@ -90,8 +90,7 @@ def _seal(timeline: Document, film: Path) -> seal.Seal:
 def _is_song(path: Path, sha256: str) -> bool:
     if path.stem == sha256[:16]:  # made here from a tune, by whose notes it is named
         return seal.intact(path, seal.of_tune(path.stem))
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+    return files.sha256(path) == sha256
 
 
 def _was_read(facts: Document, noted: Path) -> bool:

@@ -6,7 +6,6 @@ before the first one starts. A trial that went well is remembered, for as long a
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import tempfile
 import wave
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from songreel import film, rates, sound, stops
+from songreel import files, film, rates, sound, stops
 from songreel.audio import Audio
 from songreel.config import Config
 from songreel.errors import UserError
@@ -145,7 +144,7 @@ def _mix(config: Config, clip: Path, audio: Audio, program: str) -> str:
     heard = _silence(clip.with_name("silence.wav")) if audio.tune else audio.path
     as_heard = {"path": str(heard), "sha256": audio.sha256}
     if audio.tune:
-        as_heard["sha256"] = hashlib.sha256(heard.read_bytes()).hexdigest()
+        as_heard["sha256"] = files.sha256(heard)
     failed: film.FFmpegError | None = None
     for mix in sound.mixes(heard, audio.track, program):
         try:
