@@ -258,15 +258,6 @@ def test_where_a_length_cannot_be_noted_it_is_counted_again(two: Path, tmp_path:
 # What goes into the film
 
 
-def test_a_song_that_was_exchanged_since_the_plan_ends_in_no_film(two: Path, tmp_path: Path) -> None:
-    planned = {"path": str(tmp_path / "song.mka"), "sha256": found(two, folder=tmp_path).sha256}
-    (tmp_path / "song.mka").write_bytes(two.read_bytes())
-    audio.check(planned, Paths(tmp_path))
-    (tmp_path / "song.mka").write_bytes(two.read_bytes() + b"x")
-    with pytest.raises(UserError, match=r"song\.mka: found another sound than the film was planned with"):
-        audio.check(planned, Paths(tmp_path))
-
-
 def planned(source: Path, **keys: object) -> plan.Plan:
     screenplay = source.with_suffix(".csv")
     screenplay.write_text('"la",0\n')

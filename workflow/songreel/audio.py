@@ -100,18 +100,6 @@ def _clock(seconds: float) -> str:
     return f"{minutes}:{rest / 1000:06.3f}"
 
 
-def check(audio: Document | None, paths: Paths) -> None:
-    """Raise UserError when a timeline's audio file is another than the one that was planned with."""
-    if audio is None or Path(audio["path"]).parent == paths.tune("").parent:
-        return  # a tune is named by what it is made from
-    source = Path(audio["path"])
-    if _digest(source) != audio["sha256"]:
-        raise UserError(
-            f"{source}: found another sound than the film was planned with; run the same command again, which"
-            f" plans it anew."
-        )
-
-
 # Which file
 
 

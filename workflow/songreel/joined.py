@@ -27,13 +27,18 @@ def finish(film: Path, timeline: Document, target: Path) -> None:
 
     Raises UserError when the song is no longer the one that the timeline was made for.
     """
+    check_song(timeline)
+    seal.add(film, _seal(timeline, target))
+
+
+def check_song(timeline: Document) -> None:
+    """Raise UserError when a timeline's song is no longer the one that it was made for, OSError when gone."""
     sound = timeline["audio"]
     if sound and not _is_song(Path(sound["path"]), sound["sha256"]):
         raise UserError(
-            f"{sound['path']}: found a song that was changed while the film was made, expected the one that"
+            f"{sound['path']}: found a song that was changed since the film was planned, expected the one that"
             f" it was planned with; run the same command again."
         )
-    seal.add(film, _seal(timeline, target))
 
 
 def is_film(film: Path, timeline: Document, noted: Path) -> bool:
