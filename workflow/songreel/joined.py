@@ -36,8 +36,8 @@ def check_song(timeline: Document) -> None:
     sound = timeline["audio"]
     if sound and not _is_song(Path(sound["path"]), sound["sha256"]):
         raise UserError(
-            f"{sound['path']}: found a song that was changed since the film was planned, expected the one that"
-            f" it was planned with; run the same command again."
+            f"{sound['path']}: found a song that was changed since the film was planned, expected the one it"
+            f" was planned with; run the same command again."
         )
 
 
