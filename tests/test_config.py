@@ -280,6 +280,16 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
             "seed: 0\ntitle: 2024-13-01",
             ["row 2: found '2024-13-01' for the key 'title'", "a date", "in quotes"],
         ),
+        (
+            "seed: 1\nsize: 64x64\nseed: 2",
+            ["row 3: found the key 'seed', which row 1 has, too", "each key once"],
+        ),
+        ("seed: 010", ["row 1: found '010' for the key 'seed', which YAML takes for 8", "without a 0"]),
+        ("title: 007", ["row 1: found '007' for the key 'title', which YAML takes for 7", "text in quotes"]),
+        ("style: 1.10", ["found '1.10' for the key 'style', which YAML takes for 1.1", "text in quotes"]),
+        ("title: 1:30", ["found '1:30' for the key 'title', which YAML takes for 90", "text in quotes"]),
+        ("results: 1_000", ["found '1_000' for the key 'results', which YAML takes for 1000"]),
+        ("title: 0x" + "f" * 5000, ["found '0xfff", "which YAML takes for a huge number"]),
         ('artist: !!timestamp "9"', ["row 1: found '9' for the key 'artist'", "a date"]),
         ("title: " + "9" * 4301, ["row 1: found '999999", "for the key 'title'", "a number"]),
         ("title: [a, 2024-02-30]", ["'2024-02-30' for the key 'title'"]),
@@ -313,6 +323,16 @@ def test_a_few_aliases_and_merged_keys_are_read(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("title: &a one\nartist: *a\n<<: {seed: 3, title: two}\n", encoding="utf-8")
     assert read(path) == {"title": "one", "artist": "one", "seed": 3}
+
+
+def test_numbers_are_read_as_people_write_them(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "title: 2024\nartist: 2024-01-02\nseed: 0\noffset: 1:30\ntail: 04.5\ncrf: 1_0\nstyle: '007'\n"
+    )
+    read_back = resolve(read(path))
+    assert (read_back.title, read_back.artist, read_back.style) == ("2024", "2024-01-02", "007")
+    assert (read_back.seed, read_back.offset, read_back.tail, read_back.crf) == (0, 90, 4.5, 10)
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])

@@ -233,10 +233,13 @@ def test_a_song_that_changes_while_the_film_is_made_ends_in_no_film(
     clips = [project.paths.clip(entry.clip) for entry in Timeline.read(project.timeline()).clips]
     assert [project.clip(clip.stem) for clip in clips if not clip.exists()].count(1) == 0
     assert project.film() == 1
-    assert "song.wav: found another sound than the film was planned with" in only_sentence(
+    assert "song.wav: found a song that was changed since the film was planned" in only_sentence(
         capsys.readouterr().err
     )
     assert film_of(project).read_bytes() == before
+    project.screenplay.with_suffix(".wav").unlink()
+    assert project.film() == 1
+    assert "song.wav: No such file" in only_sentence(capsys.readouterr().err)
 
 
 def test_what_a_tune_sounds_like_is_made_again_when_it_is_damaged(project: Project) -> None:

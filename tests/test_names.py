@@ -107,6 +107,19 @@ def test_a_tilde_is_home(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
         resolve({key: "~nobody-here/x"})
 
 
+@pytest.mark.parametrize("key", ["screenplay", "audio", "model", "results", "ffmpeg", "perceptors"])
+@pytest.mark.parametrize("path", ["$SCRATCH/x/y"])
+def test_a_variable_at_the_beginning_of_a_path_is_what_it_says(
+    path: str, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCRATCH", "/scratch/me")
+    found = getattr(resolve({key: path}), key)
+    assert str(found[0] if isinstance(found, tuple) else found) == "/scratch/me/x/y"
+    monkeypatch.delenv("SCRATCH")
+    with pytest.raises(UserError, match=f"config key '{key}' is '.{{,2}}SCRATCH"):
+        resolve({key: path})
+
+
 @pytest.mark.parametrize("name", ["-out", "--out", "./-out", "-"])
 def test_results_that_begin_with_a_dash_are_no_option(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -55,7 +55,8 @@ def _all_files(project: Project) -> list[Path]:
     """One result of each kind that a new film with the same lines is made from."""
     folders = ("clips", "latents", "plan/clips", "plan/segments")
     files = [min((project.results / folder).iterdir()) for folder in folders]
-    return [*files, project.timeline(), film_of(project)]
+    timeline = project.timeline()
+    return [*files, timeline, timeline.with_name("screenplay.json"), film_of(project)]
 
 
 @pytest.mark.parametrize(("found", "put"), OBSTACLES.items(), ids=OBSTACLES)

@@ -90,6 +90,13 @@ def test_a_header_says_which_column_is_which(content: str, folder: Path) -> None
     assert read(content, folder) == (Line("a", 1, 2), Line("b", 120, 3))
 
 
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_files_with_a_mark_each_may_be_put_into_one(newline: str, folder: Path) -> None:
+    content = newline.join(["\ufeff\ufeffa,0", '\ufeff"b",120', '\ufeff"c\u200d\ufeff",121'])
+    lines = (Line("a", 0, 1), Line("b", 120, 2), Line("c\u200d\ufeff", 121, 3))
+    assert read(content, folder) == lines
+
+
 def test_a_row_for_excel_names_the_separator(folder: Path) -> None:
     lines = read("sep=;\r\nchapter 1,5;0\nchapter 2,5;4", folder)
     assert lines == (Line("chapter 1,5", 0, 2), Line("chapter 2,5", 4, 3))
@@ -171,6 +178,12 @@ def test_nothing_is_told_of_a_plain_screenplay(content: str, folder: Path) -> No
 # Each: the file, the row at fault, and what the message says was found, was expected and is to be done.
 UNCLEAR = {
     "a_column_for_ends": ("text,start,end\na,0,4", 1, ["the column 'end'", "text, start", "lasts until"]),
+    "a_header_in_another_language": (
+        "Zeile;Beginn\na;0\nb;4,5",
+        1,
+        ["'Zeile,Beginn' and no time", "its columns text and start", "call them text and start, or delete"],
+    ),
+    "a_header_in_other_words": ("time,lyrics\n0,a\n4.5,b", 1, ["'time,lyrics'", "start and text", "delete"]),
     "a_column_of_ones_own": ("start,text,who\n0,a,me", 1, ["the column 'who'", "text, start", "delete it"]),
     "two_columns_for_starts": ("text,start,start_seconds\na,1,2", 1, ["'start_seconds'", "delete it"]),
     "more_columns_than_the_header": ("start,text\n1,a,b", 2, ["3 columns ('1,a,b')", "the 2", "in quotes"]),

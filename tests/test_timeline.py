@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from songreel.screenplay import Line
-from songreel.timeline import end_seconds, moved, shots, too_short
+from songreel.timeline import end_seconds, moved, shots, silent, too_short
 
 RATES = st.sampled_from([1, 12, 24, 25, 30, 48, 60, 120])
 STARTS = st.lists(
@@ -164,3 +164,14 @@ def test_many_lines_too_short_for_a_frame_are_counted() -> None:
 def test_an_end_marker_is_not_told_as_too_short() -> None:
     song = [Line("a", 0, 1), Line("end", 4, 2)]
     assert too_short(song, shots(song, 30, 4), tail=0) is None
+
+
+def test_lines_that_begin_after_the_sounds_end_are_named_with_their_words() -> None:
+    song = lines(0, 4, 8)
+    assert silent(shots(song, 30, 12), 8.001) is None
+    assert silent(shots(song, 30, 12), 8) == (
+        "1 line begins after the sound's end at 8.000 s, and so in silence: row 3 'line 3'; correct the"
+        " starts, or see whether the sound is whole."
+    )
+    assert "2 lines begin after" in (silent(shots(song, 30, 12), 3) or "")
+    assert silent(shots(song, 30, 8), 8) is None, "a row that only marks the end"

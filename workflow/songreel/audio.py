@@ -6,13 +6,13 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from math import inf
 from pathlib import Path
 
-from songreel import sound, tune
+from songreel import files, sound, tune
 from songreel.documents import Sound
 from songreel.errors import UserError
 from songreel.files import Document, read_json, write_json_if_changed
@@ -42,7 +42,7 @@ AUDIO = re.compile(
 FILMS = re.compile(
     r"\.(mov|qt|m4v|mkv|avi|divx|mpe?g|m2v|vob|ts|m?ts|m2ts|flv|f4v|wmv|asf|3gp|3g2|og[vx]|rm|rmvb|mxf|nut)"
 )
-COUNTED = 2  # how seconds are counted, in notes of them; other notes are not trusted
+COUNTED = 3  # how seconds are counted, in notes of them; other notes are not trusted
 
 
 @dataclass(frozen=True)
@@ -103,18 +103,6 @@ def described(audio: Audio | None, mix: str, setting: str, screenplay: Path) -> 
 def _clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds * 1000), 60_000)
     return f"{minutes}:{rest / 1000:06.3f}"
-
-
-def check(audio: Sound | None, paths: Paths) -> None:
-    """Raise UserError when a timeline's audio file is another than the one that was planned with."""
-    if audio is None or Path(audio.path).parent == paths.tune("").parent:
-        return  # a tune is named by what it is made from
-    source = Path(audio.path)
-    if _digest(source) != audio.sha256:
-        raise UserError(
-            f"{source}: found another sound than the film was planned with; run the same command again, which"
-            f" plans it anew."
-        )
 
 
 # Which file
@@ -202,16 +190,14 @@ def _from_file(source: Path, track: int, program: str, paths: Paths) -> Audio:
     _check_track(track, tracks, source)
     if track not in lengths:
         lengths[track] = sound.length(source, track, program)
-        noted = {str(number): asdict(length) for number, length in lengths.items()}
-        write_json_if_changed(facts, {**head, "tracks": list(tracks), "lengths": noted})
+        _note(facts, {**head, "tracks": list(tracks)}, lengths, paths)
     found = lengths[track]
     return Audio(source, digest, found.seconds, track=track, tracks=tracks, late=found.late)
 
 
 def _digest(source: Path) -> str:
     try:
-        with source.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return files.sha256(source)
     except OSError as error:
         raise UserError(
             f"config key 'audio': {str(source)!r} cannot be read ({error.strerror});"
@@ -228,9 +214,17 @@ def _check_track(track: int, tracks: tuple[str, ...], source: Path) -> None:
         )
 
 
+def _note(facts: Path, head: Document, lengths: Mapping[int, Length], paths: Paths) -> None:
+    """Remember what was counted, if that can be written; a plan that is only looked at makes no folder."""
+    if paths.root.is_dir():
+        with suppress(OSError):
+            noted = {str(number): asdict(length) for number, length in lengths.items()}
+            write_json_if_changed(facts, {**head, "lengths": noted})
+
+
 def _noted(facts: Path, head: Document) -> tuple[tuple[str, ...], dict[int, Length]]:
     """The tracks and the lengths that were counted before, in this way and by this ffmpeg, if any."""
-    with suppress(UserError, LookupError, TypeError, ValueError, AttributeError):
+    with suppress(UserError, OSError, LookupError, TypeError, ValueError, AttributeError):
         noted = read_json(facts)
         if head.items() <= noted.items():
             lengths = {int(track): Length(**length) for track, length in noted["lengths"].items()}

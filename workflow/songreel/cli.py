@@ -115,12 +115,12 @@ def _draw(options: argparse.Namespace, target: Path) -> None:
 
 
 def _film(options: argparse.Namespace) -> None:
-    from songreel import audio, claims, film
+    from songreel import claims, film, joined
 
     timeline = Timeline.read(options.timeline)
     _check_planned_together(timeline, options)
+    joined.check_song(timeline)
     song = options.timeline.parent
-    audio.check(timeline.audio, Paths(song.parent))
     target = Paths(song.parent).film(song.name)
     film.join(timeline, options.clips, target, film.executable(options.ffmpeg))
     not_later([options.timeline, *options.clips, Paths(song.parent).film_asked(song.name)], target)

@@ -10,6 +10,7 @@ import difflib
 import functools
 import json
 import math
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -115,7 +116,11 @@ def _build(values: dict[str, Any]) -> Config:
 
 
 def _at_home(key: str, path: str) -> str:
-    """A path with the `~` at its beginning replaced, which the shell leaves alone behind a `key=`."""
+    """A path with the `~` or variable at its beginning replaced, which no shell does in config.yaml."""
+    if path.startswith("$") and not Path(path).exists():
+        path = os.path.expandvars(path)
+        if path.startswith("$"):
+            raise _unfit(key, path)
     if not path.startswith("~"):
         return path
     try:

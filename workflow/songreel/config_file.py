@@ -5,6 +5,7 @@ Snakemake reads it after this and would not say where it is wrong; it also runs 
 
 from __future__ import annotations
 
+import re
 import reprlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import yaml
 from yaml import MappingNode, Node, ScalarNode
 
+from songreel import files
 from songreel.errors import UserError
 
 MOST_BYTES = 100_000
@@ -20,8 +22,10 @@ MOST_VALUES = (
     10_000  # with an alias counted as what it stands for, which else grows to gigabytes when it is shown
 )
 MOST_LEVELS = 20
+TEXTS = ("screenplay", "audio", "title", "artist", "model", "style", "results", "ffmpeg")
 TEMPLATE = "__use_yte__"  # Snakemake runs the Python in a file that has this key
 
+_OCTAL = re.compile(r"[+-]?0[0-7_]+")
 _KINDS = {"timestamp": "a date", "int": "a number", "float": "a number", "binary": "bytes"}
 # All that PyYAML raises when a value is not what its tag says.
 _MISTAKES = (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
@@ -45,11 +49,14 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def _text(path: Path) -> str:
-    if path.exists() and not path.is_file():
-        found = "a folder" if path.is_dir() else "no ordinary file"
-        raise UserError(f"{path}: found {found}, expected a config file; correct its name.")
-    with path.open("rb") as file:
-        raw = file.read(MOST_BYTES + 1)
+    try:
+        raw = files.read_bytes(path, MOST_BYTES)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}), expected a config file; correct its name."
+        ) from None
     if len(raw) > MOST_BYTES:
         raise UserError(
             f"{path}: found more than {MOST_BYTES} bytes, expected a config file; correct its name."
@@ -92,6 +99,7 @@ def _keys(loader: yaml.SafeLoader, root: Node | None, path: Path) -> Iterator[tu
     if not isinstance(root, MappingNode):
         found = "nothing" if root is None else shown(_value(loader, root, None, path))
         raise UserError(f"{path}: found {found}, expected keys such as 'seed: 0'; write at least one.")
+    _check_each_is_once(root, path)
     loader.flatten_mapping(root)
     for key, value in root.value:
         if not isinstance(key, ScalarNode):
@@ -100,7 +108,39 @@ def _keys(loader: yaml.SafeLoader, root: Node | None, path: Path) -> Iterator[tu
                 f" as 'seed: 0'; put text in quotes."
             )
         name = _value(loader, key, None, path)
-        yield name, _value(loader, value, shown(name), path)
+        found = _value(loader, value, shown(name), path)
+        _check_as_written(value, found, name, path)
+        yield name, found
+
+
+def _check_each_is_once(root: MappingNode, path: Path) -> None:
+    """Refuse a key that is there again: Snakemake would take the last one without a word."""
+    rows: dict[str, int] = {}
+    for key, _ in root.value:
+        if isinstance(key, ScalarNode) and rows.setdefault(key.value, _row(key)) != _row(key):
+            raise UserError(
+                f"{path} row {_row(key)}: found the key {shown(key.value)}, which row {rows[key.value]} has,"
+                f" too, expected each key once; remove one of them."
+            )
+
+
+def _check_as_written(node: Node, value: Any, name: Any, path: Path) -> None:
+    """Refuse a number that YAML reads otherwise than people, such as 8 of 010, or as another text."""
+    if not isinstance(node, ScalarNode) or node.style or isinstance(value, str | bool) or value is None:
+        return
+    is_octal = type(value) is int and _OCTAL.fullmatch(node.value) and value != int(node.value)
+    if is_octal or (name in TEXTS and not _is_text_of(value, node.value)):
+        raise UserError(
+            f"{path} row {_row(node)}: found {shown(node.value)} for the key {shown(name)}, which YAML takes"
+            f" for {shown(value)}; write the number without a 0 before it, and put text in quotes."
+        )
+
+
+def _is_text_of(value: Any, text: str) -> bool:
+    try:
+        return str(value) == text
+    except ValueError:  # an integer of thousands of digits
+        return False
 
 
 def _value(loader: yaml.SafeLoader, node: Node, key: str | None, path: Path) -> Any:

@@ -20,7 +20,8 @@ def in_plans(plan: Plan, paths: Paths) -> Iterator[DamageError]:
     files = [*map(paths.segment_plan, plan.segments), *map(paths.clip_plan, plan.clips)]
     if tune := plan.played:
         files.append(paths.tune_plan(tune.stem))
-    for file in [*files, paths.timeline(plan.song), paths.film_asked(plan.song), paths.film_read(plan.song)]:
+    of_song = (paths.owner, paths.timeline, paths.film_asked, paths.film_read)
+    for file in [*files, *(path(plan.song) for path in of_song)]:
         with suppress(FileNotFoundError):
             try:
                 check_is_file(file, "a plan")

@@ -21,6 +21,7 @@ _MILLISECONDS = re.compile(r"[0-9]{3}")
 # A text that ends in what may be a time of another column, or a part of one.
 _ENDS_IN_TIME = re.compile(r"[;\t|\uff1b\uff0c]\s*([0-9][0-9:.\s\u2019']*)$")
 _ENDS_IN_CLOCK = re.compile(r"[,;\t|]\s*([0-9]+(?::[0-9.,]+)+)$")
+_NO_DIGIT = re.compile(r"[^\d.:]+")
 _ENDS_IN_NUMBER = re.compile(r"[\s:]([0-9]+)$")
 
 
@@ -56,7 +57,10 @@ def without_empty_end(record: Record) -> Record:
 
 def in_order(found: Sequence[Record]) -> list[Record]:
     """The records as text, start and perhaps take, without a header, which may say another order."""
-    if not found or not (order := _header(found[0])):
+    if not found:
+        return []
+    if not (order := _header(found[0])):
+        _check_is_no_header(found)
         return list(found)
     if order == list(range(len(order))):
         return list(found[1:])
@@ -83,6 +87,23 @@ def _header(record: Record) -> list[int] | None:
                 f"the column {shown(names[at])}", "the columns text, start and perhaps take", remedy
             )
     return [kinds.index(kind) for kind in ("text", "start", "take") if kind in kinds]
+
+
+def _check_is_no_header(found: Sequence[Record]) -> None:
+    """Refuse a first row of words alone, where all others have a time: a header in other words."""
+    first, others = found[0], found[1:]
+    timed = {at for at in (0, 1) if others and all(_is_timed(row, at) for row in others)}
+    if timed and len(first.fields) > 1 and all(map(_NO_DIGIT.fullmatch, first.fields)):
+        columns = "start and text" if timed == {0} else "text and start"
+        raise first.place.error(
+            f"{shown(','.join(first.fields))} and no time, but times in all other rows",
+            f"a line, or a header that names its columns {columns}",
+            f"call them {columns}, or delete the row",
+        )
+
+
+def _is_timed(row: Record, at: int) -> bool:
+    return len(row.fields) > 1 and times.seconds(row.fields[at]) is not None
 
 
 def _ordered(record: Record, order: list[int]) -> Record:

@@ -6,7 +6,6 @@ what is expected of a file whose publisher states no sha256: the content that wa
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Callable
@@ -118,8 +117,7 @@ def digest(path: Path, size: int, tell: Tell) -> str:
     """The sha256 of a file, read whole."""
     if size >= LARGE:
         tell(f"{path.name.removesuffix('.part')}: checking the sha256 of {megabytes(size)}.")
-    with files.opened(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return files.sha256(path)
 
 
 def is_page(content: bytes) -> bool:

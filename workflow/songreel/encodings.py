@@ -27,6 +27,7 @@ BESIDE_LETTERS = (
 FLORIN = "\u0192"  # a letter by its category, yet in no alphabet
 
 _WORD = re.compile(r"[^\W\d_]+")
+_INNER_MARKS = re.compile(r"(?:\A|(?<=[\r\n]))\ufeff+")  # where files with a mark each were put into one
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
@@ -39,7 +40,9 @@ class EncodingError(ValueError):
 
 
 def decode(raw: bytes) -> str:
-    """The text of a file without its byte-order mark, free of control characters but tab and newlines.
+    """The text of a file, free of control characters but tab and newlines, without its byte-order mark.
+
+    Nor has it those at the start of a later row.
 
     Raises:
         EncodingError: it is no text, or may be several.
@@ -55,7 +58,7 @@ def decode(raw: bytes) -> str:
     if control := _CONTROL.search(text):
         found = f"the control character U+{ord(control[0]):04X}, as in a binary file"
         raise EncodingError(found, text[: control.start()].encode("utf-8", "surrogatepass"))
-    return text
+    return _INNER_MARKS.sub("", text)
 
 
 def _unmarked(raw: bytes) -> str | None:

@@ -47,6 +47,12 @@ def read_bytes(path: Path, most: int | None = None) -> bytes:
         return file.read(-1 if most is None else most + 1)
 
 
+def sha256(path: Path) -> str:
+    """What a file of any size hashes to. Raises OSError as `opened`."""
+    with opened(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def append(path: Path, data: bytes) -> None:
     """Add to a file in one write. Raises OSError, also for a pipe that nobody reads."""
     path.parent.mkdir(parents=True, exist_ok=True)

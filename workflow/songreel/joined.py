@@ -14,7 +14,7 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
-from songreel import seal
+from songreel import files, seal
 from songreel.documents import Timeline
 from songreel.errors import DamageError, UserError
 from songreel.files import Document, check_is_file, read_json, write_if_changed, write_json_if_changed
@@ -28,13 +28,18 @@ def finish(film: Path, timeline: Timeline, target: Path) -> None:
 
     Raises UserError when the song is no longer the one that the timeline was made for.
     """
+    check_song(timeline)
+    seal.add(film, _seal(timeline, target))
+
+
+def check_song(timeline: Timeline) -> None:
+    """Raise UserError when a timeline's song is no longer the one that it was made for, OSError when gone."""
     sound = timeline.audio
     if sound and not _is_song(Path(sound.path), sound.sha256):
         raise UserError(
-            f"{sound.path}: found a song that was changed while the film was made, expected the one that"
-            f" it was planned with; run the same command again."
+            f"{sound.path}: found a song that was changed since the film was planned, expected the one it"
+            f" was planned with; run the same command again."
         )
-    seal.add(film, _seal(timeline, target))
 
 
 def is_film(film: Path, timeline: Timeline, noted: Path) -> bool:
@@ -91,8 +96,7 @@ def _seal(timeline: Timeline, film: Path) -> seal.Seal:
 def _is_song(path: Path, sha256: str) -> bool:
     if path.stem == sha256[:16]:  # made here from a tune, by whose notes it is named
         return seal.intact(path, seal.of_tune(path.stem))
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+    return files.sha256(path) == sha256
 
 
 def _was_read(facts: Document, noted: Path) -> bool:

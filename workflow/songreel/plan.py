@@ -83,6 +83,8 @@ def make(config: Config, paths: Paths) -> Plan:
         notes.append(elsewhere)
     if short := timeline.too_short(lines, shots, config.tail):
         notes.append(f"{config.screenplay}: {short}")
+    if sound and (silent := timeline.silent(shots, sound.seconds)):
+        notes.append(f"{config.screenplay}: {silent}")
     recipes = list(_recipes(shots, config, notes.append))
     segments = [recipe.id for recipe in recipes]
     clips = _clips(shots, segments, config)

@@ -7,12 +7,10 @@ plan hashes them only when size or time are other ones.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from songreel import digests, files, weights
 from songreel.errors import DamageError
@@ -24,7 +22,7 @@ def keep(model: Weights, sha256: str) -> None:
     stat = model.tensors.stat()
     facts = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": sha256}
     files.write_json_if_changed(
-        digests.record(model.tensors), facts | {"architecture": _sha256(model.architecture)}
+        digests.record(model.tensors), facts | {"architecture": files.sha256(model.architecture)}
     )
 
 
@@ -113,10 +111,6 @@ def _unproven(model: Weights) -> DamageError | None:
 
 def _architecture(model: Weights) -> str | None:
     try:
-        return _sha256(model.architecture)
+        return files.sha256(model.architecture)
     except OSError:
         return None
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(files.read_bytes(path)).hexdigest()

@@ -152,7 +152,7 @@ def _whole(path: Path, segment: str, keyframes: int) -> bool:
 
 def _litter(paths: Paths, now: float) -> Iterator[Path]:
     """What was set aside as damaged, and what killed runs left: by songreel's names, in its folders."""
-    files = [*(pattern for _, pattern in _patterns(paths)), *_of_songs(paths)]
+    files = [*(pattern for _, pattern in _patterns(paths)), *_of_songs(paths), paths.trials()]
     for pattern in files:
         yield from _matching(pattern.parent, _escaped(pattern.name) + ASIDE)
         for path in _matching(pattern.parent, TEMPORARY + _escaped(pattern.name)):
@@ -171,7 +171,8 @@ def _of_songs(paths: Paths) -> Iterator[Path]:
             if timeline.is_file():
                 Timeline.read(timeline)  # refuses what others call so
                 song = timeline.parent.name
-                yield from (paths.film(song), timeline, paths.film_read(song), paths.film_asked(song))
+                yield from (paths.film(song), timeline, paths.owner(song))
+                yield from (paths.film_read(song), paths.film_asked(song))
 
 
 def _patterns(paths: Paths) -> list[tuple[str, Path]]:

@@ -26,8 +26,17 @@ PROBE_RATE = 48000  # samples a second, to count the seconds by
 LONGEST_HOURS = 100  # of sound; more comes of damaged timestamps
 MOST_BYTES = LONGEST_HOURS * 3600 * PROBE_RATE * 2
 AT_ONCE = 0.015  # seconds: what starts within them starts at once; so late are codecs that need a moment
+# Times that stand still or go back, as where two files were put into one, say nothing: such a piece is heard
+# after the one before it. Shorter pieces may have equal times for want of decimals. By number, ffmpeg keeps:
+# 0 the time of a piece, 1 how much later than that it is heard, 2 the end of the one before, 3 its length.
+SHORTEST = 0.002  # seconds of a piece whose time cannot be that of the one before it
+_PLACED = (
+    f"st(0,PTS-STARTPTS*lt(abs(STARTT),{AT_ONCE}));"
+    f"if(lte(PTS,PREV_INPTS)*gt(ld(3)*TB,{SHORTEST}),st(1,ld(2)-ld(0)));"
+    "st(3,NB_SAMPLES/SAMPLE_RATE/TB);st(2,ld(0)+ld(1)+ld(3));ld(0)+ld(1)"
+)
 # Every later gap of more than 10 ms is filled with silence: a lost packet is a gap of 20 ms.
-TIMED = f"asetpts=PTS-STARTPTS*lt(abs(STARTT)\\,{AT_ONCE}),aresample=async=1:min_hard_comp=0.01"
+TIMED = f"asetpts='{_PLACED}',aresample=async=1:min_hard_comp=0.01"
 # ffmpeg begins such a filter anew where a sound changes its kind midway, so only what is late may wait in it.
 FROM_0 = ":first_pts=0"
 # Whole numbers, since AAC refuses floats that are none. A piece of AAC is 1024 samples: at lower rates than

@@ -77,14 +77,30 @@ def too_short(lines: Sequence[Line], shown: Sequence[Shot], tail: float) -> str 
     """
     sung = lines[:-1] if tail == 0 else lines
     rows = {shot.line.row for shot in shown}
-    missing = [f"row {line.row} {shorten(line.text)}" for line in sung if line.row not in rows]
+    missing = [line for line in sung if line.row not in rows]
     if not missing:
         return None
-    more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
     count = "1 line is" if len(missing) == 1 else f"{len(missing)} lines are"
     unit = " (a spreadsheet's fractions of a day are to be seconds)" if lines[-1].start_seconds < 1 else ""
     return (
         f"{count} shorter than a frame, so neither their pictures nor their words are shown:"
-        f" {', '.join(missing[:MOST_NAMED])}{more}; let the line after each start later{unit},"
-        f" or join their rows."
+        f" {_named(missing)}; let the line after each start later{unit}, or join their rows."
     )
+
+
+def silent(shown: Sequence[Shot], sound_seconds: float) -> str | None:
+    """Which lines begin when the sound is over, in one sentence; None where none does."""
+    late = [shot.line for shot in shown if shot.line.start_seconds >= sound_seconds]
+    if not late:
+        return None
+    count = "1 line begins" if len(late) == 1 else f"{len(late)} lines begin"
+    return (
+        f"{count} after the sound's end at {sound_seconds:.3f} s, and so in silence: {_named(late)}; correct"
+        f" the starts, or see whether the sound is whole."
+    )
+
+
+def _named(lines: Sequence[Line]) -> str:
+    """The rows and words of lines, as far as one wants to read of them."""
+    named = ", ".join(f"row {line.row} {shorten(line.text)}" for line in lines[:MOST_NAMED])
+    return named + (f" and {len(lines) - MOST_NAMED} more" if len(lines) > MOST_NAMED else "")

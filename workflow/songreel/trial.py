@@ -6,7 +6,6 @@ before the first one starts. A trial that went well is remembered, for as long a
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import tempfile
 import wave
@@ -19,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from songreel import film, rates, sound, stops
+from songreel import files, film, rates, sound, stops
 from songreel.audio import Audio
 from songreel.config import Config
 from songreel.documents import JOINING, ClipPlan, Shown, Sound, Timeline, TimelineClip, TimelineLine
@@ -138,7 +137,7 @@ def _timeline(config: Config, clip: Path, copies: int, song: Sound | None) -> Ti
 def _mix(config: Config, clip: Path, audio: Audio, program: str) -> str:
     """The first mix of the sound that goes into a film."""
     heard = _silence(clip.with_name("silence.wav")) if audio.tune else audio.path
-    sha256 = hashlib.sha256(heard.read_bytes()).hexdigest() if audio.tune else audio.sha256
+    sha256 = files.sha256(heard) if audio.tune else audio.sha256
     as_heard = replace(audio, path=heard, sha256=sha256)
     failed: film.FFmpegError | None = None
     for mix in sound.mixes(heard, audio.track, program):

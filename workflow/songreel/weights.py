@@ -293,8 +293,7 @@ def _unfit(weights: Weights, reason: str) -> UserError:
 
 def _check_file(weights: Weights) -> None:
     try:
-        with files.opened(weights.tensors) as file:
-            found = _of_both(hashlib.file_digest(file, "sha256").hexdigest(), weights.architecture)
+        found = _of_both(files.sha256(weights.tensors), weights.architecture)
     except OSError as error:
         raise UserError(
             f"{error.filename}: the weights cannot be read ({error.strerror}); restore the file,"
