@@ -18,7 +18,7 @@ from pathlib import Path
 from songreel import plan, request
 from songreel.config import resolve
 from songreel.plan import Plan
-from songreel.progress import clock
+from songreel.telling import clock
 from tests.conftest import new_project
 from tests.test_workflow import whole_song
 

@@ -25,7 +25,7 @@ from songreel import latents
 from songreel.documents import SegmentRecipe
 from songreel.errors import DamageError
 from songreel.paths import Paths
-from songreel.progress import shorten
+from songreel.telling import shorten
 from tests.calls import DRAWING, IMPORTING, JOINING, SAMPLING, Call, happens, kill
 from tests.conftest import TINY, Project, Settings, new_project
 

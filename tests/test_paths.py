@@ -22,7 +22,8 @@ from songreel import environment, latents
 from songreel.files import read_json, replacing, write_json_if_changed
 from songreel.latents import Segment
 from songreel.paths import Paths, song_folder
-from songreel.progress import EVERY, Progress, clock, say, say_first, shorten
+from songreel.progress import FILM, Progress
+from songreel.telling import EVERY, clock, say, say_first, shorten
 from tests import plans
 from tests.plans import recipe
 
@@ -187,7 +188,7 @@ def test_latents_are_found_as_soon_as_they_are_there(tmp_path: Path) -> None:
 def test_jobs_find_this_python_and_this_package_and_know_the_film(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.delenv("PYTHONPATH", raising=False)
-    monkeypatch.delenv(environment.FILM, raising=False)
+    monkeypatch.delenv(FILM, raising=False)
     environment.hand_on("twinkle", 1)
     check = "python -c 'import songreel, sys; print(sys.executable)'; echo $SONGREEL_FILM"
     told = subprocess.run(["/bin/sh", "-c", check], check=True, capture_output=True, text=True, cwd="/")
@@ -274,7 +275,7 @@ def told(log: Path) -> list[str]:
 
 @pytest.fixture
 def watch(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    monkeypatch.delenv(environment.FILM, raising=False)
+    monkeypatch.delenv(FILM, raising=False)
     return Clock(monkeypatch)
 
 
@@ -327,7 +328,7 @@ def test_a_fast_job_says_little_and_a_slow_one_not_more_often_than_every_few_sec
 def test_the_films_lines_are_counted(
     tmp_path: Path, watch: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv(environment.FILM, "twinkle")
+    monkeypatch.setenv(FILM, "twinkle")
     paths = Paths(tmp_path)
     Progress(RECIPE, 3, paths, None).keyframe(segment(0))
     lines = tuple(plans.line("one", 0, 1, segment) for segment in ("a", "b", "a", "c"))

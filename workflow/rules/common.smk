@@ -32,7 +32,7 @@ from songreel.environment import hand_on, threads_per_job
 from songreel.errors import UserError, sentence
 from songreel.files import set_aside
 from songreel.paths import Paths
-from songreel.progress import say, say_first
+from songreel.telling import say, say_first
 from songreel.stops import stop_jobs_too
 
 

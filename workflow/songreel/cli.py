@@ -16,7 +16,7 @@ from songreel.documents import ClipPlan, SegmentRecipe, Timeline
 from songreel.errors import DamageError, UserError, sentence
 from songreel.files import not_later, set_aside
 from songreel.paths import Paths
-from songreel.progress import clock, note, print_anywhere, say
+from songreel.telling import clock, note, print_anywhere, say
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from songreel.files import write_json_if_changed
 from songreel.paths import Paths
-from songreel.progress import prints_all, say
+from songreel.telling import prints_all, say
 
 if TYPE_CHECKING:
     Parser = argparse.ArgumentParser

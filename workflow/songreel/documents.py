@@ -28,6 +28,8 @@ RECIPE = 4
 DRAWING = 2
 JOINING = 1
 
+MOTION_MARGIN = 2  # keyframes past the end that ffmpeg's motion interpolation needs to see
+
 
 class Written:
     """What stands in a file as JSON, with its keys in order."""

@@ -29,7 +29,7 @@ from songreel.catalogue import Remote
 from songreel.digests import Tell, is_page, megabytes
 from songreel.errors import UserError
 from songreel.files import write_json_if_changed
-from songreel.progress import EVERY, clock
+from songreel.telling import EVERY, clock
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0  # without a byte

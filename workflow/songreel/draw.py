@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from songreel.cutouts import LUMA
-from songreel.documents import ClipPlan
-from songreel.plan import MOTION_MARGIN
+from songreel.documents import MOTION_MARGIN, ClipPlan
 from songreel.vqgan import VQGAN
 
 # Decoded at a time: many on a GPU; on a CPU what its cache holds, 8 of 128x128, in half the time of 64.

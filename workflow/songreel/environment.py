@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 
 from songreel import leases
-
-FILM = "SONGREEL_FILM"  # the song whose lines a job counts when it reports
+from songreel.progress import FILM
 
 
 def hand_on(song: str, jobs_per_gpu: int = 1) -> None:

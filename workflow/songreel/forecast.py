@@ -11,7 +11,7 @@ from songreel.files import Document
 from songreel.history import Speeds
 from songreel.paths import Paths
 from songreel.plan import Plan, missing_latents
-from songreel.progress import clock, shorten
+from songreel.telling import clock, shorten
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from songreel import data, files
 from songreel.errors import UserError
-from songreel.progress import say
+from songreel.telling import say
 
 if TYPE_CHECKING:  # safetensors takes a while
     from songreel.weights import Weights

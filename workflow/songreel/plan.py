@@ -17,6 +17,7 @@ from songreel import audio, film, owners, screenplay, timeline, trial, weights, 
 from songreel.config import Config, weighed
 from songreel.documents import (
     JOINING,
+    MOTION_MARGIN,
     RECIPE,
     ClipPlan,
     ModelEntry,
@@ -31,13 +32,12 @@ from songreel.documents import (
 from songreel.errors import UserError
 from songreel.files import write_if_changed, write_json_if_changed
 from songreel.paths import Paths
-from songreel.progress import shorten
 from songreel.screenplay import Line
+from songreel.telling import shorten
 from songreel.timeline import Shot
 
 MOST_NAMED = 20  # lines that an offset left out
 STEP = 5  # a segment's length is a multiple of so many keyframes, so that small retimings find it long enough
-MOTION_MARGIN = 2  # keyframes past the end that ffmpeg's motion interpolation needs to see
 
 
 @dataclass(frozen=True)

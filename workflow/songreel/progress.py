@@ -1,25 +1,20 @@
-"""What a person sees while lines are rendered: in the terminal, and as the same plain lines in a log file."""
+"""What a person sees while lines are rendered: keyframes, speed, time left and lines done."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
-import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from songreel import files
 from songreel.documents import SegmentRecipe, Timeline
-from songreel.environment import FILM
 from songreel.paths import Paths
+from songreel.telling import EVERY, clock, say, shorten
 
 if TYPE_CHECKING:  # importing zarr takes a while, and `say` must be at hand before that
     from songreel.latents import Segment
 
-EVERY = 5.0  # seconds between two reports of one job
+FILM = "SONGREEL_FILM"  # in the environment: the song whose lines a job counts when it reports
 
 
 class Progress:
@@ -78,54 +73,3 @@ class Progress:
         segments = [line.segment for line in Timeline.read(self.paths.timeline(song)).lines]
         ready = sum(bool(self.paths.rendered(segment)) for segment in segments)
         return f"; {ready} of {len(segments)} lines done"
-
-
-def say(message: str, log: Path | None = None) -> None:
-    """Print one line to the terminal and add it to the log file, if any."""
-    # One write: where Python does not buffer, `print` makes two, and lines of jobs side by side run together.
-    sys.stderr.write(f"songreel: {message}\n")
-    sys.stderr.flush()
-    note(message, log)
-
-
-def say_first(messages: Sequence[str], most: int = 20) -> None:
-    """Say some messages of what may be thousands, and how many more there are."""
-    for message in messages[:most]:
-        say(message)
-    if len(messages) > most:
-        say(f"{len(messages) - most} more such lines: songreel plan tells of all.")
-
-
-def print_anywhere() -> None:
-    """Let a terminal or file that takes no UTF-8 have the rest as escapes, instead of ending in an error."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-
-
-def prints_all() -> bool:
-    """Whether the standard output takes every letter as it is."""
-    return (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
-
-
-def note(message: str, log: Path | None) -> None:
-    """Add one line to the log file, if that can be written: its disk may be the one that is full."""
-    if log:
-        with contextlib.suppress(OSError):
-            files.append(log, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}\n".encode())
-
-
-def shorten(text: str, letters: int = 40) -> str:
-    """A text on one line, quoted, and cut to about so many letters."""
-    line = " ".join(text.split())
-    return repr(line if len(line) <= letters else line[: letters - 1] + "…")
-
-
-def clock(seconds: float) -> str:
-    """A duration as people say it: 42 s, 3 min 5 s, 2 h 10 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -20,8 +20,8 @@ from songreel.errors import DamageError, UserError
 from songreel.files import Document
 from songreel.paths import Paths
 from songreel.plan import Plan
-from songreel.progress import shorten
 from songreel.running import HOUR, Needs, union
+from songreel.telling import shorten
 
 SCREENPLAYS = "screenplays/[!.]*.csv"  # as a shell finds them: an editor's hidden files are none
 ID = "([0-9a-f]{16})"

@@ -24,7 +24,7 @@ from songreel.files import Document
 from songreel.paths import Paths
 from songreel.plan import Plan
 from songreel.presence import Watch
-from songreel.progress import say
+from songreel.telling import say
 
 KINDS = ("segments", "clips", "tunes", "audio")
 HOUR = 3600  # seconds without a beat, until a workflow on another machine is taken for dead

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from dataclasses import dataclass, field
 from typing import Any
 
-from songreel.progress import say
+from songreel.telling import say
 
 PLUGIN = "snakemake_executor_plugin_slurm"
 MENDED = ("query_job_status", "get_min_job_age")

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 
-from songreel.progress import shorten
 from songreel.screenplay import Line
+from songreel.telling import shorten
 
 MOST_NAMED = 100  # lines of which one note gives row and words
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from songreel import catalogue, weights
-from songreel.progress import shorten
+from songreel.telling import shorten
 from songreel.tokens import fits
 from songreel.weights import Weights
 

@@ -21,7 +21,7 @@ from torch import Generator, Tensor, nn
 from songreel import device as devices
 from songreel.errors import UserError
 from songreel.files import replacing
-from songreel.progress import say
+from songreel.telling import say
 from songreel.vqgan import VQGAN
 from songreel_starter import likeness
 from songreel_starter.pool import Pool

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from songreel import stops
 from songreel.errors import UserError, sentence
-from songreel.progress import note, say
+from songreel.telling import note, say
 from songreel_starter import evaluation, sources
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from torch import Generator, Tensor, nn
 from songreel import device as devices
 from songreel.files import replacing
 from songreel.perceptor import build, tokenize
-from songreel.progress import say
+from songreel.telling import say
 from songreel_starter.states import Keeper, fingerprint
 
 HELD_OUT = 2000  # texts at the end of the list, or a tenth of a short one

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from songreel.files import read_json, write_json_if_changed
-from songreel.progress import say
+from songreel.telling import say
 
 if TYPE_CHECKING:
     from songreel_starter.evaluate import Embedder

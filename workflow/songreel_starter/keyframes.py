@@ -16,9 +16,9 @@ from songreel import device as devices
 from songreel.config import Config
 from songreel.errors import UserError
 from songreel.files import replacing
-from songreel.progress import say
 from songreel.sampler import Pull
 from songreel.strategy import Strategy
+from songreel.telling import say
 from songreel_starter import pairs
 from songreel_starter.sprites import Pixels
 from songreel_starter.states import Keeper, State, fingerprint

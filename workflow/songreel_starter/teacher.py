@@ -16,7 +16,7 @@ from torch import Generator, Tensor
 
 from songreel import device as devices
 from songreel.files import replacing
-from songreel.progress import say
+from songreel.telling import say
 from songreel_starter.sources import read
 from songreel_starter.states import Keeper, fingerprint
 

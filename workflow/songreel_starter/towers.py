@@ -22,7 +22,7 @@ from torch import Generator, Tensor, nn
 from songreel import device as devices
 from songreel.clip_configs import MEAN, STD
 from songreel.cutouts import cut, halved
-from songreel.progress import say
+from songreel.telling import say
 from songreel_starter import scenes, words
 from songreel_starter.pool import Pool
 from songreel_starter.scenes import Library
