@@ -18,6 +18,7 @@ check: .venv/test.installed
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow/rules workflow/starter workflow/starter/Snakefile
+	$(BIN)/lint-imports
 	$(BIN)/snakemake --lint
 
 soak: .venv/test.installed
@@ -44,4 +45,4 @@ bench: .venv/bench.installed
 	$(PYTHON) -m venv .venv
 
 clean:
-	rm -rf .venv results .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv results .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

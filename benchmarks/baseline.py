@@ -29,9 +29,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from songreel.clip_configs import MEAN, STD
-from songreel.loss import clamp_inwards, spherical_distance, straight_through
-from songreel.vqgan import VQGAN
+from songreel.models.clip_configs import MEAN, STD
+from songreel.models.vqgan import VQGAN
+from songreel.sampling.loss import clamp_inwards, spherical_distance, straight_through
 
 DEGREES, SHIFT, DISTORTION, JITTER, NOISE = 15.0, 0.1, 0.2, 0.1, 0.1
 OFTEN, ERASED = 0.7, (0.1, 0.4)  # probability of an augmentation; smallest and largest side that is erased

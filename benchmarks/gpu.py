@@ -19,10 +19,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from songreel import bench, bench_models, bench_parts, device, fused
-from songreel.bench_models import Bench
-from songreel.config import resolve
-from songreel.sampler import Iteration
+from songreel.costs import bench, bench_models, bench_parts
+from songreel.costs.bench_models import Bench
+from songreel.kernels import device, fused
+from songreel.planning.config import resolve
+from songreel.sampling.sampler import Iteration
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SETTINGS = resolve(bench.CASES["full"])

@@ -21,9 +21,9 @@ import torch
 import yaml
 
 from benchmarks.memory import full_clip, full_vqgan
-from songreel import leases
-from songreel.perceptor import build
-from songreel.vqgan import VQGAN
+from songreel.jobs import leases
+from songreel.models.perceptor import build
+from songreel.models.vqgan import VQGAN
 from tests import checkpoints, published
 from tests.conftest import Project, new_project
 

@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from songreel import catalogue, memory
-from songreel.catalogue import Published
-from songreel.perceptor import build
-from songreel.vqgan import VQGAN
+from songreel.models import catalogue
+from songreel.models.catalogue import Published
+from songreel.models.perceptor import build
+from songreel.models.vqgan import VQGAN
+from songreel.sampling import memory
 from tests import published
 
 CUTOUTS = 32

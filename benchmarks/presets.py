@@ -27,9 +27,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from songreel import bench, config, device, draw, plan
-from songreel.config import Config
-from songreel.files import write_json_if_changed
+from songreel.costs import bench
+from songreel.drawing import draw
+from songreel.ground.files import write_json_if_changed
+from songreel.kernels import device
+from songreel.planning import config, plan
+from songreel.planning.config import Config
 from songreel_starter import pairs
 from songreel_starter.evaluate import Embedder, Sighted
 from songreel_starter.keyframes import Studio, read_phrases

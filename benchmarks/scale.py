@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from songreel import latents
-from songreel.documents import SegmentRecipe
+from songreel.ground.documents import SegmentRecipe
+from songreel.jobs import latents
 from tests.conftest import REPOSITORY, TINY, Project, environment, new_project
 
 

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from math import log2
 from pathlib import Path
 
-from songreel import plan, request
-from songreel.config import resolve
-from songreel.plan import Plan
-from songreel.telling import clock
+from songreel.costs import request
+from songreel.ground.telling import clock
+from songreel.planning import plan
+from songreel.planning.config import resolve
+from songreel.planning.plan import Plan
 from tests.conftest import new_project
 from tests.test_workflow import whole_song
 

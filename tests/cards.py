@@ -6,7 +6,7 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
-from songreel import film
+from songreel.drawing import film
 
 CARD = """#!{python}
 import os, sys

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from songreel.tokens import clip_module as _clip
+from songreel.models.tokens import clip_module as _clip
 
 FOREIGN = {
     "pytorch_lightning.callbacks.model_checkpoint": "ModelCheckpoint",

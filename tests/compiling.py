@@ -12,10 +12,10 @@ import torch
 from triton.backends.compiler import GPUTarget
 from triton.runtime import JITFunction, driver
 
-from songreel import perceptor
-from songreel.clip_configs import MEAN, STD
-from songreel.fused import codes, decoder, tower
-from songreel.fused.cutouts import FusedLook
+from songreel.kernels.fused import codes, decoder, tower
+from songreel.kernels.fused.cutouts import FusedLook
+from songreel.models import perceptor
+from songreel.models.clip_configs import MEAN, STD
 from tests.fusing import both_ways, picture_maker, randomised
 from tests.published import PERCEPTORS
 

@@ -20,8 +20,8 @@ if not any(map(os.path.exists, ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg"))):
 
 import pytest
 
-from songreel.documents import Timeline
-from songreel.paths import Paths, song_folder
+from songreel.ground.documents import Timeline
+from songreel.ground.paths import Paths, song_folder
 
 REPOSITORY = Path(__file__).parents[1]
 

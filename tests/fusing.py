@@ -8,8 +8,9 @@ import torch
 import yaml
 from torch import Generator, Tensor, nn
 
-from songreel import data, vqgan
-from songreel.vqgan import VQGAN
+from songreel import data
+from songreel.models import vqgan
+from songreel.models.vqgan import VQGAN
 from tests.published import VQGANS
 
 WHERE = torch.device("cuda" if torch.cuda.is_available() else "cpu")

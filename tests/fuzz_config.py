@@ -14,8 +14,8 @@ from typing import Any
 
 from snakemake.common.configfile import load_configfile
 
-from songreel import config
-from songreel.errors import UserError
+from songreel.ground.errors import UserError
+from songreel.planning import config
 
 REPOSITORY = Path(__file__).parents[1]
 MOST_MEGABYTES = 500

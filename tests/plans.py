@@ -7,7 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from songreel.documents import (
+from songreel.ground.documents import (
     ClipPlan,
     ModelEntry,
     PerceptorEntry,
@@ -17,7 +17,7 @@ from songreel.documents import (
     TimelineClip,
     TimelineLine,
 )
-from songreel.strategy import Strategy
+from songreel.ground.strategy import Strategy
 
 RECIPE = SegmentRecipe(
     recipe=1,

@@ -11,10 +11,10 @@ import torch
 import yaml
 from torch import Tensor
 
-from songreel import catalogue
-from songreel.catalogue import Catalogue, Published, Remote
-from songreel.perceptor import build
-from songreel.vqgan import VQGAN
+from songreel.models import catalogue
+from songreel.models.catalogue import Catalogue, Published, Remote
+from songreel.models.perceptor import build
+from songreel.models.vqgan import VQGAN
 from tests import checkpoints
 from tests.server import Answer, Server
 

@@ -21,11 +21,11 @@ from statistics import fmean
 
 import psutil
 
-from songreel import latents
-from songreel.documents import SegmentRecipe
-from songreel.errors import DamageError
-from songreel.paths import Paths
-from songreel.telling import shorten
+from songreel.ground.documents import SegmentRecipe
+from songreel.ground.errors import DamageError
+from songreel.ground.paths import Paths
+from songreel.ground.telling import shorten
+from songreel.jobs import latents
 from tests.calls import DRAWING, IMPORTING, JOINING, SAMPLING, Call, happens, kill
 from tests.conftest import TINY, Project, Settings, new_project
 

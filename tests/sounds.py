@@ -16,11 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from songreel import film, plan, sound
-from songreel.config import resolve
-from songreel.documents import Timeline
-from songreel.errors import UserError
-from songreel.paths import Paths
+from songreel.drawing import film, sound
+from songreel.ground.documents import Timeline
+from songreel.ground.errors import UserError
+from songreel.ground.paths import Paths
+from songreel.planning import plan
+from songreel.planning.config import resolve
 from tests import films, plans
 
 RATE = 25

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from songreel import perceptor, sampler, vqgan, weights
-from songreel.perceptor import Perceptor
-from songreel.sampler import Keyframe, Pull
-from songreel.strategy import Strategy
-from songreel.vqgan import VQGAN
+from songreel.ground.strategy import Strategy
+from songreel.models import perceptor, vqgan, weights
+from songreel.models.perceptor import Perceptor
+from songreel.models.vqgan import VQGAN
+from songreel.sampling import sampler
+from songreel.sampling.sampler import Keyframe, Pull
 
 torch.set_num_threads(1)
 

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from songreel import graphs
+from songreel.sampling import graphs
 
 
 class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]

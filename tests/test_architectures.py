@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from songreel import architectures, weights
-from songreel.architectures import ArchitectureError
-from songreel.errors import UserError
+from songreel.ground.errors import UserError
+from songreel.models import architectures, weights
+from songreel.models.architectures import ArchitectureError
 from tests import published
 
 FUZZED = int(os.environ.get("SONGREEL_FUZZED", 300))  # documents

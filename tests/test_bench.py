@@ -10,9 +10,11 @@ from torch import Generator, Tensor
 
 from benchmarks import baseline, memory
 from benchmarks.baseline import Baseline
-from songreel import bench, bench_models, cli, perceptor, roofline, vqgan, weights
-from songreel.bench_models import Bench
-from songreel.config import resolve
+from songreel import cli
+from songreel.costs import bench, bench_models, roofline
+from songreel.costs.bench_models import Bench
+from songreel.models import perceptor, vqgan, weights
+from songreel.planning.config import resolve
 from tests.starter import CPU, canvas
 
 # the baseline

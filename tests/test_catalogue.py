@@ -13,9 +13,9 @@ import pytest
 import yaml
 from clip.clip import _MODELS
 
-from songreel import catalogue
-from songreel.catalogue import Published, Remote
-from songreel.errors import UserError
+from songreel.ground.errors import UserError
+from songreel.models import catalogue
+from songreel.models.catalogue import Published, Remote
 
 VQGANS = ("imagenet-16384", "imagenet-1024", "openimages-8192", "sflckr", "wikiart-16384", "coco")
 

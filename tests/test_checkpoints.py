@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from songreel import archives, checkpoints, naming
-from songreel.errors import UserError
+from songreel.ground.errors import UserError
+from songreel.models import archives, checkpoints, naming
 from tests import checkpoints as build
 
 Builder = Callable[[Path, Mapping[str, Tensor]], Path]
@@ -165,7 +165,7 @@ def test_foreign_objects_are_inert_and_nothing_is_imported(tmp_path: Path) -> No
     path = build.lightning(tmp_path / "last.ckpt", build.vqgan_state())
     check = """
 import sys, pathlib
-from songreel import archives, checkpoints, naming
+from songreel.models import archives, checkpoints, naming
 before = set(sys.modules)
 checkpoints.tensors(pathlib.Path(sys.argv[1]))
 sys.exit(", ".join(set(sys.modules) - before) or None)

@@ -17,8 +17,8 @@ from typing import BinaryIO
 
 import pytest
 
-from songreel import claims, presence
-from songreel.claims import Claim, LostError
+from songreel.jobs import claims, presence
+from songreel.jobs.claims import Claim, LostError
 from tests.conftest import REPOSITORY
 
 
@@ -255,7 +255,7 @@ def test_latents_may_lie_on_another_disk_or_one_without_links(
 SCRIPT = """
 import sys
 from pathlib import Path
-from songreel import claims, presence
+from songreel.jobs import claims, presence
 
 presence.BEAT_SECONDS, presence.LEASE_SECONDS = 0.05, float(sys.argv[2])
 with claims.held(Path(sys.argv[1]), print) as claim:

@@ -15,9 +15,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from songreel import clip_configs, fits, obtain, perceptor, weights
-from songreel.errors import UserError
-from songreel.perceptor import Perceptor
+from songreel.ground.errors import UserError
+from songreel.models import clip_configs, fits, obtain, perceptor, weights
+from songreel.models.perceptor import Perceptor
 from tests import checkpoints, published
 from tests import reference_clip as reference
 

@@ -19,8 +19,8 @@ from jsonschema import Draft202012Validator
 from snakemake.cli import parse_config
 from snakemake.common import dict_to_key_value_args
 
-from songreel.config import Config, read, resolve, schema
-from songreel.errors import UserError
+from songreel.ground.errors import UserError
+from songreel.planning.config import Config, read, resolve, schema
 
 CONFIG_YAML = (Path(__file__).parents[1] / "config.yaml").read_text(encoding="utf-8")
 PROPERTIES = schema()["properties"]
@@ -73,7 +73,8 @@ def test_every_key_has_its_default_in_one_place() -> None:
 
 def test_importing_config_loads_no_heavy_library() -> None:
     check = (
-        "import sys, songreel.config; sys.exit(bool({'torch', 'jsonschema', 'snakemake'} & set(sys.modules)))"
+        "import sys, songreel.planning.config;"
+        " sys.exit(bool({'torch', 'jsonschema', 'snakemake'} & set(sys.modules)))"
     )
     subprocess.run([sys.executable, "-c", check], check=True)
 

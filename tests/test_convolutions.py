@@ -9,7 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from songreel import convolutions, perceptor, roofline
+from songreel.costs import roofline
+from songreel.kernels import convolutions
+from songreel.models import perceptor
 
 pytestmark = pytest.mark.skipif(
     not torch.backends.mkldnn.is_available(),  # type: ignore[no-untyped-call]

@@ -23,11 +23,11 @@ from typing import Any, BinaryIO, TextIO, cast
 import platformdirs
 import pytest
 
-from songreel import digests, download
-from songreel.catalogue import Remote
-from songreel.digests import cache_folder
-from songreel.download import fetch
-from songreel.errors import UserError, sentence
+from songreel.ground.errors import UserError, sentence
+from songreel.models import digests, download
+from songreel.models.catalogue import Remote
+from songreel.models.digests import cache_folder
+from songreel.models.download import fetch
 from tests import server
 from tests.conftest import REPOSITORY
 from tests.server import Answer, Server
@@ -493,8 +493,8 @@ def test_too_little_space_is_told_before_it_is_filled(
 SCRIPT = """
 import sys
 from pathlib import Path
-from songreel.catalogue import Remote
-from songreel.download import fetch
+from songreel.models.catalogue import Remote
+from songreel.models.download import fetch
 name, url, size, sha256, folder = sys.argv[1:]
 fetch(Remote(name, (url,), int(size), sha256), Path(folder), lambda line: print(line, flush=True))
 """

@@ -11,10 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from songreel import draw, plan
-from songreel.documents import ClipPlan, Shown
-from songreel.strategy import Strategy
-from songreel.vqgan import VQGAN
+from songreel.drawing import draw
+from songreel.ground import documents
+from songreel.ground.documents import ClipPlan, Shown
+from songreel.ground.strategy import Strategy
+from songreel.models.vqgan import VQGAN
+from songreel.planning import plan
 from tests.plans import clip
 from tests.starter import canvas, chain, codes, picture_maker
 
@@ -138,7 +140,7 @@ def test_for_motion_interpolation_the_keyframes_themselves_are_drawn() -> None:
     tokens = noise(plan.keyframes_for(30, motion))
     frames = drawn(motion, tokens)
     assert motion.drawn_rate == 15
-    assert len(frames) == draw.drawn_frames(motion) == 16 + plan.MOTION_MARGIN
+    assert len(frames) == draw.drawn_frames(motion) == 16 + documents.MOTION_MARGIN
     assert_near(frames, np.stack([picture(keyframe) for keyframe in tokens[: len(frames)]]))
 
 

@@ -13,13 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from songreel import audio, film, plan, trial, weights
-from songreel.audio import Audio
-from songreel.config import resolve
-from songreel.documents import SegmentRecipe
-from songreel.errors import UserError
-from songreel.paths import Paths
-from songreel.plan import Plan
+from songreel.drawing import film
+from songreel.ground.documents import SegmentRecipe
+from songreel.ground.errors import UserError
+from songreel.ground.paths import Paths
+from songreel.models import weights
+from songreel.planning import audio, plan, trial
+from songreel.planning.audio import Audio
+from songreel.planning.config import resolve
+from songreel.planning.plan import Plan
 from tests.edits import (
     CHOICES,
     EDITS,

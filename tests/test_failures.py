@@ -23,14 +23,18 @@ import pytest
 import torch
 import yaml
 
-from songreel import cli, damage, film, latents, presence, vqgan, weights
-from songreel import plan as planning
-from songreel.config import resolve
-from songreel.documents import ClipPlan, Timeline, TimelineLine
-from songreel.errors import UserError
-from songreel.files import read_json, write_json_if_changed
-from songreel.lyrics import WORD_JOINER
-from songreel.paths import Paths
+from songreel import cli
+from songreel.drawing import film
+from songreel.drawing.lyrics import WORD_JOINER
+from songreel.ground.documents import ClipPlan, Timeline, TimelineLine
+from songreel.ground.errors import UserError
+from songreel.ground.files import read_json, write_json_if_changed
+from songreel.ground.paths import Paths
+from songreel.jobs import latents, presence
+from songreel.models import vqgan, weights
+from songreel.planning import plan as planning
+from songreel.planning.config import resolve
+from songreel.upkeep import damage
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()

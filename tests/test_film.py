@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from songreel import draw, film, lyrics
-from songreel.documents import Sound, Timeline
-from songreel.errors import DamageError, UserError
+from songreel.drawing import draw, film, lyrics
+from songreel.ground.documents import Sound, Timeline
+from songreel.ground.errors import DamageError, UserError
 from tests import cards, films, plans
 from tests.plans import clip, line
 

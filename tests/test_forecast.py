@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from songreel import forecast, history, latents, plan
 from songreel.cli import main
-from songreel.config import resolve
-from songreel.paths import Paths
-from songreel.plan import Plan
+from songreel.costs import forecast, history
+from songreel.ground.paths import Paths
+from songreel.jobs import latents
+from songreel.planning import plan
+from songreel.planning.config import resolve
+from songreel.planning.plan import Plan
 from tests.conftest import Project
 
 LINES = [("red boat", 0), ("green hill", 4), ("red boat", 8), ("blue sky", 12)]

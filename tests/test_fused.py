@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 pytest.importorskip("triton", reason="no Triton here: the fused path was not tried")
 
-from songreel import cutouts, perceptor
-from songreel.clip_configs import MEAN, STD
-from songreel.fused import codes, decoder, norms, rows, tower
-from songreel.fused.cutouts import FusedLook
+from songreel.kernels import cutouts
+from songreel.kernels.fused import codes, decoder, norms, rows, tower
+from songreel.kernels.fused.cutouts import FusedLook
+from songreel.models import perceptor
+from songreel.models.clip_configs import MEAN, STD
 from tests.fusing import WHERE, both_ways, picture_maker, random, randomised, relative, rolls
 from tests.published import PERCEPTORS
 

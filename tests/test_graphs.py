@@ -12,11 +12,14 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from songreel import device, graphs, perceptor, resampling, roofline, sampler, vqgan, weights
-from songreel.errors import UserError
-from songreel.perceptor import Perceptor
-from songreel.sampler import Iteration, Keyframe, Pull
-from songreel.strategy import Strategy
+from songreel.costs import roofline
+from songreel.ground.errors import UserError
+from songreel.ground.strategy import Strategy
+from songreel.kernels import device, resampling
+from songreel.models import perceptor, vqgan, weights
+from songreel.models.perceptor import Perceptor
+from songreel.sampling import graphs, sampler
+from songreel.sampling.sampler import Iteration, Keyframe, Pull
 from tests import tape
 from tests.published import PERCEPTORS
 from tests.starter import canvas, judge, picture_maker

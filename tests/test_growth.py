@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 import torch
 
-from songreel import archives, checkpoints, latents
-from songreel.errors import DamageError, UserError
+from songreel.ground.errors import DamageError, UserError
+from songreel.jobs import latents
+from songreel.models import archives, checkpoints
 from tests import checkpoints as build
 from tests.plans import RECIPE
 

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from songreel import __version__, catalogue, documents
+from songreel import __version__
+from songreel.ground import documents
+from songreel.models import catalogue
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "workflow/songreel"

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from songreel import data
-from songreel.host import FLAGS
-from songreel.paths import Paths
+from songreel.ground.paths import Paths
+from songreel.jobs.host import FLAGS
 from tests.conftest import TINY, Project, environment, new_project
 
 WITHOUT = ("--workflow-profile", "none")  # a profile

@@ -12,10 +12,12 @@ from unittest.mock import Mock
 
 import pytest
 
-from songreel import damage, joined, seal
-from songreel.documents import Timeline
-from songreel.errors import DamageError
-from songreel.files import not_later, set_aside
+from songreel.drawing import joined
+from songreel.ground import seal
+from songreel.ground.documents import Timeline
+from songreel.ground.errors import DamageError
+from songreel.ground.files import not_later, set_aside
+from songreel.upkeep import damage
 from tests import films
 from tests.test_failures import Project, copied, only_sentence, snakemake
 

@@ -10,10 +10,11 @@ import pytest
 import zarr
 from zarr.storage import ZipStore
 
-from songreel import __version__, latents
-from songreel.documents import SegmentRecipe
-from songreel.errors import DamageError
-from songreel.latents import Segment
+from songreel import __version__
+from songreel.ground.documents import SegmentRecipe
+from songreel.ground.errors import DamageError
+from songreel.jobs import latents
+from songreel.jobs.latents import Segment
 from tests.plans import recipe
 
 RECIPE = recipe(text="Déjà vu: 星")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from songreel import leases, scheduler
+from songreel.jobs import leases, scheduler
 from tests.conftest import REPOSITORY, TINY, environment, new_project
 
 SOON = 20.0  # seconds, for a process to start on a busy machine
@@ -25,7 +25,7 @@ WHILE = 0.7  # seconds, in which a job that may start would
 # A job says which device it sees when it has one, and ends when it is told so.
 SCRIPT = """
 import os, sys
-from songreel import leases
+from songreel.jobs import leases
 
 with leases.held(lambda message: print(message, file=sys.stderr)):
     with open(f"{sys.argv[1]}/{os.getpid()}", "w") as file:

@@ -12,11 +12,13 @@ import psutil
 import pytest
 import torch
 
-from songreel import limits, memory, shortage, weights
 from songreel.cli import main
-from songreel.errors import UserError
-from songreel.files import identity, write_json_if_changed
-from songreel.paths import Paths
+from songreel.ground import limits, shortage
+from songreel.ground.errors import UserError
+from songreel.ground.files import identity, write_json_if_changed
+from songreel.ground.paths import Paths
+from songreel.models import weights
+from songreel.sampling import memory
 from tests.plans import recipe
 
 GB = 1_000_000_000
@@ -132,7 +134,7 @@ def test_every_librarys_word_for_too_little_memory_is_one_sentence(
         except Exception as cause:
             raise ValueError("something else") from cause
 
-    monkeypatch.setattr("songreel.obtain.model", fails)
+    monkeypatch.setattr("songreel.models.obtain.model", fails)
     assert main(["fetch", "starter"]) == 1
     told = capsys.readouterr().err
     assert told.startswith("songreel: found too little memory") and told.count("\n") == 1

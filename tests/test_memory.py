@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from songreel import memory, weights
-from songreel.errors import UserError
-from songreel.perceptor import Perceptor, build
-from songreel.vqgan import VQGAN, ready
+from songreel.ground.errors import UserError
+from songreel.models import weights
+from songreel.models.perceptor import Perceptor, build
+from songreel.models.vqgan import VQGAN, ready
+from songreel.sampling import memory
 from tests.plans import recipe
 
 META = torch.device("meta")  # runs the networks on shapes alone

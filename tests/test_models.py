@@ -16,10 +16,10 @@ from safetensors.torch import load_file, save_file
 from taming.modules.vqvae.quantize import VectorQuantizer
 from torch import Tensor, nn
 
-from songreel import perceptor, vqgan, weights
-from songreel.errors import UserError
-from songreel.vqgan import VQGAN
-from songreel.weights import Weights
+from songreel.ground.errors import UserError
+from songreel.models import perceptor, vqgan, weights
+from songreel.models.vqgan import VQGAN
+from songreel.models.weights import Weights
 from tests.starter import CPU, codes, judge, picture_maker
 
 STARTER = {"vqgan": weights.VQGANS["starter"], "clip": weights.PERCEPTORS["starter"]}
@@ -234,7 +234,8 @@ def test_tensors_that_do_not_fit_are_refused_by_name(
 def test_loading_the_models_does_not_import_torchvision() -> None:
     check = """
 import sys, torch
-from songreel import perceptor, render, vqgan, weights
+from songreel.models import perceptor, vqgan, weights
+from songreel.jobs import render
 for load, found in ((vqgan.load, weights.vqgan), (perceptor.load, weights.perceptor)):
     load(found("starter"), torch.device("cpu"), torch.float32)
 sys.exit("torchvision" in sys.modules)
@@ -243,7 +244,10 @@ sys.exit("torchvision" in sys.modules)
 
 
 def test_planning_does_not_import_torch() -> None:
-    check = "import sys, songreel.plan, songreel.cli; sys.exit(bool({'torch', 'zarr'} & set(sys.modules)))"
+    check = (
+        "import sys, songreel.planning.plan, songreel.cli;"
+        " sys.exit(bool({'torch', 'zarr'} & set(sys.modules)))"
+    )
     subprocess.run([sys.executable, "-c", check], check=True)
 
 

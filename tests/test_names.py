@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from songreel import weights
-from songreel.config import resolve
-from songreel.errors import UserError
-from songreel.paths import Paths
+from songreel.ground.errors import UserError
+from songreel.ground.paths import Paths
+from songreel.models import weights
+from songreel.planning.config import resolve
 from tests import checkpoints
 from tests.conftest import REPOSITORY, TINY, Project, new_project
 

@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from songreel import checkpoints as reading
-from songreel import naming, obtain
-from songreel.errors import UserError
+from songreel.ground.errors import UserError
+from songreel.models import checkpoints as reading
+from songreel.models import naming, obtain
 from tests import checkpoints, published
 
 

@@ -16,12 +16,15 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from songreel import catalogue, latents, memory, obtain, perceptor, plan, render, weights
 from songreel.cli import main
-from songreel.config import resolve
-from songreel.documents import ModelEntry, PerceptorEntry, SegmentRecipe
-from songreel.errors import DamageError, UserError
-from songreel.paths import Paths
+from songreel.ground.documents import ModelEntry, PerceptorEntry, SegmentRecipe
+from songreel.ground.errors import DamageError, UserError
+from songreel.ground.paths import Paths
+from songreel.jobs import latents, render
+from songreel.models import catalogue, obtain, perceptor, weights
+from songreel.planning import plan
+from songreel.planning.config import resolve
+from songreel.sampling import memory
 from tests import checkpoints, plans, published, server, starter
 from tests.server import Answer, Server
 
@@ -271,7 +274,7 @@ def test_a_checkpoint_of_ones_own_is_hashed_once(tmp_path: Path, monkeypatch: py
     own = published.write_vqgan("coco", tmp_path / "mine.ckpt")
     first = weights.vqgan(str(own))
     with monkeypatch.context() as patch:
-        patch.setattr("songreel.digests.digest", None)
+        patch.setattr("songreel.models.digests.digest", None)
         assert weights.vqgan(str(own)) == first
     os.utime(own, ns=(1, 1))
     assert weights.vqgan(str(own)) == first

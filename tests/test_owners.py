@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from songreel import owners, plan
-from songreel.config import resolve
-from songreel.files import write_json_if_changed
-from songreel.paths import Paths
+from songreel.ground.files import write_json_if_changed
+from songreel.ground.paths import Paths
+from songreel.planning import owners, plan
+from songreel.planning.config import resolve
 from tests.plans import timeline
 
 

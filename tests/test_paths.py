@@ -18,12 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from snakemake.io import PeriodicityDetector
 
-from songreel import environment, latents
-from songreel.files import read_json, replacing, write_json_if_changed
-from songreel.latents import Segment
-from songreel.paths import Paths, song_folder
-from songreel.progress import FILM, Progress
-from songreel.telling import EVERY, clock, say, say_first, shorten
+from songreel.ground.files import read_json, replacing, write_json_if_changed
+from songreel.ground.paths import Paths, song_folder
+from songreel.ground.telling import EVERY, clock, say, say_first, shorten
+from songreel.jobs import environment, latents
+from songreel.jobs.latents import Segment
+from songreel.jobs.progress import FILM, Progress
 from tests import plans
 from tests.plans import recipe
 
@@ -354,7 +354,7 @@ def test_the_log_has_plain_lines_also_of_words_beyond_ascii(tmp_path: Path, watc
 
 
 def test_lines_of_jobs_side_by_side_stay_whole_where_python_does_not_buffer(tmp_path: Path) -> None:
-    code = "from songreel.progress import say\nfor n in range(400): say('x' * 60 + f' {n}')"
+    code = "from songreel.jobs.progress import say\nfor n in range(400): say('x' * 60 + f' {n}')"
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with (tmp_path / "output").open("ab") as output:
         jobs = [

@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 
-from songreel import audio, film, plan, trial, weights
-from songreel.audio import Audio
-from songreel.config import resolve
-from songreel.documents import ClipPlan, SegmentRecipe, Timeline
-from songreel.paths import Paths
-from songreel.plan import Plan
+from songreel.drawing import film
+from songreel.ground.documents import ClipPlan, SegmentRecipe, Timeline
+from songreel.ground.paths import Paths
+from songreel.models import weights
+from songreel.planning import audio, plan, trial
+from songreel.planning.audio import Audio
+from songreel.planning.config import resolve
+from songreel.planning.plan import Plan
 
 VQGAN, STARTER = "a1" * 32, "b2" * 32  # as if the embedded pair hashed so, whichever it is
 LONG = " ".join(f"word{number}" for number in range(60))  # more than a context holds

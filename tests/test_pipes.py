@@ -10,22 +10,15 @@ from types import FrameType
 
 import pytest
 
-from songreel import (
-    audio,
-    checkpoints,
-    config,
-    digests,
-    files,
-    film,
-    history,
-    latents,
-    screenplay,
-    tune,
-    weights,
-)
 from songreel.cli import main
-from songreel.errors import DamageError, UserError
-from songreel.paths import Paths
+from songreel.costs import history
+from songreel.drawing import film
+from songreel.ground import files
+from songreel.ground.errors import DamageError, UserError
+from songreel.ground.paths import Paths
+from songreel.jobs import latents
+from songreel.models import checkpoints, digests, weights
+from songreel.planning import audio, config, screenplay, tune
 from tests import published
 
 SECONDS = 20  # a test that waits is ended, not timed

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from songreel import damage, places
-from songreel.errors import UserError, sentence
-from songreel.files import set_aside
-from songreel.paths import Paths
+from songreel.ground.errors import UserError, sentence
+from songreel.ground.files import set_aside
+from songreel.ground.paths import Paths
+from songreel.upkeep import damage, places
 from tests.test_failures import Project, copied, sentence_of, snakemake, snapshot
 
 NOBODY = "65534"

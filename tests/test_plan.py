@@ -16,12 +16,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from songreel import draw, files, film, plan, weights
-from songreel.config import Config, resolve
-from songreel.documents import DRAWING, JOINING, RECIPE, ClipPlan
-from songreel.errors import UserError
-from songreel.paths import Paths
-from songreel.plan import Plan
+from songreel.drawing import draw, film
+from songreel.ground import files
+from songreel.ground.documents import DRAWING, JOINING, RECIPE, ClipPlan
+from songreel.ground.errors import UserError
+from songreel.ground.paths import Paths
+from songreel.models import weights
+from songreel.planning import plan
+from songreel.planning.config import Config, resolve
+from songreel.planning.plan import Plan
 from tests import cards, plans
 
 Lines = Sequence[tuple[str, float]]  # texts and starts

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import presets
 from benchmarks.presets import Frames, Result
-from songreel.config import resolve, schema
+from songreel.planning.config import resolve, schema
 from tests.conftest import REPOSITORY
 
 STARTER = REPOSITORY / "models/starter"

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from songreel import __version__
-from songreel.config import schema
+from songreel.planning.config import schema
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "workflow" / "songreel"

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from songreel import digests, obtain, plan, proofs, weights
-from songreel.config import resolve
-from songreel.damage import find
-from songreel.documents import ModelEntry
-from songreel.errors import DamageError, UserError
-from songreel.files import set_aside
-from songreel.paths import Paths
-from songreel.render import weights_of
-from songreel.weights import Weights
+from songreel.ground.documents import ModelEntry
+from songreel.ground.errors import DamageError, UserError
+from songreel.ground.files import set_aside
+from songreel.ground.paths import Paths
+from songreel.jobs.render import weights_of
+from songreel.models import digests, obtain, proofs, weights
+from songreel.models.weights import Weights
+from songreel.planning import plan
+from songreel.planning.config import resolve
+from songreel.upkeep.damage import find
 from tests import published
 
 
@@ -104,12 +105,12 @@ def test_a_plan_hashes_what_was_touched_and_nothing_else(
 ) -> None:
     made, paths = planned(tmp_path, model.name), Paths(tmp_path / "results")
     with monkeypatch.context() as patch:
-        patch.setattr("songreel.digests.digest", None)
+        patch.setattr("songreel.models.digests.digest", None)
         assert list(find(made, paths)) == []
     os.utime(model.tensors)
     assert list(find(made, paths)) == []
     with monkeypatch.context() as patch:
-        patch.setattr("songreel.digests.digest", None)
+        patch.setattr("songreel.models.digests.digest", None)
         assert list(find(made, paths)) == []
     flip(model.tensors)
     os.utime(model.tensors)

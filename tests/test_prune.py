@@ -22,14 +22,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from songreel import claims, config, film, latents, plan, presence, prune, running, weights
 from songreel.cli import main
-from songreel.documents import SegmentRecipe
-from songreel.errors import UserError
-from songreel.files import Document
-from songreel.latents import Segment
-from songreel.paths import Paths
-from songreel.plan import Plan
+from songreel.drawing import film
+from songreel.ground.documents import SegmentRecipe
+from songreel.ground.errors import UserError
+from songreel.ground.files import Document
+from songreel.ground.paths import Paths
+from songreel.jobs import claims, latents, presence
+from songreel.jobs.latents import Segment
+from songreel.models import weights
+from songreel.planning import config, plan
+from songreel.planning.plan import Plan
+from songreel.upkeep import prune, running
 from tests import films
 from tests.conftest import REPOSITORY, TINY, Project, new_project
 
@@ -467,8 +471,9 @@ def test_what_a_workflow_needs_stays_while_it_is_stopped(here: Project) -> None:
 KILLED = """
 import sys, time
 from pathlib import Path
-from songreel import config, plan, running
-from songreel.paths import Paths
+from songreel.planning import config, plan
+from songreel.upkeep import running
+from songreel.ground.paths import Paths
 running.protect(plan.make(config.resolve(config.read(Path("config.yaml"))), Paths()), Paths())
 print("ready", flush=True)
 time.sleep(600)

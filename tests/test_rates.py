@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from songreel import film, plan, rates, timeline, weights
-from songreel.config import resolve
-from songreel.paths import Paths
-from songreel.screenplay import Line
+from songreel.drawing import film
+from songreel.ground import rates
+from songreel.ground.paths import Paths
+from songreel.models import weights
+from songreel.planning import plan, timeline
+from songreel.planning.config import resolve
+from songreel.planning.screenplay import Line
 from tests import films, plans
 from tests.films import FFMPEG
 from tests.plans import clip

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from psutil import Process
 
-from songreel import history, memory, request
-from songreel.documents import SegmentRecipe
-from songreel.paths import Paths
-from songreel.weights import PERCEPTORS, VQGANS
+from songreel.costs import history, request
+from songreel.ground.documents import SegmentRecipe
+from songreel.ground.paths import Paths
+from songreel.models.weights import PERCEPTORS, VQGANS
+from songreel.sampling import memory
 from tests.conftest import Project
 from tests.plans import recipe
 

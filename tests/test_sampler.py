@@ -10,12 +10,13 @@ import torch
 from torch import Generator, Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from songreel import cutouts, sampler
-from songreel.cutouts import cut
-from songreel.loss import clamp_inwards, spherical_distance, straight_through
-from songreel.sampler import Keyframe, Pull
-from songreel.strategy import Strategy
-from songreel.vqgan import VQGAN
+from songreel.ground.strategy import Strategy
+from songreel.kernels import cutouts
+from songreel.kernels.cutouts import cut
+from songreel.models.vqgan import VQGAN
+from songreel.sampling import sampler
+from songreel.sampling.loss import clamp_inwards, spherical_distance, straight_through
+from songreel.sampling.sampler import Keyframe, Pull
 from tests.starter import canvas, chain, judge, picture_maker, pull
 
 QUICK = Strategy(iterations=2, lead_in=1, cutouts=2, learning_rate=0.2)

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from songreel import scheduler
+from songreel.jobs import scheduler
 from tests.conftest import REPOSITORY
 
 # A job at work on a keyframe, which is kept when a line comes in.
 SCRIPT = """
 import sys
-from songreel import scheduler, stops
+from songreel.jobs import scheduler
+from songreel.ground import stops
 
 with stops.handled(lambda: print("told", flush=True)):
     with scheduler.grace():

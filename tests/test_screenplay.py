@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from songreel import screenplay
-from songreel.errors import UserError
-from songreel.screenplay import Line
+from songreel.ground.errors import UserError
+from songreel.planning import screenplay
+from songreel.planning.screenplay import Line
 
 NAME = "song.csv"
 
@@ -364,7 +364,7 @@ def test_an_unreadable_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def refuse(path: Path) -> bytes:  # file modes do not bind root, whom the tests may run as
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("songreel.files.read_bytes", refuse)
+    monkeypatch.setattr("songreel.ground.files.read_bytes", refuse)
     assert_path_is_told(tmp_path / NAME, "may not be read")
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from songreel import request, sharing
-from songreel.documents import ModelEntry
-from songreel.history import Speeds
+from songreel.costs import request, sharing
+from songreel.costs.history import Speeds
+from songreel.ground.documents import ModelEntry
 from tests.plans import recipe
 
 FAST, SLOW = "starter", "imagenet-16384"

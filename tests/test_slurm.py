@@ -21,8 +21,8 @@ import psutil
 import pytest
 import yte
 
-from songreel import leases, slurm
-from songreel.paths import Paths
+from songreel.ground.paths import Paths
+from songreel.jobs import leases, slurm
 from tests.conftest import REPOSITORY, Project, Settings, environment, new_project
 from tests.soak import contents, saved
 

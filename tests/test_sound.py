@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from songreel import audio, cli, plan, sound, weights
-from songreel.audio import Audio
-from songreel.config import resolve
-from songreel.errors import UserError
-from songreel.paths import Paths
+from songreel import cli
+from songreel.drawing import sound
+from songreel.ground.errors import UserError
+from songreel.ground.paths import Paths
+from songreel.models import weights
+from songreel.planning import audio, plan
+from songreel.planning.audio import Audio
+from songreel.planning.config import resolve
 from tests import films, sounds
 from tests.films import FFMPEG, ffmpeg
 

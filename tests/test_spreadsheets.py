@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from songreel import screenplay
-from songreel.errors import UserError
-from songreel.screenplay import Line
+from songreel.ground.errors import UserError
+from songreel.planning import screenplay
+from songreel.planning.screenplay import Line
 
 NAME = "song.csv"
 

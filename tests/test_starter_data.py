@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from songreel.errors import UserError
+from songreel.ground.errors import UserError
 from songreel_starter import distil, pairs, scenes, sources, sprites, words
 from songreel_starter.backgrounds import Background
 from songreel_starter.states import Keeper

@@ -15,10 +15,11 @@ import yaml
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from songreel import data, perceptor
-from songreel.errors import UserError
-from songreel.files import read_json
-from songreel.vqgan import VQGAN
+from songreel import data
+from songreel.ground.errors import UserError
+from songreel.ground.files import read_json
+from songreel.models import perceptor
+from songreel.models.vqgan import VQGAN
 from songreel_starter import (
     card,
     cli,

@@ -13,8 +13,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from songreel import device, perceptor
-from songreel.weights import Weights
+from songreel.kernels import device
+from songreel.models import perceptor
+from songreel.models.weights import Weights
 from songreel_starter import clip_tower, distil, judge, pool, scenes, teacher, towers
 from songreel_starter.scenes import Library
 from songreel_starter.sprites import Entry

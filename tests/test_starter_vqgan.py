@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor
 
-from songreel import vqgan
-from songreel.clip_configs import MEAN, STD
-from songreel.errors import UserError
-from songreel.weights import PERCEPTORS, Weights
+from songreel.ground.errors import UserError
+from songreel.models import vqgan
+from songreel.models.clip_configs import MEAN, STD
+from songreel.models.weights import PERCEPTORS, Weights
 from songreel_starter import autoencoder, likeness
 from songreel_starter.autoencoder import Recipe
 from songreel_starter.pool import Pool

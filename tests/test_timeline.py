@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from songreel.screenplay import Line
-from songreel.timeline import end_seconds, moved, shots, silent, too_short
+from songreel.planning.screenplay import Line
+from songreel.planning.timeline import end_seconds, moved, shots, silent, too_short
 
 RATES = st.sampled_from([1, 12, 24, 25, 30, 48, 60, 120])
 STARTS = st.lists(

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from songreel import plan, trial, weights
-from songreel.config import resolve
-from songreel.errors import UserError
-from songreel.paths import Paths
+from songreel.ground.errors import UserError
+from songreel.ground.paths import Paths
+from songreel.models import weights
+from songreel.planning import plan, trial
+from songreel.planning.config import resolve
 from tests.films import FFMPEG, ffmpeg
 
 # An ffmpeg that lacks something: whoever asks for it is told so.

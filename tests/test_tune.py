@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from songreel import tune
-from songreel.errors import UserError
+from songreel.ground.errors import UserError
+from songreel.planning import tune
 
 SCREENPLAYS = Path(__file__).parent.parent / "screenplays"
 SHORT = "tempo 120\nvoice celesta\nC5 1  G5 1\nvoice bass\nC3 2\n"

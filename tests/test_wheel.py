@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from songreel import new
-from songreel.errors import UserError
+from songreel.ground.errors import UserError
 from tests.conftest import REPOSITORY, TINY, Project, environment, new_project
 
 LINE = [("a lighthouse at dusk", 0.0)]

@@ -8,12 +8,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from songreel import plan, weights, wording
-from songreel.config import resolve
-from songreel.paths import Paths
-from songreel.perceptor import tokenize
-from songreel.plan import Plan
-from songreel.tokens import ENDS, fits, tokenizer
+from songreel.ground.paths import Paths
+from songreel.models import weights
+from songreel.models.perceptor import tokenize
+from songreel.models.tokens import ENDS, fits, tokenizer
+from songreel.planning import plan, wording
+from songreel.planning.config import resolve
+from songreel.planning.plan import Plan
 from tests import checkpoints
 from tests.starter import judge
 
@@ -149,9 +150,9 @@ def test_planning_short_lines_reads_no_vocabulary_and_imports_no_torch(tmp_path:
     code = """
 import sys
 from pathlib import Path
-from songreel import plan
-from songreel.config import resolve
-from songreel.paths import Paths
+from songreel.planning import plan
+from songreel.planning.config import resolve
+from songreel.ground.paths import Paths
 plan.make(resolve({"screenplay": "song.csv", "audio": "none"}), Paths(Path("results")))
 sys.exit(" ".join({"torch", "clip.simple_tokenizer"} & set(sys.modules)) or 0)
 """

@@ -22,9 +22,12 @@ import psutil
 import pytest
 import torch
 
-from songreel import cli, config, device, latents, plan
-from songreel.documents import SegmentRecipe
-from songreel.paths import Paths
+from songreel import cli
+from songreel.ground.documents import SegmentRecipe
+from songreel.ground.paths import Paths
+from songreel.jobs import latents
+from songreel.kernels import device
+from songreel.planning import config, plan
 from tests import films, published
 from tests.conftest import REPOSITORY, TINY, Project, new_project
 from tests.edits import CHOICES, EDITS, Line, Oracle, Song

@@ -9,31 +9,23 @@ rules_folder = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
 if (rules_folder.parent / "songreel").is_dir():
     sys.path.insert(0, str(rules_folder.parent))
 
-from songreel import (
-    damage,
-    data,
-    history,
-    host,
-    leases,
-    owners,
-    places,
-    request,
-    running,
-    sharing,
-    shortage,
-    slurm,
-)
-from songreel import plan as planning
-from songreel import weights as models
-from songreel.config import read as read_config
-from songreel.config import resolve
-from songreel.documents import ClipPlan, SegmentRecipe, Timeline
-from songreel.environment import hand_on, threads_per_job
-from songreel.errors import UserError, sentence
-from songreel.files import set_aside
-from songreel.paths import Paths
-from songreel.telling import say, say_first
-from songreel.stops import stop_jobs_too
+from songreel.upkeep import damage, places, running
+from songreel import data
+from songreel.costs import history, request, sharing
+from songreel.jobs import host, leases, slurm
+from songreel.planning import owners
+from songreel.ground import shortage
+from songreel.planning import plan as planning
+from songreel.models import weights as models
+from songreel.planning.config import read as read_config
+from songreel.planning.config import resolve
+from songreel.ground.documents import ClipPlan, SegmentRecipe, Timeline
+from songreel.jobs.environment import hand_on, threads_per_job
+from songreel.ground.errors import UserError, sentence
+from songreel.ground.files import set_aside
+from songreel.ground.paths import Paths
+from songreel.ground.telling import say, say_first
+from songreel.ground.stops import stop_jobs_too
 
 
 wildcard_constraints:

@@ -11,12 +11,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from songreel import __version__, commands, leases, scheduler, shortage, stops
-from songreel.documents import ClipPlan, SegmentRecipe, Timeline
-from songreel.errors import DamageError, UserError, sentence
-from songreel.files import not_later, set_aside
-from songreel.paths import Paths
-from songreel.telling import clock, note, print_anywhere, say
+from songreel import __version__, commands
+from songreel.ground import shortage, stops
+from songreel.ground.documents import ClipPlan, SegmentRecipe, Timeline
+from songreel.ground.errors import DamageError, UserError, sentence
+from songreel.ground.files import not_later, set_aside
+from songreel.ground.paths import Paths
+from songreel.ground.telling import clock, note, print_anywhere, say
+from songreel.jobs import leases, scheduler
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,8 +60,9 @@ def _keyframes(options: argparse.Namespace) -> None:
 def _optimise(options: argparse.Namespace) -> None:
     # Imported here, like torch everywhere: each command loads what it needs and nothing else.
     _set_threads(options.threads)
-    from songreel import history, render
-    from songreel.progress import Progress
+    from songreel.costs import history
+    from songreel.jobs import render
+    from songreel.jobs.progress import Progress
 
     recipe = SegmentRecipe.read(options.plan)
     scheduler.show(f"{recipe.text}: {options.keyframes} keyframes")
@@ -79,7 +82,7 @@ def _set_threads(threads: int) -> None:
 
 
 def _clip(options: argparse.Namespace) -> None:
-    from songreel import film
+    from songreel.drawing import film
 
     target = _paths(options.plan).clip(options.plan.stem)
     if target.exists():  # another workflow has drawn it since this one was planned
@@ -92,8 +95,12 @@ def _clip(options: argparse.Namespace) -> None:
 
 def _draw(options: argparse.Namespace, target: Path) -> None:
     _set_threads(options.threads)
-    from songreel import device, draw, film, history, latents, proofs, render, vqgan, weights
-    from songreel.plan import sources
+    from songreel.costs import history
+    from songreel.drawing import draw, film
+    from songreel.jobs import latents, render
+    from songreel.kernels import device
+    from songreel.models import proofs, vqgan, weights
+    from songreel.planning.plan import sources
 
     clip = ClipPlan.read(options.plan)
     paths = _paths(options.plan)
@@ -115,7 +122,8 @@ def _draw(options: argparse.Namespace, target: Path) -> None:
 
 
 def _film(options: argparse.Namespace) -> None:
-    from songreel import claims, film, joined
+    from songreel.drawing import film, joined
+    from songreel.jobs import claims
 
     timeline = Timeline.read(options.timeline)
     _check_planned_together(timeline, options)
@@ -142,7 +150,8 @@ def _check_planned_together(timeline: Timeline, options: argparse.Namespace) -> 
 
 
 def _fetch(options: argparse.Namespace) -> None:
-    from songreel import config, obtain
+    from songreel.models import obtain
+    from songreel.planning import config
 
     def tell(message: str) -> None:
         say(message, options.log)
@@ -155,7 +164,7 @@ def _fetch(options: argparse.Namespace) -> None:
 
 
 def _tune(options: argparse.Namespace) -> None:
-    from songreel import tune
+    from songreel.planning import tune
 
     tune.write(tune.read(options.tune), options.output)
 

@@ -12,9 +12,9 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from songreel.files import write_json_if_changed
-from songreel.paths import Paths
-from songreel.telling import prints_all, say
+from songreel.ground.files import write_json_if_changed
+from songreel.ground.paths import Paths
+from songreel.ground.telling import prints_all, say
 
 if TYPE_CHECKING:
     Parser = argparse.ArgumentParser
@@ -65,7 +65,9 @@ def _declare_plan(commands: Commands) -> Parser:
 
 
 def _plan(options: argparse.Namespace) -> None:
-    from songreel import config, damage, forecast, plan
+    from songreel.costs import forecast
+    from songreel.planning import config, plan
+    from songreel.upkeep import damage
 
     keys = config.read(Path("config.yaml")) | config.read(options.configfile)
     settings = config.resolve(keys | dict(options.config))
@@ -111,7 +113,7 @@ def _declare_prune(commands: Commands) -> Parser:
 
 
 def _prune(options: argparse.Namespace) -> None:
-    from songreel import prune, running
+    from songreel.upkeep import prune, running
 
     over = dict(options.config)
     paths = prune.results(over)
@@ -142,7 +144,7 @@ def _declare_bench(commands: Commands) -> Parser:
 
 
 def _bench(options: argparse.Namespace) -> None:
-    from songreel import bench
+    from songreel.costs import bench
 
     found = bench.run(options.only, options.rounds, options.seconds, options.threads)
     if options.json:

@@ -9,8 +9,9 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from songreel import data, stops
-from songreel.errors import UserError
+from songreel import data
+from songreel.ground import stops
+from songreel.ground.errors import UserError
 
 COPIED = (
     "config.yaml",

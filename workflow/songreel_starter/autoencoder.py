@@ -18,11 +18,11 @@ import torch.nn.functional as F
 import yaml
 from torch import Generator, Tensor, nn
 
-from songreel import device as devices
-from songreel.errors import UserError
-from songreel.files import replacing
-from songreel.telling import say
-from songreel.vqgan import VQGAN
+from songreel.ground.errors import UserError
+from songreel.ground.files import replacing
+from songreel.ground.telling import say
+from songreel.kernels import device as devices
+from songreel.models.vqgan import VQGAN
 from songreel_starter import likeness
 from songreel_starter.pool import Pool
 from songreel_starter.states import Keeper, State
@@ -66,7 +66,7 @@ class Recipe:
 
 
 def architecture(recipe: Recipe, side: int) -> dict[str, Any]:
-    """What songreel.vqgan.VQGAN is built from, for pictures of so many pixels' side."""
+    """What songreel.models.vqgan.VQGAN is built from, for pictures of so many pixels' side."""
     ddconfig = {
         "double_z": False,
         "z_channels": HIDDEN,

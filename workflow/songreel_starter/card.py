@@ -15,9 +15,9 @@ from string import Template
 
 from PIL import Image, ImageDraw
 
-from songreel import weights
-from songreel.errors import UserError
-from songreel.files import Document, read_json, replacing
+from songreel.ground.errors import UserError
+from songreel.ground.files import Document, read_json, replacing
+from songreel.models import weights
 from songreel_starter import pairs
 from songreel_starter.export import check_size
 from songreel_starter.keyframes import Shown

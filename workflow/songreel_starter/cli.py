@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from songreel import stops
-from songreel.errors import UserError, sentence
-from songreel.telling import note, say
+from songreel.ground import stops
+from songreel.ground.errors import UserError, sentence
+from songreel.ground.telling import note, say
 from songreel_starter import evaluation, sources
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _train_judge(options: argparse.Namespace) -> None:
 
 
 def _library(shards: Sequence[Path]) -> Library:
-    from songreel import device
+    from songreel.kernels import device
     from songreel_starter import scenes, sprites
 
     return scenes.library([sprites.load(path) for path in shards], device.choose())

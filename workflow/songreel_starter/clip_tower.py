@@ -13,8 +13,8 @@ import yaml
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from songreel import perceptor
-from songreel.files import replacing
+from songreel.ground.files import replacing
+from songreel.models import perceptor
 from songreel_starter import distil, towers
 from songreel_starter.pool import Pool
 from songreel_starter.scenes import Library

@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from songreel import device as devices
-from songreel.files import replacing
-from songreel.perceptor import build, tokenize
-from songreel.telling import say
+from songreel.ground.files import replacing
+from songreel.ground.telling import say
+from songreel.kernels import device as devices
+from songreel.models.perceptor import build, tokenize
 from songreel_starter.states import Keeper, fingerprint
 
 HELD_OUT = 2000  # texts at the end of the list, or a tenth of a short one

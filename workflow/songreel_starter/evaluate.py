@@ -14,11 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from songreel import device as devices
-from songreel.config import Config
-from songreel.files import Document
-from songreel.perceptor import Perceptor
-from songreel.vqgan import VQGAN
+from songreel.ground.files import Document
+from songreel.kernels import device as devices
+from songreel.models.perceptor import Perceptor
+from songreel.models.vqgan import VQGAN
+from songreel.planning.config import Config
 from songreel_starter import pairs, scenes, words
 from songreel_starter.backgrounds import Background
 from songreel_starter.keyframes import Shown, Studio

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from songreel.files import read_json, write_json_if_changed
-from songreel.telling import say
+from songreel.ground.files import read_json, write_json_if_changed
+from songreel.ground.telling import say
 
 if TYPE_CHECKING:
     from songreel_starter.evaluate import Embedder
@@ -143,7 +143,7 @@ def _judge(options: argparse.Namespace) -> None:
 def _retrieval(options: argparse.Namespace) -> None:
     import torch
 
-    from songreel import device
+    from songreel.kernels import device
     from songreel_starter import evaluate, pairs, sprites
 
     where = device.choose()
@@ -201,7 +201,7 @@ def _card(options: argparse.Namespace) -> None:
 
 
 def _load_judge(options: argparse.Namespace) -> Embedder:
-    from songreel import device
+    from songreel.kernels import device
     from songreel_starter import judge  # type: ignore[attr-defined, unused-ignore]
 
     loaded: Embedder = judge.load(options.judge, options.teacher, device.choose())

@@ -9,12 +9,12 @@ import yaml
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from songreel import perceptor, vqgan
-from songreel import weights as architectures
-from songreel.errors import UserError
-from songreel.files import replacing
-from songreel.vqgan import VQGAN
-from songreel.weights import Weights
+from songreel.ground.errors import UserError
+from songreel.ground.files import replacing
+from songreel.models import perceptor, vqgan
+from songreel.models import weights as architectures
+from songreel.models.vqgan import VQGAN
+from songreel.models.weights import Weights
 from songreel_starter import pairs
 
 MOST_BYTES = 25_000_000  # of models/starter

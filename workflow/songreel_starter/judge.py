@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from songreel.clip_configs import MEAN, STD
-from songreel.files import replacing
+from songreel.ground.files import replacing
+from songreel.models.clip_configs import MEAN, STD
 from songreel_starter import teacher, towers
 from songreel_starter.pool import Pool
 from songreel_starter.scenes import Library

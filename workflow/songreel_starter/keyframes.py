@@ -11,14 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from songreel import config, sampler
-from songreel import device as devices
-from songreel.config import Config
-from songreel.errors import UserError
-from songreel.files import replacing
-from songreel.sampler import Pull
-from songreel.strategy import Strategy
-from songreel.telling import say
+from songreel.ground.errors import UserError
+from songreel.ground.files import replacing
+from songreel.ground.strategy import Strategy
+from songreel.ground.telling import say
+from songreel.kernels import device as devices
+from songreel.planning import config
+from songreel.planning.config import Config
+from songreel.sampling import sampler
+from songreel.sampling.sampler import Pull
 from songreel_starter import pairs
 from songreel_starter.sprites import Pixels
 from songreel_starter.states import Keeper, State, fingerprint

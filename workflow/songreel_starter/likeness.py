@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from songreel.clip_configs import MEAN, STD
+from songreel.models.clip_configs import MEAN, STD
 
 SCALES = 3  # at which edges are compared, each half the size of the one before
 SQUARES, EDGES = 2.0, 0.5  # weights beside the absolute error, which has 1

@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 import yaml
 
-from songreel import perceptor, vqgan
-from songreel.errors import UserError
-from songreel.files import replacing
-from songreel.perceptor import Perceptor
-from songreel.vqgan import VQGAN
-from songreel.weights import Weights
+from songreel.ground.errors import UserError
+from songreel.ground.files import replacing
+from songreel.models import perceptor, vqgan
+from songreel.models.perceptor import Perceptor
+from songreel.models.vqgan import VQGAN
+from songreel.models.weights import Weights
 from songreel_starter.sources import FOLDER
 
 KINDS = "clip", "vqgan"

@@ -10,8 +10,8 @@ import torch
 from numpy.lib.format import open_memmap
 from torch import Tensor
 
-from songreel.errors import UserError
-from songreel.files import replacing
+from songreel.ground.errors import UserError
+from songreel.ground.files import replacing
 from songreel_starter import scenes
 
 AT_ONCE = 64  # scenes painted together

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from songreel.files import replacing
+from songreel.ground.files import replacing
 from songreel_starter import scenes, sprites
 from songreel_starter.sprites import Pixels, Shard
 

@@ -21,8 +21,8 @@ from typing import IO, Any, cast
 import jsonschema
 import yaml
 
-from songreel.errors import UserError
-from songreel.files import replacing
+from songreel.ground.errors import UserError
+from songreel.ground.files import replacing
 
 FOLDER = Path(__file__).resolve().parents[1] / "starter"
 TABLE = FOLDER / "sources.yaml"

@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from songreel.errors import UserError
-from songreel.files import replacing
+from songreel.ground.errors import UserError
+from songreel.ground.files import replacing
 from songreel_starter import readers, words
 from songreel_starter.readers import Picture
 from songreel_starter.sources import Source, document

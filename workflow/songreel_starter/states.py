@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from songreel.errors import UserError
-from songreel.files import replacing
+from songreel.ground.errors import UserError
+from songreel.ground.files import replacing
 
 EVERY = 30.0  # seconds between two savings
 

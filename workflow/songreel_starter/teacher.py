@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from songreel import device as devices
-from songreel.files import replacing
-from songreel.telling import say
+from songreel.ground.files import replacing
+from songreel.ground.telling import say
+from songreel.kernels import device as devices
 from songreel_starter.sources import read
 from songreel_starter.states import Keeper, fingerprint
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from songreel.files import replacing
+from songreel.ground.files import replacing
 from songreel_starter import scenes, words
 from songreel_starter.sources import read
 from songreel_starter.sprites import Shard

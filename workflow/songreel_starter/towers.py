@@ -19,10 +19,10 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from songreel import device as devices
-from songreel.clip_configs import MEAN, STD
-from songreel.cutouts import cut, halved
-from songreel.telling import say
+from songreel.ground.telling import say
+from songreel.kernels import device as devices
+from songreel.kernels.cutouts import cut, halved
+from songreel.models.clip_configs import MEAN, STD
 from songreel_starter import scenes, words
 from songreel_starter.pool import Pool
 from songreel_starter.scenes import Library

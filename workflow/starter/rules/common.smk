@@ -9,8 +9,8 @@ sys.path.insert(0, str(Path(workflow.basedir).parent))
 import jsonschema
 import yaml
 
-from songreel.environment import hand_on
-from songreel.errors import UserError
+from songreel.jobs.environment import hand_on
+from songreel.ground.errors import UserError
 from songreel_starter import sources as packages
 
 HALVES = (

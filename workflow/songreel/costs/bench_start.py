@@ -1,0 +1,132 @@
+"""What a job takes before its first iteration, and its memory: each measured in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+
+from songreel.costs.bench_models import Bench
+from songreel.ground.files import Document
+from songreel.planning.config import Config, resolve
+
+PACKAGES = Path(__file__).parents[2]
+
+
+def seconds(case: Document, bench: Bench) -> dict[str, float]:
+    """The seconds of each part of a start, with files that were read before, and of `all` of it.
+
+    All of it is from the start of Python until a job's first iteration can begin; `first` is what the first
+    keyframe takes longer than the next: kernels are loaded, and an iteration is recorded.
+    """
+    from songreel.costs import bench_models
+
+    with tempfile.TemporaryDirectory() as folder:
+        bench_models.save(resolve(case), Path(folder))
+        code = "import time; began = time.time(); from songreel.costs.bench_start import start; start(began)"
+        arguments = json.dumps(case), folder, str(bench.threads)
+        found = [_started(code, arguments) for _ in range(max(2, bench.rounds))]
+    return {part: median(each[part] for each in found[1:]) for part in found[0]}
+
+
+def _started(code: str, arguments: tuple[str, ...]) -> dict[str, float]:
+    # In front of what is already on the path, which this Python may need to find its packages.
+    path = os.pathsep.join([str(PACKAGES), *filter(None, [os.environ.get("PYTHONPATH")])])
+    began = time.time()
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(began), *arguments],
+        check=True,
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+class _Laps:
+    """Seconds between moments that are named."""
+
+    def __init__(self, began: float) -> None:
+        self.last, self.found = began, dict[str, float]()
+
+    def lap(self, name: str) -> None:
+        now = time.time()
+        self.found[name], self.last = now - self.last, now
+
+
+def start(began: float) -> None:
+    """Do what a keyframes job does before its first iteration, and print the seconds of each part."""
+    called, case, folder, threads = float(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+    laps = _Laps(called)
+    laps.last, laps.found["python"] = began, began - called
+    import torch
+
+    laps.lap("torch")
+    from songreel.costs import bench_models, roofline
+    from songreel.kernels import device
+    from songreel.models import perceptor, vqgan
+    from songreel.sampling import sampler
+
+    laps.lap("imports")
+    torch.set_num_threads(threads)
+    settings, where = resolve(case), device.choose()
+    torch.zeros(1, device=where)
+    laps.lap("device")
+    maker_files, *judge_files = bench_models.files(settings, Path(folder))
+    maker = vqgan.load(maker_files, where, device.precision(where))
+    judges = [perceptor.load(it, where, device.precision(where)) for it in judge_files]
+    roofline.settle(where)
+    laps.lap("models")
+    pulls = [sampler.Pull(judge, judge.embed_texts([bench_models.TEXT])) for judge in judges]
+    roofline.settle(where)
+    laps.lap("words")
+    like = bench_models.canvas(settings, maker)
+    roofline.settle(where)
+    laps.lap("canvas")
+    laps.found["all"] = time.time() - called
+    links = sampler.chain(maker, pulls, bench_models.strategy(settings, 1), like, 0, 0, 0)
+    next(links)
+    laps.lap("first")
+    next(links)
+    laps.lap("next")
+    laps.found["first"] -= laps.found.pop("next")
+    print(json.dumps(laps.found), flush=True)
+    os._exit(0)  # what ending takes is not a start
+
+
+def peak_memory(case: Document, bench: Bench, step: Callable[[Config, Bench], Callable[[], object]]) -> int:
+    """The most bytes of memory that a process holds after two of the steps that `step` makes."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(_peak, case, bench, step).result()
+
+
+def _peak(case: Document, bench: Bench, step: Callable[[Config, Bench], Callable[[], object]]) -> int:
+    import torch
+
+    torch.set_num_threads(bench.threads)
+    stepping = step(resolve(case), bench)
+    stepping()
+    stepping()
+    if bench.where.type == "cuda":
+        return int(torch.cuda.max_memory_reserved(bench.where))
+    return peak_resident_bytes()
+
+
+def peak_resident_bytes() -> int:
+    """Of this process alone: what `getrusage` tells begins with its parent's."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        return next(int(row.split()[1]) * 1024 for row in status.splitlines() if row.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        import psutil
+
+        return int(psutil.Process().memory_info().rss)

@@ -1,0 +1,146 @@
+"""Frames from keyframes: interpolated and blended as quantised latents, decoded in batches.
+
+An interpolated latent is never quantised again: that would make pictures pop from code to code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from songreel.ground.documents import MOTION_MARGIN, ClipPlan
+from songreel.kernels.cutouts import LUMA
+from songreel.models.vqgan import VQGAN
+
+# Decoded at a time: many on a GPU; on a CPU what its cache holds, 8 of 128x128, in half the time of 64.
+BATCH_PIXELS = {"cuda": 1 << 20, "cpu": 1 << 17}
+MOST_STRENGTH = 2.0  # of a blend's stretching
+
+
+def frames(
+    vqgan: VQGAN, clip: ClipPlan, shown: NDArray[np.uint16], before: NDArray[np.uint16] | None
+) -> Iterator[NDArray[np.uint8]]:
+    """A clip's frames in batches uint8 [b, height, width, 3], at the clip's `drawn_rate`.
+
+    `shown` and `before` are the tokens [k, h, w] of the line's segment and of the one before it, whose
+    still-moving tail turns into the line's moving head over the first `blend_frames` frames.
+    """
+    count, rate = drawn_frames(clip), clip.drawn_rate
+    height, width = (side * vqgan.factor for side in shown.shape[1:])
+    batch = max(1, BATCH_PIXELS[vqgan.codebook.device.type] // (height * width))
+    seam = _seam(vqgan, clip, shown, before) if before is not None and clip.blend_frames else None
+    for first in range(0, count, batch):
+        instants = [Fraction(n) / rate for n in range(first, min(first + batch, count))]  # seconds
+        yield _as_bytes(_pictures(vqgan, clip, shown, seam, instants))
+
+
+def drawn_frames(clip: ClipPlan) -> int:
+    """How many frames are drawn. Motion interpolation must see a little past the clip's end."""
+    frames = clip.shown.frames
+    if clip.interpolation == "latent":
+        return frames
+    rate = clip.drawn_rate / clip.frames_per_second
+    return ceil((frames - 1) * rate) + 1 + MOTION_MARGIN
+
+
+@dataclass(frozen=True)
+class _Seam:
+    """How the line before turns into the line that is shown."""
+
+    before: NDArray[np.uint16]  # tokens [k, h, w]
+    offset: Fraction  # seconds on the line before's clock at which the line starts
+    blending: Fraction  # seconds
+    frame: Fraction  # seconds
+    strength: float  # of the stretching that keeps the blend from greying
+
+    def shares(self, instants: list[Fraction]) -> list[float]:
+        """How much of the line itself is seen, for each instant inside the blend."""
+        blended = [instant for instant in instants if instant < self.blending]
+        return [_smoothstep((instant + self.frame) / (self.blending + self.frame)) for instant in blended]
+
+
+def _seam(vqgan: VQGAN, clip: ClipPlan, shown: NDArray[np.uint16], before: NDArray[np.uint16]) -> _Seam:
+    assert clip.before is not None
+    rate = clip.frames_per_second
+    offset, blending = clip.before.frames / rate, clip.blend_frames / rate
+    ends = _at(vqgan, clip, before, [offset]), _at(vqgan, clip, shown, [blending])
+    middle = _at(vqgan, clip, before, [offset + blending / 2]), _at(vqgan, clip, shown, [blending / 2])
+    half = torch.full((1, 1, 1, 1), 0.5, device=vqgan.codebook.device)
+    plain, stretched = (_contrast(vqgan, _blend(*middle, half, strength)) for strength in (0, 1))
+    wanted = (_contrast(vqgan, ends[0]) + _contrast(vqgan, ends[1])) / 2
+    strength = (wanted - plain) / max(stretched - plain, 1e-3)
+    return _Seam(before, offset, blending, 1 / rate, min(max(strength, 0), MOST_STRENGTH))
+
+
+def _pictures(
+    vqgan: VQGAN, clip: ClipPlan, shown: NDArray[np.uint16], seam: _Seam | None, instants: list[Fraction]
+) -> Tensor:
+    """The pictures float32 [b, 3, height, width] in 0..1 at instants on the line's own clock."""
+    latents = _at(vqgan, clip, shown, instants)
+    shares = torch.tensor(seam.shares(instants) if seam else [], device=latents.device).view(-1, 1, 1, 1)
+    if seam is not None and len(shares):
+        blended = len(shares)
+        tail = _at(vqgan, clip, seam.before, [seam.offset + instant for instant in instants[:blended]])
+        latents[:blended] = _blend(tail, latents[:blended], shares, seam.strength)
+    return _decode(vqgan, latents)
+
+
+def _blend(tail: Tensor, head: Tensor, shares: Tensor, strength: float) -> Tensor:
+    """Linear interpolation [b, c, h, w], each channel stretched over the picture against greying.
+
+    Halfway between unrelated latents the plain mean is less spread out than either and decodes to grey mud.
+    A strength of 1 gives it the spread of its ends; what that does for the picture differs from seam to seam.
+    """
+    blended = torch.lerp(tail, head, shares)
+    spread = torch.lerp(_spread(tail), _spread(head), shares)
+    mean = blended.mean((2, 3), keepdim=True)
+    return mean + (blended - mean) * (spread / _spread(blended).clamp(min=1e-6)) ** strength
+
+
+def _spread(latents: Tensor) -> Tensor:
+    return latents.std((2, 3), keepdim=True, correction=0)
+
+
+def _contrast(vqgan: VQGAN, latents: Tensor) -> float:
+    """The standard deviation of the brightness of the picture decoded from latents [1, c, h, w]."""
+    picture = _decode(vqgan, latents)
+    luma = torch.tensor(LUMA, device=picture.device).view(1, 3, 1, 1)
+    return float((picture * luma).sum(1).std(correction=0))
+
+
+def _at(vqgan: VQGAN, clip: ClipPlan, tokens: NDArray[np.uint16], instants: list[Fraction]) -> Tensor:
+    """The latents [b, c, h, w] of a segment at instants on its own clock."""
+    return _interpolate(vqgan, tokens, [instant * clip.keyframe_rate for instant in instants])
+
+
+def _interpolate(vqgan: VQGAN, tokens: NDArray[np.uint16], positions: list[Fraction]) -> Tensor:
+    """Linear interpolation of quantised latents, float32 [b, c, h, w], at positions counted in keyframes."""
+    device = vqgan.codebook.device
+    last = len(tokens) - 1
+    lower = np.array([int(position) for position in positions])
+    upper = np.minimum(lower + 1, last)
+    shares = torch.tensor([float(position % 1) for position in positions], device=device).view(-1, 1, 1, 1)
+    ends = (torch.from_numpy(tokens[index].astype(np.int64)).to(device) for index in (lower, upper))
+    start, end = (vqgan.embed(end) for end in ends)
+    return torch.lerp(start, end, shares)
+
+
+def _smoothstep(share: Fraction) -> float:
+    return float(share * share * (3 - 2 * share))
+
+
+@torch.no_grad()
+def _decode(vqgan: VQGAN, latents: Tensor) -> Tensor:
+    return vqgan.decode(latents).clamp(0, 1)
+
+
+def _as_bytes(pictures: Tensor) -> NDArray[np.uint8]:
+    whole = pictures.mul(255).round().to(torch.uint8)
+    return whole.permute(0, 2, 3, 1).contiguous().cpu().numpy()

@@ -1,0 +1,279 @@
+"""Everything that ffmpeg does: frames into a clip, clips and audio into a film."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import ffmpeg
+import imageio_ffmpeg
+import numpy as np
+from numpy.typing import NDArray
+
+from songreel.drawing import joined, lyrics, sound
+from songreel.ground import rates, seal, stops
+from songreel.ground.documents import DRAWING, ClipPlan, Shown, Timeline
+from songreel.ground.errors import DamageError, UserError
+from songreel.ground.files import check_is_file, replacing
+
+ENCODER_THREADS = 2  # fixed: x264's output depends on it
+# RGB would otherwise be converted by the rules of standard-definition television and look paler in a browser.
+COLOURS = {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709", "color_range": "tv"}
+# Every clip starts with an I frame: x264's usual favour for those would show each seam as a sharper frame.
+EVEN_QUALITY = {"x264-params": "mbtree=0:ipratio=1.1:pbratio=1.1"}
+# H.264 encoders in hardware, best first, and how each is told the quality, `crf` from 0 to 51.
+HARDWARE: Mapping[str, Callable[[int], dict[str, Any]]] = {
+    "h264_nvenc": lambda crf: {
+        "rc": "vbr",
+        "cq": max(1, crf),
+        "b:v": 0,
+        "preset": "p6",
+    },  # cq 0: its own choice
+    "h264_qsv": lambda crf: {"global_quality": max(1, crf)},
+    "h264_amf": lambda crf: {"rc": "cqp", "qp_i": crf, "qp_p": crf},
+    "h264_videotoolbox": lambda crf: {"q:v": max(1, 100 - 2 * crf)},  # 1 to 100, higher is better
+}
+TRIAL_FRAMES = 8
+BITEXACT = {"fflags": "+bitexact", "flags": "+bitexact"}  # no version or time of day in the file
+
+
+class FFmpegError(UserError):
+    """A file that ffmpeg could not make, and the reason in its own words."""
+
+    def __init__(self, target: Path, reason: str) -> None:
+        super().__init__(
+            f"{target}: ffmpeg could not make it ({reason}); see to that and run the same command again."
+        )
+        self.reason = reason
+
+
+def executable(setting: str) -> str:
+    """The ffmpeg that the config key `ffmpeg` names, by path or name, or imageio-ffmpeg's own."""
+    here = Path(setting).expanduser()
+    if setting and not shutil.which(setting) and here.is_file():
+        return str(here.absolute())  # a bare name would be looked for elsewhere
+    return setting or str(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+def working(setting: str) -> str:
+    """The `executable`, tried out: one that cannot run is told before hours of work that end in it.
+
+    Raises UserError when it does not run.
+    """
+    try:
+        program = executable(setting)  # RuntimeError where none came along
+        subprocess.run([program, "-version"], stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UserError(
+            f"config key 'ffmpeg': found {setting!r}, which does not run ({reason.rstrip('.')}), expected the"
+            f" path of an ffmpeg; correct it, or leave it empty for the one that comes with songreel."
+        ) from None
+    return program
+
+
+def encoder(setting: str, size: tuple[int, int], program: str) -> str:
+    """The encoder that a config names; for `auto`, the first in hardware that works here, or libx264.
+
+    That ffmpeg lists one says nothing: the card may be missing, or unable to encode pictures this small.
+    """
+    if setting != "auto":
+        return setting
+    return next((name for name in HARDWARE if _works(name, size, program)), "libx264")
+
+
+def _works(name: str, size: tuple[int, int], program: str) -> bool:
+    """Whether an encoder makes a clip of a few frames here."""
+    frames = np.random.default_rng(0).integers(0, 256, (TRIAL_FRAMES, *reversed(size), 3), dtype=np.uint8)
+    trial = ClipPlan(
+        recipe=DRAWING,
+        shown=Shown("", TRIAL_FRAMES),
+        before=None,
+        blend_frames=0,
+        frames_per_second=Fraction(30),
+        keyframes_per_second=30.0,
+        interpolation="latent",
+        encoder=name,
+        crf=16,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            encode([frames], trial, size, Path(folder) / "trial.mp4", program)
+        except UserError:
+            return False
+    return True
+
+
+def encode(
+    batches: Iterable[NDArray[np.uint8]],
+    clip: ClipPlan,
+    size: tuple[int, int],
+    target: Path,
+    program: str,
+) -> None:
+    """Pipe frames uint8 [b, height, width, 3] into a clip of exactly its number of frames.
+
+    A batch is written while the next one is made. Raises UserError with ffmpeg's own words when it fails.
+    """
+    width, height = size
+    rate = clip.frames_per_second
+    stream = ffmpeg.input(
+        "pipe:", format="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", r=str(clip.drawn_rate)
+    )
+    # Before motion interpolation: after it, a second conversion would cost each colour some levels.
+    stream = stream.filter("scale", out_color_matrix="bt709", out_range="tv").filter("format", "yuv420p")
+    if clip.interpolation == "motion":
+        # Scene-change detection would freeze a frame wherever many tokens change at once.
+        stream = stream.filter("minterpolate", fps=str(rate), mi_mode="mci", scd="none")
+    with replacing(target) as temporary:
+        output = stream.output(
+            str(temporary),
+            format="mp4",
+            video_track_timescale=rates.ticks(rate),
+            r=str(rate),
+            **{"frames:v": clip.shown.frames},
+            **_encoding(clip.encoder, clip.crf),
+            **COLOURS,
+            **BITEXACT,
+        )
+        status, words = _pipe(batches, output.compile(cmd=program, overwrite_output=True))
+        _check(status, words, temporary, target)
+        seal.add(temporary, seal.of_clip(target.stem))
+
+
+def _encoding(name: str, crf: int) -> dict[str, Any]:
+    """ffmpeg's options for an encoder and its quality."""
+    if name in HARDWARE:
+        return {"c:v": name, **HARDWARE[name](crf)}
+    options: dict[str, Any] = {"c:v": name, "crf": crf, "threads": ENCODER_THREADS}
+    if name == "libx264":
+        options |= EVEN_QUALITY
+    if name == "libx265":
+        options["tag:v"] = "hvc1"  # the name under which Apple's players look for it
+    return options
+
+
+def _pipe(batches: Iterable[NDArray[np.uint8]], command: Sequence[str]) -> tuple[int, bytes]:
+    """Run ffmpeg on frames; returns its exit status and what it complained of."""
+    with (
+        tempfile.TemporaryFile() as words,
+        subprocess.Popen(_quiet(command), stdin=subprocess.PIPE, stderr=words) as process,
+        stops.undoing(process.kill),
+        ThreadPoolExecutor(1) as writer,
+    ):
+        assert process.stdin is not None
+        try:
+            writing: Future[Any] | None = None
+            for batch in batches:
+                if writing:
+                    writing.result()
+                writing = writer.submit(process.stdin.write, batch.tobytes())
+            if writing:
+                writing.result()
+        except BrokenPipeError:
+            pass  # motion interpolation has all it needs, or ffmpeg's words tell what went wrong
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            with contextlib.suppress(BrokenPipeError):  # it tries once more to write what is left
+                process.stdin.close()
+        process.wait()
+        words.seek(0)
+        return process.returncode, words.read()
+
+
+def join(timeline: Timeline, clips: Sequence[Path], target: Path, program: str) -> None:
+    """Join clips without encoding them again; add audio, lyrics, chapters and title.
+
+    The audio is padded with silence or cut so that it ends with the last frame. Raises UserError with
+    ffmpeg's own words when it fails, DamageError when a clip is not what its name says.
+    """
+    for clip in clips:
+        check(clip)
+    with replacing(target) as temporary, tempfile.TemporaryDirectory() as folder:
+        listing, words, facts = (Path(folder) / name for name in ("clips.txt", "lyrics.srt", "facts.txt"))
+        listing.write_text(_listing(timeline, clips), encoding="utf-8")
+        words.write_text(lyrics.subtitles(timeline), encoding="utf-8")
+        facts.write_text(lyrics.metadata(timeline), encoding="utf-8")
+        command = [program, "-y", "-f", "concat", "-safe", "0", "-i", str(listing), "-i", str(words)]
+        command += ["-f", "ffmetadata", "-i", str(facts)]
+        if song := timeline.audio:
+            command += ["-i", f"file:{song.path}", "-map", "0:v", "-map", f"3:a:{song.track - 1}"]
+            heard = sound.until(timeline.seconds, song.late, song.mix)
+            command += ["-c:a", "aac", "-b:a", "192k", "-af", heard]
+        else:
+            command += ["-map", "0:v"]
+        command += ["-map", "1:s", "-c:v", "copy", "-c:s", "mov_text", "-map_metadata", "2"]
+        command += ["-map_chapters", "2", "-movflags", "+faststart", "-fflags", "+bitexact"]
+        command += ["-f", "mp4", str(temporary)]
+        with stops.undoing(lambda: shutil.rmtree(folder, ignore_errors=True)):
+            status, told = _run(command)
+        _check(status, told, temporary, target)
+        joined.finish(temporary, timeline, target)
+
+
+def _listing(timeline: Timeline, clips: Sequence[Path]) -> str:
+    """The clips for ffmpeg to concatenate, each as long as to end where it should since the film's start.
+
+    Left alone, ffmpeg adds up lengths that are rounded to microseconds, and after an hour frames are late.
+    """
+    frames = [entry.frames for entry in timeline.clips]
+    ends = [round(1_000_000 * end / timeline.frames_per_second) for end in itertools.accumulate(frames)]
+    lengths = [end - start for start, end in zip([0, *ends], ends, strict=False)]  # microseconds
+    rows = (
+        f"file '{_quoted(clip)}'\nduration {length / 1e6:.6f}\n"
+        for clip, length in zip(clips, lengths, strict=True)
+    )
+    return "".join(rows)
+
+
+def _run(command: Sequence[str]) -> tuple[int, bytes]:
+    """Run ffmpeg; returns its exit status and what it complained of."""
+    with (
+        subprocess.Popen(_quiet(command), stderr=subprocess.PIPE, env=sound.environment()) as process,
+        stops.undoing(process.kill),
+    ):
+        _, words = process.communicate()
+    return process.returncode, words
+
+
+def check(clip: Path) -> None:
+    """Raise DamageError unless a clip is whole and the one that its name says."""
+    expected = f"the clip {clip.stem}"
+    check_is_file(clip, expected)
+    if not seal.intact(clip, seal.of_clip(clip.stem)):
+        raise DamageError(clip, "a damaged file or another clip", expected)
+
+
+def _quoted(path: Path) -> str:
+    return str(path.resolve()).replace("'", "'\\''")
+
+
+def _quiet(command: Sequence[str]) -> list[str]:
+    return [command[0], "-hide_banner", "-nostdin", "-v", "error", *command[1:]]
+
+
+def _check(status: int, words: bytes, temporary: Path, target: Path) -> None:
+    """Raise FFmpegError with ffmpeg's own words unless it ended well and made the file."""
+    if status or not temporary.exists():
+        raise FFmpegError(target, _reason(status, words))
+
+
+def _reason(status: int, words: bytes) -> str:
+    """The first and the last of ffmpeg's words, cause and consequence, or how it ended without any."""
+    lines = [" ".join(line.split()) for line in words.decode("utf-8", "replace").splitlines()]
+    told = [re.sub(r"^\[[^]]+ @ 0x[0-9a-f]+\] ", "", line) for line in lines if line]
+    if told:
+        return ": ".join(dict.fromkeys((told[0], told[-1])))
+    return f"ended by {signal.Signals(-status).name}" if status < 0 else f"status {status} and no word"

@@ -1,0 +1,283 @@
+"""What plan files say: what to optimise, what to draw, what to join. One reader for all, and one writer.
+
+Segments and clips are named by their JSON, so it never changes for what was rendered before: a key that came
+later is left out where it has the value that everything had before it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Self, get_args, get_origin, get_type_hints
+
+from songreel.ground import rates
+from songreel.ground.errors import UserError
+from songreel.ground.files import Document, identity, read_json
+from songreel.ground.strategy import Strategy
+
+if TYPE_CHECKING:  # a job reads plans, and has no need of the schema's and YAML's readers
+    from songreel.planning.config import Config
+
+# Bumped when the numerics change on purpose: RECIPE renders segments anew, DRAWING clips, JOINING films.
+RECIPE = 4
+DRAWING = 2
+JOINING = 1
+
+MOTION_MARGIN = 2  # keyframes past the end that ffmpeg's motion interpolation needs to see
+
+
+class Written:
+    """What stands in a file as JSON, with its keys in order."""
+
+    def to_json(self) -> Document:
+        """What the file says."""
+        value: Document = _plain(self)
+        return value
+
+    @classmethod
+    def from_json(cls, value: Any) -> Self:
+        """The document that a file says. Raises ValueError when it says no such thing."""
+        document: Self = _typed(cls, value)
+        return document
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The document in a file. Raises UserError when it is missing, damaged or of another version."""
+        return cls._checked(path, read_json(path))
+
+    @classmethod
+    def _checked(cls, path: Path, value: Any) -> Self:
+        try:
+            return cls.from_json(value)
+        except ValueError as error:
+            raise UserError(
+                f"{path}: found a damaged plan, or one of another version ({error}); run snakemake, which"
+                f" writes it again."
+            ) from None
+
+
+class Named(Written):
+    """What is named by its JSON."""
+
+    @property
+    def id(self) -> str:
+        """The name of its file, and of what is made by it."""
+        return identity(self.to_json())
+
+    @classmethod
+    def _checked(cls, path: Path, value: Any) -> Self:
+        if not isinstance(value, dict) or identity(value) != path.stem:
+            raise UserError(
+                f"{path}: found another plan than its name says; run snakemake, which writes it again."
+            )
+        return super()._checked(path, value)
+
+
+# What to optimise
+
+
+@dataclass(frozen=True)
+class ModelEntry(Written):
+    """Weights, by what config.yaml calls them and by what they hash to."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class PerceptorEntry(ModelEntry):
+    """A perceptor, how much its judgement counts, and what it reads."""
+
+    weight: float = 1.0
+    words: str | None = None  # None is the line's whole text
+
+
+@dataclass(frozen=True)
+class SegmentRecipe(Named):
+    """What to optimise for a line's text. It knows no time, no position and no song."""
+
+    recipe: int
+    text: str  # with the style
+    seed: int
+    take: int
+    model: ModelEntry
+    perceptors: tuple[PerceptorEntry, ...]
+    size: tuple[int, int]  # width and height in pixels
+    strategy: Strategy
+
+    def words(self, perceptor: PerceptorEntry) -> str:
+        """What a perceptor reads of the text."""
+        return self.text if perceptor.words is None else perceptor.words
+
+
+# What to draw
+
+
+@dataclass(frozen=True)
+class Shown(Written):
+    """So many of a segment's frames, from its first."""
+
+    segment: str
+    frames: int
+
+
+@dataclass(frozen=True)
+class ClipPlan(Named):
+    """What to draw for a line: its own frames, into which those after the line before's end turn."""
+
+    recipe: int
+    shown: Shown
+    before: Shown | None
+    blend_frames: int
+    frames_per_second: Fraction
+    keyframes_per_second: float
+    interpolation: str  # "latent" or "motion"
+    encoder: str
+    crf: int
+
+    @classmethod
+    def of(cls, config: Config, shown: Shown, before: Shown | None = None, blend_frames: int = 0) -> ClipPlan:
+        """A clip that is drawn as a config says."""
+        return cls(
+            recipe=DRAWING,
+            shown=shown,
+            before=before,
+            blend_frames=blend_frames,
+            frames_per_second=Fraction(config.frames_per_second),
+            keyframes_per_second=config.keyframes_per_second,
+            interpolation=config.interpolation,
+            encoder=config.encoder,
+            crf=config.crf,
+        )
+
+    @property
+    def keyframe_rate(self) -> Fraction:
+        """Keyframes a second, exactly."""
+        return Fraction(str(self.keyframes_per_second))
+
+    @property
+    def drawn_rate(self) -> Fraction:
+        """Frames a second that are drawn: the film's, or the keyframes' when ffmpeg makes those between."""
+        return self.keyframe_rate if self.interpolation == "motion" else self.frames_per_second
+
+
+# What to join
+
+
+@dataclass(frozen=True)
+class Sound(Written):
+    """What is heard in a film."""
+
+    path: str
+    sha256: str
+    track: int = 1  # counted from 1
+    late: bool = False  # whether it starts after the film
+    mix: str = ""  # the filter that makes of it what a film can hold
+
+
+@dataclass(frozen=True)
+class TimelineClip(Written):
+    """A clip in a film."""
+
+    clip: str
+    frames: int
+
+
+@dataclass(frozen=True)
+class TimelineLine(Written):
+    """A line in a film: when it is sung, and what it shows."""
+
+    text: str
+    start_seconds: float
+    end_seconds: float
+    segment: str
+
+
+@dataclass(frozen=True)
+class Timeline(Written):
+    """What to join: clips in order, and what is heard and read with them."""
+
+    recipe: int
+    title: str
+    artist: str
+    frames_per_second: Fraction
+    audio: Sound | None
+    clips: tuple[TimelineClip, ...]
+    lines: tuple[TimelineLine, ...]
+
+    @property
+    def seconds(self) -> Fraction:
+        """How long its pictures are."""
+        return sum(clip.frames for clip in self.clips) / self.frames_per_second
+
+
+# To JSON and back, by the types of the fields
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        kind: Any = type(value)
+        parts = ((name, getattr(value, name), usual) for name, usual in _keys(kind))
+        return {name: _plain(part) for name, part, usual in parts if usual is MISSING or part != usual}
+    if isinstance(value, tuple):
+        return [_plain(part) for part in value]
+    return rates.written(value) if isinstance(value, Fraction) else value
+
+
+@cache
+def _keys(kind: Any) -> Sequence[tuple[str, Any]]:
+    """The keys in order, each with the value for which it is left out, if any."""
+    return sorted((field.name, field.default) for field in fields(kind))
+
+
+def _typed(kind: Any, value: Any) -> Any:
+    """A JSON value as a type. Raises ValueError, which says what is not as expected."""
+    if is_dataclass(kind):
+        return _structure(kind, value)
+    if get_origin(kind) is tuple:
+        return _row(get_args(kind), value)
+    if get_origin(kind) is UnionType:  # with None
+        return None if value is None else _typed(get_args(kind)[0], value)
+    if kind is Fraction:
+        return _rate(value)
+    if type(value) is not kind and (kind, type(value)) != (float, int):  # True is an int, too
+        raise ValueError(f"{type(value).__name__} where {kind.__name__} was expected")
+    return value
+
+
+def _structure(kind: Any, value: Any) -> Any:
+    parts = _parts(kind)
+    if not isinstance(value, dict):
+        raise ValueError(f"no {kind.__name__}")
+    required = {name for name, usual in _keys(kind) if usual is MISSING}
+    if missing := sorted(required - value.keys()):
+        raise ValueError(f"no {missing[0]!r}")
+    if unknown := sorted(value.keys() - parts.keys()):
+        raise ValueError(f"an unknown {unknown[0]!r}")
+    return kind(**{name: _typed(parts[name], part) for name, part in value.items()})
+
+
+@cache
+def _parts(kind: Any) -> Mapping[str, Any]:
+    return get_type_hints(kind)
+
+
+def _row(kinds: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
+    many = kinds[-1] is Ellipsis
+    if not isinstance(value, list) or not (many or len(value) == len(kinds)):
+        raise ValueError("no list of the right length")
+    each = kinds[:1] * len(value) if many else kinds
+    return tuple(_typed(*pair) for pair in zip(each, value, strict=True))
+
+
+def _rate(value: Any) -> Fraction:
+    """A rate as `rates.written` has it."""
+    with suppress(ValueError, ZeroDivisionError):
+        if type(value) in (int, str):
+            return Fraction(value)
+    raise ValueError("no rate")

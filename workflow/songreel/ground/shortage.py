@@ -1,0 +1,62 @@
+"""Too little memory, told in one sentence: it ends a job in as many ways as there are libraries."""
+
+from __future__ import annotations
+
+import errno
+import re
+import subprocess
+import sys
+
+from songreel.ground import limits
+from songreel.ground.errors import DamageError, UserError
+
+SAID = re.compile(  # by torch, its allocators, numpy, the dynamic linker and Python
+    r"out of memory|(can.?t|cannot|unable to|failed to) allocate|failed to map segment|not enough memory"
+    r"|bad_alloc|ALLOC_FAILED|can't start new thread",
+    re.IGNORECASE,
+)
+NOTHING = 200_000_000  # bytes; with less of them left any failure of a library is for want of memory
+GB = 1e9
+
+
+def check_import() -> None:
+    """Raise MemoryError where a limit of address space is so tight that to import torch ends the process.
+
+    Only a process of its own can find that out; it is asked only where there is such a limit.
+    """
+    if limits.address_space() is not None:
+        trial = subprocess.run([sys.executable, "-c", "import torch"], stderr=subprocess.DEVNULL, check=False)
+        if trial.returncode < 0:
+            raise MemoryError
+
+
+def sentence(error: BaseException | None) -> str | None:
+    """What to say when an error, or one that led to it, is for want of memory; None for all others."""
+    for _ in range(16):
+        if error is None:
+            return None
+        if _is_shortage(error):
+            return _told()
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _is_shortage(error: BaseException) -> bool:
+    if isinstance(error, MemoryError):
+        return True
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno == errno.ENOMEM
+    if isinstance(error, UserError | DamageError):
+        return False
+    in_vain = isinstance(error, RuntimeError) and limits.free() < NOTHING
+    return in_vain or bool(SAID.search(str(error)))
+
+
+def _told() -> str:
+    limit = limits.address_space()
+    allowed = f", where `ulimit -v` allows {limit / GB:.1f} GB of address space" if limit else ""
+    return (
+        f"found too little memory{allowed}, expected enough for the models and an iteration; allow more, or"
+        " lower 'size', 'micro_batch' or 'cutouts', and run the same command again, finished keyframes are"
+        " kept."
+    )

@@ -1,0 +1,65 @@
+"""What a person is told: a line at a time, in the terminal and in a log file, whatever either can show."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from songreel.ground import files
+
+EVERY = 5.0  # seconds between two reports of one job
+
+
+def say(message: str, log: Path | None = None) -> None:
+    """Print one line to the terminal and add it to the log file, if any."""
+    # One write: where Python does not buffer, `print` makes two, and lines of jobs side by side run together.
+    sys.stderr.write(f"songreel: {message}\n")
+    sys.stderr.flush()
+    note(message, log)
+
+
+def say_first(messages: Sequence[str], most: int = 20) -> None:
+    """Say some messages of what may be thousands, and how many more there are."""
+    for message in messages[:most]:
+        say(message)
+    if len(messages) > most:
+        say(f"{len(messages) - most} more such lines: songreel plan tells of all.")
+
+
+def print_anywhere() -> None:
+    """Let a terminal or file that takes no UTF-8 have the rest as escapes, instead of ending in an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def prints_all() -> bool:
+    """Whether the standard output takes every letter as it is."""
+    return (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+
+
+def note(message: str, log: Path | None) -> None:
+    """Add one line to the log file, if that can be written: its disk may be the one that is full."""
+    if log:
+        with contextlib.suppress(OSError):
+            files.append(log, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}\n".encode())
+
+
+def shorten(text: str, letters: int = 40) -> str:
+    """A text on one line, quoted, and cut to about so many letters."""
+    line = " ".join(text.split())
+    return repr(line if len(line) <= letters else line[: letters - 1] + "…")
+
+
+def clock(seconds: float) -> str:
+    """A duration as people say it: 42 s, 3 min 5 s, 2 h 10 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,75 @@
+"""What a person sees while lines are rendered: keyframes, speed, time left and lines done."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from songreel.ground.documents import SegmentRecipe, Timeline
+from songreel.ground.paths import Paths
+from songreel.ground.telling import EVERY, clock, say, shorten
+
+if TYPE_CHECKING:  # importing zarr takes a while, and `say` must be at hand before that
+    from songreel.jobs.latents import Segment
+
+FILM = "SONGREEL_FILM"  # in the environment: the song whose lines a job counts when it reports
+
+
+class Progress:
+    """Reports one segment's keyframes, speed and time left, and how many of the film's lines are done."""
+
+    def __init__(self, recipe: SegmentRecipe, keyframes: int, paths: Paths, log: Path | None) -> None:
+        self.recipe, self.keyframes, self.paths, self.log = recipe, keyframes, paths, log
+        self.kept = 0  # keyframes
+        self.iterations = 0  # in this job
+        self.to_do = 0  # iterations of this job, in all
+        self.started = self.told = time.monotonic()
+
+    def iteration(self) -> None:
+        """One iteration is done."""
+        self.iterations += 1
+        if time.monotonic() - self.told >= EVERY:
+            self._tell()
+
+    def keyframe(self, segment: Segment) -> None:
+        """The segment as it is at the start, and after every keyframe."""
+        if not self.to_do:
+            strategy = self.recipe.strategy
+            lead_in = 0 if len(segment) else strategy.lead_in
+            self.to_do = (self.keyframes - len(segment)) * strategy.iterations + lead_in
+            self.started = time.monotonic()
+        self.kept = len(segment)
+        if self.kept == self.keyframes or not self.iterations:
+            self._tell()
+
+    @property
+    def seconds(self) -> float:
+        """How long the iterations have taken, up to the last report."""
+        return self.told - self.started
+
+    def warn(self, message: str) -> None:
+        """Something is wrong that the work can do without."""
+        say(message, self.log)
+
+    def _tell(self) -> None:
+        self.told = time.monotonic()
+        say(f"{self._line()}{self._film()}", self.log)
+
+    def _line(self) -> str:
+        state = f"{shorten(self.recipe.text)}: keyframe {self.kept} of {self.keyframes}"
+        if not self.iterations:
+            return state
+        speed = self.iterations / (self.told - self.started)
+        left = (self.to_do - self.iterations) / speed
+        return f"{state}, {speed:.1f} iterations/s, {clock(left)} left"
+
+    def _film(self) -> str:
+        """Lines done of the film's lines, when the workflow has said which film it is."""
+        song = os.environ.get(FILM)
+        if not song or not self.paths.timeline(song).exists():
+            return ""
+        segments = [line.segment for line in Timeline.read(self.paths.timeline(song)).lines]
+        ready = sum(bool(self.paths.rendered(segment)) for segment in segments)
+        return f"; {ready} of {len(segments)} lines done"

@@ -1,0 +1,141 @@
+"""One job's work on one segment: see how far its chain has come, go on from there, keep every keyframe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from songreel.ground.documents import ModelEntry, SegmentRecipe
+from songreel.ground.errors import DamageError, UserError
+from songreel.ground.files import set_aside
+from songreel.ground.paths import Paths
+from songreel.jobs import claims, latents, scheduler
+from songreel.jobs.claims import Claim
+from songreel.jobs.latents import Segment
+from songreel.kernels import device, fused
+from songreel.models import perceptor, proofs, vqgan, weights
+from songreel.models.weights import Weights
+from songreel.sampling import memory, sampler
+
+
+class Watcher(Protocol):
+    """Who is told how the work goes on."""
+
+    def iteration(self) -> None:
+        """One iteration is done."""
+
+    def keyframe(self, segment: Segment) -> None:
+        """The segment as it is at the start, and after every keyframe."""
+
+    def warn(self, message: str) -> None:
+        """Something is wrong that the work can do without."""
+
+
+def segment(
+    recipe: SegmentRecipe, name: str, keyframes: int, paths: Paths, watcher: Watcher, micro_batch: int = 0
+) -> None:
+    """Render a segment to `keyframes` keyframes and write its latents file.
+
+    Goes on from the longest file of the same segment or from what an interrupted job kept in the work folder;
+    waits while another job is at work on it. Raises LostError when another one has taken it over.
+    `micro_batch` cutouts are judged at a time; 0 is all of them.
+    """
+    target = paths.latents(name, keyframes)
+    try:
+        with claims.held(paths.work(name), watcher.warn) as claim:
+            so_far = _longest(name, [*paths.rendered(name).items(), (0, claim.kept)], watcher)
+            for grown in _grow(recipe, so_far, keyframes, watcher, micro_batch):
+                _keep(claim, grown, recipe)
+                so_far = grown
+            if not target.exists():  # another workflow may have been quicker
+                assert so_far is not None
+                _keep(claim, so_far, recipe)
+                claim.publish(target)
+    except claims.LostError:
+        if not target.exists():
+            raise
+        watcher.warn(f"{target}: another job took this line over and has finished it.")
+
+
+def _keep(claim: Claim, segment: Segment, recipe: SegmentRecipe) -> None:
+    claim.keep(lambda file: latents.write(file, segment, recipe))
+
+
+def _longest(name: str, files: Iterable[tuple[int, Path]], watcher: Watcher) -> Segment | None:
+    """The longest of a segment's files that is whole: to render again what is damaged is only slower."""
+    segments = []
+    for keyframes, path in files:
+        try:
+            segments.append(latents.load(path, name, keyframes))
+        except FileNotFoundError:
+            pass  # nothing was kept
+        except DamageError as error:
+            watcher.warn(f"{error}; it is passed over, as {set_aside(path)}, and rendered again.")
+    return max(segments, key=len, default=None)
+
+
+def _grow(
+    recipe: SegmentRecipe, so_far: Segment | None, keyframes: int, watcher: Watcher, micro_batch: int
+) -> Iterator[Segment]:
+    """The segment after each keyframe that it still lacks."""
+    if so_far is not None and len(so_far) >= keyframes:
+        return
+    where = device.choose()
+    precision = device.precision(where)
+    if where.type == "cuda" and (obstacle := fused.obstacle(where)):
+        watcher.warn(f"this GPU takes the plain path, which is about a third as fast: {obstacle}.")
+    model = weights_of(recipe.model, weights.vqgan)
+    judges = [weights_of(entry, weights.perceptor) for entry in recipe.perceptors]
+    with proofs.reading([model, *judges]) as proof:
+        memory.check(model, judges, recipe, micro_batch, where, precision)
+        picture_maker = vqgan.load(model, where, precision)
+        pulls = [
+            _pull(judge, entry.weight, recipe.words(entry), micro_batch, where, precision)
+            for judge, entry in zip(judges, recipe.perceptors, strict=True)
+        ]
+    if so_far is None:
+        start = sampler.canvas(picture_maker, recipe.size, recipe.seed)
+        so_far = latents.empty(start.cpu().numpy())
+    watcher.keyframe(so_far)
+    state = torch.from_numpy(so_far.latent).to(where)
+    chain = sampler.chain(
+        picture_maker,
+        pulls,
+        recipe.strategy,
+        state,
+        recipe.seed,
+        recipe.take,
+        first=len(so_far),
+        callback=watcher.iteration,
+    )
+    while len(so_far) < keyframes:
+        with scheduler.grace():
+            link = next(chain)
+            proof.settle()
+            so_far = so_far.extended(link.tokens.cpu().numpy(), link.loss, link.latent.cpu().numpy())
+            watcher.keyframe(so_far)
+            yield so_far  # and it is kept
+
+
+def weights_of(entry: ModelEntry, find: Callable[[str], Weights]) -> Weights:
+    """The weights that a plan names. Raises UserError when they are not the ones that it was made with.
+
+    Whether what they were converted to is whole is for `proofs` to say.
+    """
+    found = find(entry.name)
+    if found.sha256 != entry.sha256:
+        raise UserError(
+            f"{found.tensors}: the plan was made with weights {entry.sha256[:12]}…, found"
+            f" {found.sha256[:12]}…; run snakemake again to plan with these."
+        )
+    return found
+
+
+def _pull(
+    found: Weights, weight: float, text: str, micro_batch: int, where: torch.device, precision: torch.dtype
+) -> sampler.Pull:
+    judge = perceptor.load(found, where, precision)
+    return sampler.Pull(judge, judge.embed_texts([text]), weight, micro_batch)

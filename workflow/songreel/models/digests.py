@@ -1,0 +1,130 @@
+"""What a file of weights hashes to, and what it must: gigabytes are read once, and remembered after that.
+
+Beside a file `<file>.sha256` says what it was found to hash to, with the size and time it had. It also pins
+what is expected of a file whose publisher states no sha256: the content that was first trusted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import platformdirs
+
+from songreel.ground import files
+from songreel.ground.errors import UserError
+from songreel.ground.files import Document, read_json, write_json_if_changed
+from songreel.models.catalogue import Remote
+
+FOLDER = "SONGREEL_WEIGHTS"  # environment variable that names the cache
+CHUNK = 1 << 15  # bytes
+LARGE = 100_000_000  # bytes that take a while to hash
+
+Tell = Callable[[str], object]
+
+
+def cache_folder() -> Path:
+    """Where weights are kept: $SONGREEL_WEIGHTS, or a folder in the user's cache."""
+    named = os.environ.get(FOLDER)
+    return Path(named).expanduser() if named else platformdirs.user_cache_path("songreel") / "weights"
+
+
+def check(remote: Remote, target: Path, tell: Tell) -> None:
+    """Raise UserError unless the file is the published one, or the one first trusted in its place."""
+    wanted = expected(remote, target)
+    found = of(target, record(target), tell)
+    if wanted is None:
+        trust(target, found, tell)
+    elif found != wanted:
+        since = "" if remote.sha256 else ", as it had when it was first used"
+        raise UserError(
+            f"{target}: found sha256 {found}, expected {wanted}{since}; move the file away, and the next"
+            f" run downloads the right one."
+        )
+    remember(record(target), target.stat(), found)
+
+
+def of(path: Path, record: Path, tell: Tell) -> str:
+    """The sha256 of a file, as `record` remembers it if the file was not changed since."""
+    stat, known = path.stat(), told(record)
+    if known.get("sha256") and (known.get("size"), known.get("mtime_ns")) == (stat.st_size, stat.st_mtime_ns):
+        return str(known["sha256"])
+    return digest(path, stat.st_size, tell)
+
+
+def expected(remote: Remote, target: Path) -> str | None:
+    """The sha256 stated by the publisher, or else that of the content first trusted, if any."""
+    if remote.sha256:
+        return remote.sha256
+    path = record(target)
+    found = told(path).get("sha256")
+    if found is None and path.exists():
+        raise UserError(
+            f"{path}: found a damaged file, expected the sha256 of {target.name}; remove it to trust the"
+            f" {target.name} that is found next."
+        )
+    return found
+
+
+def trust(target: Path, found: str, tell: Tell) -> None:
+    """Tell what is expected from now on. Raises UserError when the file is plainly something else."""
+    with files.opened(target) as file:
+        content = file.read(CHUNK)
+    if not content or is_page(content):
+        raise UserError(
+            f"{target}: found {'a web page' if content else 'an empty file'}, expected weights; move the file"
+            f" away, and the next run downloads them."
+        )
+    name = target.name.removesuffix(".part")
+    tell(f"{name}: nobody states its sha256; {found} was found and is expected from now on.")
+
+
+def remember(record: Path, stat: os.stat_result, sha256: str) -> None:
+    """Note what a file of that size and time hashes to, if that can be written."""
+    facts = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": sha256}
+    with suppress(OSError):  # a cache that others keep and that cannot be written is hashed each time
+        write_json_if_changed(record, facts)
+
+
+def record(target: Path) -> Path:
+    """Where it stands what a file in the cache hashes to."""
+    return target.with_name(f"{target.name}.sha256")
+
+
+def told(path: Path) -> Document:
+    """What a small file beside a file says; nothing when it is not there or damaged, or its hash is none."""
+    with suppress(UserError, OSError):
+        found = read_json(path)
+        if isinstance(found, dict) and re.fullmatch("[0-9a-f]{64}", str(found.get("sha256", "0" * 64))):
+            return found
+    return {}
+
+
+def check_again(path: Path, record: Path) -> None:
+    """Raise UserError when a file, read whole, hashes to something else than is remembered of it."""
+    known = told(record).get("sha256")
+    if known not in (None, found := digest(path, 0, lambda _: None)):
+        raise UserError(
+            f"{path}: found sha256 {found[:12]}…, expected {known[:12]}… as before, and its time is"
+            " the same: it was damaged on its disk; get the file again."
+        )
+
+
+def digest(path: Path, size: int, tell: Tell) -> str:
+    """The sha256 of a file, read whole."""
+    if size >= LARGE:
+        tell(f"{path.name.removesuffix('.part')}: checking the sha256 of {megabytes(size)}.")
+    return files.sha256(path)
+
+
+def is_page(content: bytes) -> bool:
+    """Whether a file begins as a web page does."""
+    return content.lstrip(b"\xef\xbb\xbf \t\r\n")[:9].lower().startswith((b"<html", b"<!doctype"))
+
+
+def megabytes(size: int) -> str:
+    """A size as people say it."""
+    return f"{size / 1e6:.0f} MB" if size >= 1e6 else f"{size} bytes"

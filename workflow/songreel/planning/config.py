@@ -1,0 +1,275 @@
+"""From the keys of config.yaml, or of `snakemake --config`, to one checked `Config`.
+
+Every default, range and preset is in workflow/schemas/config.schema.yaml, and only there.
+"""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+import functools
+import json
+import math
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from songreel import data
+from songreel.ground import rates
+from songreel.ground.errors import UserError
+from songreel.ground.strategy import Strategy
+from songreel.planning.config_file import read as read
+from songreel.planning.config_file import shown
+
+
+@dataclass(frozen=True)
+class Config(Strategy):
+    """Every key of config.yaml, checked; `size` is split. The schema says what each one means."""
+
+    screenplay: Path
+    audio: str  # "auto", "none" or a path
+    audio_track: int  # counted from 1
+    offset: float  # seconds added to every start
+    title: str  # "" is the screenplay's stem
+    artist: str
+
+    model: str
+    perceptors: tuple[str, ...]  # at least one
+    style: str
+    width: int  # pixels
+    height: int  # pixels
+    seed: int
+    repeats: str  # "vary" or "reuse"
+
+    preset: str
+    keyframes_per_second: float
+    micro_batch: int  # cutouts judged at a time; 0 is all
+
+    frames_per_second: Fraction
+    interpolation: str  # "latent" or "motion"
+    transition: float  # seconds
+    tail: float  # seconds
+    encoder: str
+    crf: int
+
+    results: Path  # the folder
+    jobs_per_gpu: str  # "auto" or a whole number
+    ffmpeg: str  # "" is the one that comes with imageio-ffmpeg
+
+    @property
+    def strategy(self) -> Strategy:
+        """How a keyframe is optimised, alone."""
+        return Strategy(**{field.name: getattr(self, field.name) for field in fields(Strategy)})
+
+
+def resolve(raw: Mapping[str, Any]) -> Config:
+    """Checks Snakemake's config (config.yaml with --config merged in) and fills in what it leaves out.
+
+    A key that is given wins over the preset's value. Whether the files and the model exist, and the size
+    fits the model, is for others to say.
+
+    Raises:
+        UserError: one sentence on the first key that is unknown or whose value does not fit.
+    """
+    given = {key: _typed(key, value) for key, value in _spoken(raw).items()}
+    _validate(given)
+    preset = given.get("preset", _property("preset")["default"])
+    return _build(_defaults(preset) | given)
+
+
+def weighed(perceptor: str) -> tuple[str, float]:
+    """A perceptor's name and weight, from NAME or NAME:WEIGHT."""
+    found = re.fullmatch(r"(.+):([0-9]+(?:\.[0-9]*)?|\.[0-9]+)", perceptor)
+    return (found[1], float(found[2])) if found else (perceptor, 1.0)
+
+
+@functools.cache
+def schema() -> dict[str, Any]:
+    """The JSON schema of config.yaml, with what each preset sets under `presets`."""
+    import yaml
+
+    loaded: dict[str, Any] = yaml.safe_load(data.SCHEMA.read_text(encoding="utf-8"))
+    return loaded
+
+
+def _property(key: str) -> dict[str, Any]:
+    found: dict[str, Any] = schema()["properties"][key]
+    return found
+
+
+def _defaults(preset: str) -> dict[str, Any]:
+    fixed = {key: rule["default"] for key, rule in schema()["properties"].items() if "default" in rule}
+    return {key: _typed(key, value) for key, value in (fixed | schema()["presets"][preset]).items()}
+
+
+def _build(values: dict[str, Any]) -> Config:
+    width, height = map(int, values.pop("size").split("x"))
+    values |= {
+        key: _at_home(key, values[key]) for key in ("screenplay", "audio", "model", "results", "ffmpeg")
+    }
+    values["perceptors"] = tuple(_at_home("perceptors", name) for name in values["perceptors"])
+    values |= {"screenplay": Path(values["screenplay"]), "results": _results(values["results"])}
+    return Config(width=width, height=height, **values)
+
+
+def _at_home(key: str, path: str) -> str:
+    """A path with the `~` or variable at its beginning replaced, which no shell does in config.yaml."""
+    if path.startswith("$") and not Path(path).exists():
+        path = os.path.expandvars(path)
+        if path.startswith("$"):
+            raise _unfit(key, path)
+    if not path.startswith("~"):
+        return path
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError:  # no such user, or one without a home
+        raise _unfit(key, path) from None
+
+
+def _results(path: str) -> Path:
+    """The folder, in a form that no program takes for an option and no rule for a wildcard."""
+    folder = Path(path)
+    if folder.parts[:1] and folder.parts[0].startswith("-"):
+        folder = folder.absolute()
+    if not re.search(_property("results")["pattern"], str(folder)):
+        raise _unfit("results", str(folder))
+    return folder
+
+
+# What is given, in the types that the schema asks for
+
+
+def _spoken(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys that say something, all of them known."""
+    for key in raw:
+        if key not in schema()["properties"]:
+            raise _unknown_key(key)
+    spoken = dict(raw)
+    if (
+        spoken.get("audio") == "None"
+    ):  # typed so, it means no audio; handed to a job (see below), no job reads it
+        spoken["audio"] = "none"
+    return {key: value for key, value in spoken.items() if not _is_empty(value)}
+
+
+def _is_empty(value: Any) -> bool:
+    """Whether a value means "the default": nothing at all, or a null that went through a command line.
+
+    Snakemake reads `--config tail=null` as the text "null", and hands `tail=` on to its jobs as `tail=None`.
+    """
+    if isinstance(value, str):
+        return value.strip() in ("", "null", "None")
+    return value is None or value == []
+
+
+def _typed(key: str, value: Any) -> Any:
+    convert = _SPECIAL.get(key) or _CONVERTERS[_property(key)["type"]]
+    try:
+        return convert(value)
+    except (TypeError, ValueError, OverflowError):
+        raise _unfit(key, value) from None
+
+
+def _text(value: Any) -> str:
+    """Text as it was written: YAML makes a number or a date of a title such as 2024."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError
+    if isinstance(value, bool) or not isinstance(value, str | int | float | datetime.date):
+        raise TypeError
+    return str(value).strip()
+
+
+def _size(value: Any) -> str:
+    """`WxH`, also from `W X H` and with a multiplication sign."""
+    return re.sub(r"\s*[x\u00d7]\s*", "x", _text(value).lower())
+
+
+def _number(value: Any) -> int | float:
+    """A finite number, also from text: YAML 1.1 takes 1e-3 for text."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise TypeError
+    number = _parsed(value) if isinstance(value, str) else value
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _parsed(text: str) -> int | float:
+    """Whole numbers stay whole, since a float would round a long seed."""
+    return int(text) if re.fullmatch(r"[+-]?[0-9]+", text.strip()) else float(text)
+
+
+def _whole(value: Any) -> int:
+    number = _number(value)
+    if number != int(number):
+        raise ValueError
+    return int(number)
+
+
+def _names(value: Any) -> list[str]:
+    """A list of names, also from one name or from names with commas between, as on a command line."""
+    return [_text(name) for name in (value if isinstance(value, list) else _text(value).split(","))]
+
+
+_CONVERTERS: dict[str, Callable[[Any], Any]] = {
+    "string": _text,
+    "integer": _whole,
+    "number": lambda value: float(_number(value)),  # one type, so that 15 and 15.0 make one id
+    "array": _names,
+}
+_SPECIAL: dict[str, Callable[[Any], Any]] = {"size": _size, "frames_per_second": rates.parsed}
+
+
+def _validate(given: dict[str, Any]) -> None:
+    from jsonschema import Draft202012Validator  # takes 0.1 s to import
+
+    for error in Draft202012Validator(schema()).iter_errors(given):
+        key = str(error.path[0])
+        raise _unfit(key, given[key])
+
+
+# What is said when it does not fit
+
+
+def _unknown_key(key: Any) -> UserError:
+    near = _nearest(shown(key).strip("'"), schema()["properties"])
+    advice = f"write '{near}' instead" if near else "remove it"
+    return UserError(f"config key {shown(key)} is unknown where a key of config.yaml was expected: {advice}.")
+
+
+def _unfit(key: str, value: Any) -> UserError:
+    found = f"config key '{key}' is {shown(value)} where {_expected(_property(key))} was expected"
+    near = _nearest(str(value), _property(key).get("enum", ())) if isinstance(value, str) else None
+    advice = (
+        f"write '{near}' instead" if near else f"write for example '{key}: {_example(key)}' in config.yaml"
+    )
+    return UserError(f"{found}: {advice}.")
+
+
+def _expected(rule: Mapping[str, Any]) -> str:
+    if "enum" in rule:
+        return "one of " + ", ".join(rule["enum"])
+    if "title" in rule:
+        return str(rule["title"])
+    number = "a whole number" if rule["type"] == "integer" else "a number"
+    if "exclusiveMinimum" in rule:
+        return f"{number} above {rule['exclusiveMinimum']} and up to {rule['maximum']}"
+    return f"{number} from {rule['minimum']} to {rule['maximum']}"
+
+
+def _example(key: str) -> str:
+    """A good value as YAML, text in quotes since their absence is often what went wrong."""
+    example, *_ = _property(key).get("examples", ()) or (_defaults(_property("preset")["default"])[key],)
+    return json.dumps(example, ensure_ascii=False)
+
+
+def _nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that `word` looks like, or whose initials it is (fps, lr)."""
+    names = list(known)
+    initials = {"".join(part[0] for part in name.split("_")): name for name in names if "_" in name}
+    close = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.5)
+    return close[0] if close else initials.get(word.lower())

@@ -1,0 +1,257 @@
+"""From a screenplay to ids: what to optimise, what to draw, what to join.
+
+A segment is named by a hash of its recipe and knows no time; a clip is named by its segment, the one before
+it and how it is drawn. So whatever an edit leaves as it was has the name it had, and is found on disk.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import ceil
+from pathlib import Path
+
+from songreel.drawing import film
+from songreel.ground.documents import (
+    JOINING,
+    MOTION_MARGIN,
+    RECIPE,
+    ClipPlan,
+    ModelEntry,
+    PerceptorEntry,
+    SegmentRecipe,
+    Shown,
+    Sound,
+    Timeline,
+    TimelineClip,
+    TimelineLine,
+)
+from songreel.ground.errors import UserError
+from songreel.ground.files import write_if_changed, write_json_if_changed
+from songreel.ground.paths import Paths
+from songreel.ground.telling import shorten
+from songreel.models import weights
+from songreel.planning import audio, owners, screenplay, timeline, trial, wording
+from songreel.planning.config import Config, weighed
+from songreel.planning.screenplay import Line
+from songreel.planning.timeline import Shot
+
+MOST_NAMED = 20  # lines that an offset left out
+STEP = 5  # a segment's length is a multiple of so many keyframes, so that small retimings find it long enough
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a film needs, by name. The documents are what the plan files say."""
+
+    song: str  # the film's folder
+    screenplay: str  # where it lies, seen from the results
+    segments: Mapping[str, SegmentRecipe]
+    clips: Mapping[str, ClipPlan]
+    timeline: Timeline
+    needs: Mapping[str, int]  # keyframes, by segment
+    tune: Path | None  # what the audio is made from, when a rule makes it
+    sound: str  # what is heard, in words
+    notes: tuple[str, ...] = ()  # what is not as the user may think, a sentence each
+
+    @property
+    def played(self) -> Path | None:
+        """The sound that a rule makes from a tune."""
+        return Path(self.timeline.audio.path) if self.tune and self.timeline.audio else None
+
+
+def make(config: Config, paths: Paths) -> Plan:
+    """Plan a film from the screenplay, the audio and the weights' hashes, once ffmpeg was tried out.
+
+    Raises UserError for what is wrong with any of them.
+    """
+    notes: list[str] = []
+    over, lines = timeline.moved(screenplay.read(config.screenplay, notes.append), config.offset)
+    ffmpeg = film.working(config.ffmpeg)
+    # A clip is named by the encoder that draws it, not by how that was found.
+    config = replace(config, encoder=film.encoder(config.encoder, (config.width, config.height), ffmpeg))
+    sound = audio.find(config.audio, config.audio_track, config.screenplay, ffmpeg, paths)
+    end = timeline.end_seconds(lines, config.tail, sound.seconds if sound else None)
+    shots = timeline.shots(lines, config.frames_per_second, end)
+    if not shots:
+        raise UserError(
+            f"{config.screenplay}: the film would have no frames; expected a second line, audio, or a config"
+            f" key 'tail' above 0."
+        )
+    song = owners.folder(config.screenplay, paths)
+    if elsewhere := owners.note(config.screenplay, song, paths):
+        notes.append(elsewhere)
+    if short := timeline.too_short(lines, shots, config.tail):
+        notes.append(f"{config.screenplay}: {short}")
+    if sound and (silent := timeline.silent(shots, sound.seconds)):
+        notes.append(f"{config.screenplay}: {silent}")
+    recipes = list(_recipes(shots, config, notes.append))
+    segments = [recipe.id for recipe in recipes]
+    clips = _clips(shots, segments, config)
+    mix = trial.check(config, sound, ffmpeg, paths)
+    return Plan(
+        song=song,
+        screenplay=owners.place(config.screenplay, paths),
+        segments=dict(zip(segments, recipes, strict=True)),
+        clips={clip.id: clip for clip in clips},
+        timeline=_timeline(shots, segments, clips, sound.heard(mix) if sound else None, config),
+        needs=_needs(clips, config),
+        tune=sound.tune if sound else None,
+        sound=audio.described(sound, mix, config.audio, config.screenplay) + _left_out(over),
+        notes=tuple(notes),
+    )
+
+
+def write(plan: Plan, paths: Paths) -> None:
+    """Write the plan files that are not there yet or say something else.
+
+    What a power cut spoils of them, of which there may be thousands, says something else at the next start.
+    """
+    for segment, recipe in plan.segments.items():
+        write_json_if_changed(paths.segment_plan(segment), recipe.to_json(), lasting=False)
+    for clip, drawing in plan.clips.items():
+        write_json_if_changed(paths.clip_plan(clip), drawing.to_json(), lasting=False)
+    if plan.tune and plan.played:
+        write_if_changed(paths.tune_plan(plan.played.stem), plan.tune.read_bytes(), lasting=False)
+    write_json_if_changed(paths.owner(plan.song), {"screenplay": plan.screenplay})
+    write_json_if_changed(paths.timeline(plan.song), plan.timeline.to_json(), lasting=False)
+
+
+def latents_of(clip: ClipPlan, needs: Mapping[str, int], paths: Paths) -> list[Path]:
+    """The latents that a clip is drawn from: its own segment's, and those of the one before it, if any.
+
+    A file that is already long enough serves; else it is the one to render, long enough for the whole film.
+    A job on another machine knows no `needs`, but by then the files are there.
+    """
+    return [_latents_file(part.segment, need, needs, paths) for part, need in sources(clip)]
+
+
+def missing_latents(plan: Plan, paths: Paths) -> dict[str, int]:
+    """The segments that are to be rendered for clips not drawn yet, and to how many keyframes."""
+    to_draw = (drawing for clip, drawing in plan.clips.items() if not paths.clip(clip).exists())
+    parts = (part for drawing in to_draw for part in sources(drawing))
+    return {
+        part.segment: max(need, plan.needs[part.segment])
+        for part, need in parts
+        if not _latents_file(part.segment, need, plan.needs, paths).exists()
+    }
+
+
+def _latents_file(segment: str, need: int, needs: Mapping[str, int], paths: Paths) -> Path:
+    for keyframes, path in paths.rendered(segment).items():
+        if keyframes >= need:
+            return path
+    return paths.latents(segment, max(need, needs.get(segment, 0)))
+
+
+def sources(clip: ClipPlan) -> Iterator[tuple[Shown, int]]:
+    """The parts that a clip is drawn from, each with the keyframes needed of it."""
+    yield clip.shown, keyframes_for(clip.shown.frames, clip)
+    if clip.before:
+        yield clip.before, keyframes_for(clip.before.frames + clip.blend_frames, clip)
+
+
+def keyframes_for(frames: int, clip: ClipPlan) -> int:
+    """Keyframes needed to draw a segment's first `frames` frames, rounded up to a multiple of STEP."""
+    rate = clip.keyframe_rate / clip.frames_per_second
+    margin = MOTION_MARGIN if clip.interpolation == "motion" else 0
+    need = ceil((frames - 1) * rate) + 1 + margin
+    return ceil(Fraction(need, STEP)) * STEP
+
+
+def _recipes(shots: Sequence[Shot], config: Config, tell: Callable[[str], None]) -> Iterator[SegmentRecipe]:
+    """What to optimise for each shot; `tell` is told of words for which a perceptor has no room."""
+    model = weights.vqgan(config.model)
+    judges = [(weights.perceptor(name), weight) for name, weight in map(weighed, config.perceptors)]
+    contexts = {judge.name: wording.context(judge) for judge, _ in judges}
+    _check_size(config, model)
+    strategy = config.strategy
+    sung: Counter[str] = Counter()
+    for shot in shots:
+        text = shot.line.text
+        take = sung[text] if config.repeats == "vary" else 0
+        whole = wording.joined(text, config.style)
+        readings = {name: wording.read(text, config.style, size) for name, size in contexts.items()}
+        if note := wording.note(f"{config.screenplay} row {shot.line.row}", readings):
+            tell(note)
+        yield SegmentRecipe(
+            recipe=RECIPE,
+            text=whole,
+            seed=config.seed,
+            take=take if shot.line.take is None else shot.line.take,
+            model=ModelEntry(model.name, model.sha256),
+            perceptors=tuple(_perceptor(*judge, readings[judge[0].name].words, whole) for judge in judges),
+            size=(config.width, config.height),
+            strategy=strategy,
+        )
+        sung[text] += 1
+
+
+def _perceptor(judge: weights.Weights, weight: float, words: str, whole: str) -> PerceptorEntry:
+    """What a recipe says of a perceptor: its words, too, where it has no room for the `whole` text."""
+    return PerceptorEntry(judge.name, judge.sha256, weight, None if words == whole else words)
+
+
+def _check_size(config: Config, model: weights.Weights) -> None:
+    factor = weights.factor(model)
+    if config.width % factor or config.height % factor:
+        sides = (max(1, round(side / factor)) * factor for side in (config.width, config.height))
+        fitting = "x".join(map(str, sides))
+        raise UserError(
+            f"config key 'size': found {config.width}x{config.height}, expected multiples of {factor} pixels"
+            f" for the model {model.name!r}; the nearest is {fitting}."
+        )
+
+
+def _clips(shots: Sequence[Shot], segments: Sequence[str], config: Config) -> list[ClipPlan]:
+    """What to draw for each shot."""
+    parts = [Shown(segment, shot.frames) for segment, shot in zip(segments, shots, strict=True)]
+    transition = round(config.transition * config.frames_per_second)  # frames
+    befores = [None, *parts] if transition else [None] * len(parts)
+    return [
+        ClipPlan.of(config, shown, before, min(transition, shown.frames) if before else 0)
+        for before, shown in zip(befores, parts, strict=False)
+    ]
+
+
+def _needs(clips: Sequence[ClipPlan], config: Config) -> dict[str, int]:
+    """Keyframes by segment: each line is rendered past its end, by the transition into the next."""
+    transition = round(config.transition * config.frames_per_second)  # frames
+    needs: dict[str, int] = {}
+    for clip in clips:
+        need = keyframes_for(clip.shown.frames + transition, clip)
+        needs[clip.shown.segment] = max(need, needs.get(clip.shown.segment, 0))
+    return needs
+
+
+def _left_out(lines: Sequence[Line]) -> str:
+    """What is said of lines that an offset put before the beginning."""
+    named = ", ".join(f"row {line.row} {shorten(line.text)}" for line in lines[:MOST_NAMED])
+    more = f" and {len(lines) - MOST_NAMED} more" if len(lines) > MOST_NAMED else ""
+    return (
+        f"; by the config key 'offset' it begins after these lines, left out: {named}{more}" if lines else ""
+    )
+
+
+def _timeline(
+    shots: Sequence[Shot],
+    segments: Sequence[str],
+    clips: Sequence[ClipPlan],
+    sound: Sound | None,
+    config: Config,
+) -> Timeline:
+    """What to join."""
+    return Timeline(
+        recipe=JOINING,
+        title=config.title or config.screenplay.stem,
+        artist=config.artist,
+        frames_per_second=Fraction(config.frames_per_second),
+        audio=sound,
+        clips=tuple(TimelineClip(clip.id, clip.shown.frames) for clip in clips),
+        lines=tuple(
+            TimelineLine(shot.line.text, shot.line.start_seconds, shot.end_seconds, segment)
+            for shot, segment in zip(shots, segments, strict=True)
+        ),
+    )

@@ -1,0 +1,160 @@
+"""How much memory an iteration takes, said before the first one.
+
+Most of it is what the decoder and the perceptors keep for their backward pass: a sum over their layers, which
+a test holds against the networks themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Any
+
+import torch
+from safetensors import safe_open
+
+from songreel.ground import limits
+from songreel.ground.documents import SegmentRecipe
+from songreel.ground.errors import UserError
+from songreel.models import weights
+from songreel.models.weights import Weights
+
+RESIDUAL, SHORTCUT = 6, 1  # values kept by a residual block, for each value that goes through it
+ATTENTION = 6  # the same for an attention block, besides its matrix of weights
+TRANSFORMER = {2: 18, 4: 15}  # the same for a layer of a vision transformer, by the bytes of its numbers
+HEAD, MLP = 64, 4  # channels of an attention head, and how many times as wide a layer is inside, unless told
+QUICK, INSIDE = 2, {"gelu": 1, "gelu_tanh": 1}  # the same for each value inside, by the activation
+STEM, BOTTLENECK = 2.0, 4.0  # the same for a ResNet's first convolutions and for each of its blocks
+RESNET = 1.8
+CUTTING = 16  # copies of a cutout, float32, that its warping, recolouring and erasing keep
+STATES = 6  # latents: as it is, quantised, its gradient, two moments and a step
+MARGIN = 1.25  # for what is kept for a moment only, and for the allocator's gaps
+GB = 1e9
+
+
+def needed(
+    vqgan: Mapping[str, Any],
+    perceptors: Sequence[Mapping[str, Any]],
+    stored: int,
+    size: tuple[int, int],
+    cutouts: int,
+    micro_batch: int,
+    number_bytes: int,
+) -> int:
+    """Bytes for one iteration of a VQGAN and perceptors with these arguments and `stored` bytes of weights.
+
+    `size` is the picture's width and height in pixels, `micro_batch` the cutouts judged at a time (0 is all),
+    `number_bytes` 2 for bfloat16 and 4 for float32.
+    """
+    fold = vqgan.get("fold", 1)
+    kept = decoder(vqgan["ddconfig"], (size[0] // fold, size[1] // fold)) * number_bytes
+    # The decoder's values come when the distances to all codes are gone.
+    total = stored + max(kept, distances(vqgan, size)) + states(vqgan, size)
+    for perceptor in perceptors:
+        at_once = min(micro_batch or cutouts, cutouts)
+        total += at_once * judge(perceptor, number_bytes)
+        total += cutouts * CUTTING * 3 * perceptor["image_resolution"] ** 2 * 4
+    return round(total * MARGIN)
+
+
+def distances(vqgan: Mapping[str, Any], size: tuple[int, int]) -> int:
+    """Bytes for the distances of a picture's latents to all codes, in float32."""
+    return _cells(vqgan, size) * int(vqgan["n_embed"] + vqgan["embed_dim"]) * 4
+
+
+def states(vqgan: Mapping[str, Any], size: tuple[int, int]) -> int:
+    """Bytes for a picture's latent, its copies and Adam's, in float32."""
+    return _cells(vqgan, size) * int(STATES * vqgan["embed_dim"] + vqgan["ddconfig"]["z_channels"]) * 4
+
+
+def _cells(vqgan: Mapping[str, Any], size: tuple[int, int]) -> int:
+    factor: int = vqgan.get("fold", 1) << (len(vqgan["ddconfig"]["ch_mult"]) - 1)
+    return (size[0] // factor) * (size[1] // factor)
+
+
+def decoder(ddconfig: Mapping[str, Any], size: tuple[int, int]) -> int:
+    """Values that taming's decoder keeps of a picture for its backward pass."""
+    multipliers = list(ddconfig["ch_mult"])
+    side = ddconfig["resolution"] >> (len(multipliers) - 1)  # by which taming places attention
+    pixels = size[0] * size[1] >> 2 * (len(multipliers) - 1)
+    channels = ddconfig["ch"] * multipliers[-1]
+    values = 2 * _residual(channels, channels, pixels) + _attention(channels, pixels)
+    for level, multiplier in reversed(list(enumerate(multipliers))):
+        for _ in range(ddconfig["num_res_blocks"] + 1):
+            values += _residual(channels, ddconfig["ch"] * multiplier, pixels)
+            channels = ddconfig["ch"] * multiplier
+            if side in ddconfig["attn_resolutions"]:
+                values += _attention(channels, pixels)
+        if level:
+            values += pixels * channels
+            side, pixels = side * 2, pixels * 4
+    return int(values + 2 * pixels * channels)
+
+
+def _residual(before: int, after: int, pixels: int) -> int:
+    shortcut = before if before != after else 0
+    return pixels * (2 * before + (RESIDUAL - 2) * after + SHORTCUT * shortcut)
+
+
+def _attention(channels: int, pixels: int) -> int:
+    return ATTENTION * pixels * channels + 2 * pixels**2
+
+
+def judge(clip: Mapping[str, Any], number_bytes: int) -> int:
+    """Bytes that CLIP's picture tower keeps of one cutout for its backward pass."""
+    side, width, layers = clip["image_resolution"], clip["vision_width"], clip["vision_layers"]
+    if isinstance(layers, int):
+        tokens = (side // clip["vision_patch_size"]) ** 2 + 1
+        attention = tokens**2 * clip.get("vision_heads", width // HEAD) * 4  # a matrix a head, in float32
+        usual = MLP * width
+        inside = clip.get("vision_mlp", usual) * INSIDE.get(str(clip.get("vision_activation")), QUICK)
+        numbers = tokens * (TRANSFORMER[number_bytes] * width - QUICK * usual + inside)
+        return int(layers * (numbers * number_bytes + attention))
+    stages = (count * (side / 4 / 2**depth) ** 2 * width * 2**depth for depth, count in enumerate(layers))
+    return int((STEM * (side / 2) ** 2 * width + BOTTLENECK * sum(stages)) * RESNET * number_bytes)
+
+
+def estimate(
+    model: Weights,
+    judges: Sequence[Weights],
+    size: tuple[int, int],
+    cutouts: int,
+    micro_batch: int,
+    number_bytes: int,
+) -> int:
+    """Bytes for one iteration of a segment; see `needed`."""
+    stored = sum(_loaded_bytes(files) for files in (model, *judges))
+    networks = weights.architecture(model), [weights.params(judge) for judge in judges]
+    return needed(*networks, stored, size, cutouts, micro_batch, number_bytes)
+
+
+def check(
+    model: Weights,
+    judges: Sequence[Weights],
+    recipe: SegmentRecipe,
+    micro_batch: int,
+    device: torch.device,
+    precision: torch.dtype,
+) -> None:
+    """Raise UserError, which says what to lower, when a device has less memory free than a segment needs."""
+    size, cutouts = recipe.size, recipe.strategy.cutouts
+    needs, free = estimate(model, judges, size, cutouts, micro_batch, precision.itemsize), _free(device)
+    if needs > free:
+        at_once = min(micro_batch or cutouts, cutouts)
+        raise UserError(
+            f"config key 'size': {size[0]}x{size[1]} with {cutouts} cutouts, {at_once} of them judged at a"
+            f" time, takes about {needs / GB:.1f} GB of memory, found {free / GB:.1f} GB free on the"
+            f" {'GPU' if device.type == 'cuda' else 'CPU'}; lower 'size', 'micro_batch' or 'cutouts'."
+        )
+
+
+def _loaded_bytes(files: Weights) -> int:
+    """What a file's tensors take in float32, by its header alone."""
+    with weights.readable(files), safe_open(files.tensors, "pt") as tensors:
+        return sum(4 * prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
+
+
+def _free(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return limits.free()

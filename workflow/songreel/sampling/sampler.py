@@ -1,0 +1,230 @@
+"""The optimisation loop: decode, cut, embed, compare, step. Pure: no files, no workflow.
+
+VQGAN+CLIP as published by Katherine Crowson and @advadnoun in 2021: a latent is moved by gradient descent
+until CLIP finds that the picture decoded from it looks like the words. A keyframe is the latent's tokens
+after a fixed number of steps; the next one goes on from the latent, with a new optimiser and a random stream
+of its own, so the latent alone is the state of the chain.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from songreel.ground.strategy import Strategy
+from songreel.kernels.cutouts import Look
+from songreel.models.perceptor import Perceptor
+from songreel.models.vqgan import VQGAN
+from songreel.sampling import graphs
+from songreel.sampling.loss import clamp_inwards, spherical_distance, straight_through
+
+# Of the noise that a film starts from. With more, all lines keep its blots; with less, blends turn grey.
+CANVAS_CONTRAST = 0.1
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # Adam's, as published
+
+
+@dataclass(frozen=True)
+class Pull:
+    """A perceptor, the unit vectors [n, d] to steer towards, how strongly, and how it is made to fit.
+
+    Judging `micro_batch` cutouts at a time (0 is all) takes less memory and a little longer, and changes no
+    more than the last digits of a gradient.
+    """
+
+    perceptor: Perceptor
+    target: Tensor
+    weight: float = 1.0
+    micro_batch: int = 0
+
+
+@dataclass(frozen=True)
+class Keyframe:
+    """One link of a chain: what is drawn (the tokens) and what the next one starts from (the latent)."""
+
+    tokens: Tensor  # int64 [h, w]
+    loss: float  # mean over the keyframe's iterations
+    latent: Tensor  # float32 [c, h, w]
+
+
+def canvas(vqgan: VQGAN, size: tuple[int, int], seed: int) -> Tensor:
+    """The latent float32 [c, h, w] that every chain of a film starts from: multi-scale noise, encoded.
+
+    `size` is the picture's width and height in pixels. Drawn on the CPU, so that every device starts from the
+    same picture.
+    """
+    generator = Generator().manual_seed(_stream(seed, "canvas"))
+    contrast = CANVAS_CONTRAST if vqgan.canvas is None else vqgan.canvas
+    width, height = size
+    picture = torch.zeros(1, 3, height, width)
+    for cells in (2, 4, 8, 16):
+        noise = torch.randn(1, 3, cells, cells, generator=generator) * (contrast / cells**0.5)
+        picture += F.interpolate(noise, size=(height, width), mode="bicubic")
+    with torch.no_grad():
+        return vqgan.embed(vqgan.tokens((picture + 0.5).clamp(0, 1).to(vqgan.codebook.device)))[0]
+
+
+def chain(
+    vqgan: VQGAN,
+    pulls: Sequence[Pull],
+    strategy: Strategy,
+    latent: Tensor,
+    seed: int,
+    take: int,
+    first: int,
+    callback: Callable[[], None] = lambda: None,
+) -> Iterator[Keyframe]:
+    """Keyframes `first`, `first + 1`, … without end, from the latent [c, h, w] after keyframe `first - 1`.
+
+    Nothing here depends on where the chain will stop or was resumed: k keyframes are a prefix of k + 1. The
+    callback is called after every iteration.
+    """
+    longest = strategy.iterations + (strategy.lead_in if first == 0 else 0)
+    iteration = Iteration(vqgan, pulls, strategy, latent, longest + graphs.REHEARSALS)
+    iterate = graphs.replayed(iteration, iteration.generator)
+    number = first
+    while True:
+        steps = strategy.iterations + (strategy.lead_in if number == 0 else 0)
+        iteration.begin(latent, _stream(seed, f"{take}/{number}"), steps)
+        for _ in range(steps):
+            iterate()
+            callback()
+        keyframe = iteration.keyframe(steps)
+        yield keyframe
+        latent, number = keyframe.latent, number + 1
+
+
+class Iteration:
+    """One iteration, on tensors that stay where they are: nothing is read back, nothing copied in.
+
+    So a GPU can record and replay it. `like` is a latent [c, h, w] of the shape that is optimised; after
+    `begin` there can be `most` iterations.
+    """
+
+    def __init__(
+        self, vqgan: VQGAN, pulls: Sequence[Pull], strategy: Strategy, like: Tensor, most: int
+    ) -> None:
+        self.vqgan, self.pulls, self.most = vqgan, pulls, most
+        self.looks = looks(vqgan, pulls, strategy.cutouts, like, most)
+        self.generator = Generator(like.device)
+        self.latent = torch.zeros_like(like[None]).requires_grad_()  # [1, c, h, w]
+        self.low, self.high = (ends.view(1, -1, 1, 1) for ends in torch.aminmax(vqgan.codebook, dim=0))
+        self.adam = _Adam(self.latent, strategy.learning_rate, most)
+        self.total = torch.zeros((), device=like.device)  # of the losses since `begin`
+
+    @torch.no_grad()
+    def begin(self, start: Tensor, stream: int, steps: int = 0) -> None:
+        """Start from a latent [c, h, w] for so many iterations (0: as many as there can be).
+
+        With a new optimiser and the random numbers of a seed, which may depend on how many iterations follow.
+        """
+        self.latent.copy_(start[None])
+        self.adam.reset()
+        self.total.zero_()
+        self.generator.manual_seed(stream)
+        for look in self.looks:
+            look.roll(self.generator, steps or self.most)
+
+    def __call__(self) -> None:
+        """Decode, cut, embed, compare, step."""
+        loss = _distance(self.vqgan, self.pulls, self.looks, self.latent, self.generator, self.adam.steps)
+        (gradient,) = torch.autograd.grad(loss, self.latent)
+        with torch.no_grad():
+            self.adam.step(gradient)
+            self.latent.clamp_(self.low, self.high)
+            self.total += loss
+
+    def keyframe(self, steps: int) -> Keyframe:
+        """What so many iterations since `begin` have come to."""
+        state = self.latent.detach().clone()
+        return Keyframe(self.vqgan.nearest(state)[0], float(self.total / steps), state[0])
+
+
+def looks(vqgan: VQGAN, pulls: Sequence[Pull], count: int, like: Tensor, most: int) -> list[Look]:
+    """How each pull's perceptor looks at a picture, in each of `most` iterations: at `count` cutouts.
+
+    `like` is a latent [..., h, w] of the picture's shape.
+    """
+    height, width = (side * vqgan.factor for side in like.shape[-2:])
+    return [pull.perceptor.look(count, (height, width), most) for pull in pulls]
+
+
+class _Adam:
+    """Adam for one tensor (Kingma and Ba, 2015), of at most `most` steps.
+
+    `torch.optim.Adam` imports PyTorch's compiler, which takes a job longer than its first keyframe, and
+    counts its steps on the host, where a replayed graph does not come by. Here they are counted on the
+    device, and what depends on their number is looked up.
+    """
+
+    def __init__(self, latent: Tensor, learning_rate: float, most: int) -> None:
+        self.latent = latent
+        self.mean, self.square = torch.zeros_like(latent), torch.zeros_like(latent)
+        self.steps = torch.zeros(1, dtype=torch.long, device=latent.device)
+        corrections = [
+            ((1 - BETA2**step) ** 0.5, -learning_rate / (1 - BETA1**step)) for step in range(1, most + 1)
+        ]
+        table = np.array(corrections, np.float32)  # [most, 2]: of the spread, and the step's size
+        self.corrections = torch.from_numpy(table).to(latent.device)
+
+    def reset(self) -> None:
+        """Forget all steps."""
+        for state in (self.mean, self.square, self.steps):
+            state.zero_()
+
+    def step(self, gradient: Tensor) -> None:
+        """Move the latent against its gradient."""
+        correction, size = self.corrections.index_select(0, self.steps)[0].unbind()
+        self.steps += 1
+        self.mean.lerp_(gradient, 1 - BETA1)
+        self.square.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
+        spread = self.square.sqrt().div_(correction).add_(EPSILON)
+        self.latent.addcdiv_(self.mean * size, spread)
+
+
+def _distance(
+    vqgan: VQGAN,
+    pulls: Sequence[Pull],
+    looks: Sequence[Look],
+    latent: Tensor,
+    generator: Generator,
+    step: Tensor,
+) -> Tensor:
+    """How far the decoded picture is from the words, float32 [], as seen in iteration `step`, int64 [1]."""
+    quantised = vqgan.embed(vqgan.nearest(latent.detach()))
+    image = clamp_inwards(vqgan.decode(straight_through(latent, quantised)), 0, 1)
+    loss = torch.zeros((), device=latent.device)
+    for pull, look in zip(pulls, looks, strict=True):
+        loss = loss + pull.weight * _judged(pull, look(image, generator, step))
+    return loss
+
+
+def _judged(pull: Pull, cutouts: Tensor) -> Tensor:
+    """How far cutouts [n, …], as the perceptor's look made them, are from the words, float32 []."""
+    if not 0 < pull.micro_batch < len(cutouts):
+        return _mean_distance(pull, cutouts)
+    loss = torch.zeros((), device=cutouts.device)
+    gradients: list[Tensor] = []
+    for part in torch.split(cutouts.detach(), pull.micro_batch):
+        part.requires_grad_()
+        share = _mean_distance(pull, part) * (len(part) / len(cutouts))
+        gradients += torch.autograd.grad(share, part)
+        loss += share.detach()
+    # Its value is the loss, its gradient that of all parts; what the perceptor kept for them is freed by now.
+    pulled = (cutouts * torch.cat(gradients)).sum()
+    return loss + pulled - pulled.detach()
+
+
+def _mean_distance(pull: Pull, cutouts: Tensor) -> Tensor:
+    embedded = pull.perceptor.embed_seen(cutouts)  # [n, d]
+    return spherical_distance(embedded[:, None], pull.target).mean()
+
+
+def _stream(seed: int, name: str) -> int:
+    """A 63-bit seed for one random stream, the same on every machine and in every release of Python."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:8]) >> 1
