@@ -245,7 +245,7 @@ sys.exit("torchvision" in sys.modules)
 
 def test_planning_does_not_import_torch() -> None:
     check = (
-        "import sys, songreel.planning.plan, songreel.cli;"
+        "import sys, songreel.planning.plan, songreel.costs.sharing, songreel.cli;"
         " sys.exit(bool({'torch', 'zarr'} & set(sys.modules)))"
     )
     subprocess.run([sys.executable, "-c", check], check=True)

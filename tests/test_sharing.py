@@ -77,3 +77,11 @@ def test_no_more_lines_than_fit_the_memory(monkeypatch: pytest.MonkeyPatch) -> N
     assert shared() == 3
     monkeypatch.setattr(sharing, "free_bytes", lambda: 1000)
     assert shared() == 1
+
+
+def test_until_the_models_are_fetched_a_gpu_has_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SONGREEL_WEIGHTS", str(tmp_path))
+    monkeypatch.setattr(sharing, "free_bytes", lambda: 80 << 30)
+    assert shared(SLOW, iterations=100) == 1

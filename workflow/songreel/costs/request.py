@@ -9,6 +9,7 @@ from songreel.costs.history import Speeds
 from songreel.ground.documents import SegmentRecipe
 from songreel.ground.files import Document
 from songreel.models import weights
+from songreel.sampling import memory
 
 START_MINUTES = 15  # for imports from a disk that many share, and for waiting for another job on the line
 MARGIN = 2.0  # between the measured time and the one asked for: a node may be half as fast
@@ -76,7 +77,5 @@ def _kept(
     number_bytes: int,
 ) -> int:
     """Bytes that an iteration takes."""
-    from songreel.sampling import memory  # imports torch, which takes a while
-
     files = [weights.perceptor(judge) for judge in judges]
     return memory.estimate(weights.vqgan(model), files, size, cutouts, micro_batch, number_bytes)

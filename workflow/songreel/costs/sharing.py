@@ -15,6 +15,7 @@ from statistics import median
 from songreel.costs import history, request
 from songreel.costs.history import Speeds
 from songreel.ground.documents import SegmentRecipe
+from songreel.ground.errors import UserError
 from songreel.models import weights
 from songreel.planning.plan import Plan
 
@@ -54,7 +55,12 @@ def _fitting(plan: Plan, micro_batch: int) -> int:
     """How many iterations of the film's first line fit the fullest GPU's free memory."""
     free = free_bytes()
     recipe = next(iter(plan.segments.values()))
-    return MOST if free is None else int(free // (CONTEXT + request.gpu_bytes(recipe, micro_batch)))
+    if free is None:
+        return MOST
+    try:
+        return int(free // (CONTEXT + request.gpu_bytes(recipe, micro_batch)))
+    except UserError:
+        return 1  # the models are yet to be fetched, and until then nobody knows what they take
 
 
 def free_bytes() -> int | None:

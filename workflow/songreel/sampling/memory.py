@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from safetensors import safe_open
 
 from songreel.ground import limits
@@ -18,6 +17,11 @@ from songreel.ground.documents import SegmentRecipe
 from songreel.ground.errors import UserError
 from songreel.models import weights
 from songreel.models.weights import Weights
+
+if (
+    TYPE_CHECKING
+):  # which takes longer to import than all else that a start of the workflow does
+    import torch
 
 RESIDUAL, SHORTCUT = 6, 1  # values kept by a residual block, for each value that goes through it
 ATTENTION = 6  # the same for an attention block, besides its matrix of weights
@@ -150,11 +154,13 @@ def check(
 
 def _loaded_bytes(files: Weights) -> int:
     """What a file's tensors take in float32, by its header alone."""
-    with weights.readable(files), safe_open(files.tensors, "pt") as tensors:
+    with weights.readable(files), safe_open(files.tensors, "np") as tensors:
         return sum(4 * prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
 
 
 def _free(device: torch.device) -> int:
     if device.type == "cuda":
+        import torch
+
         return int(torch.cuda.mem_get_info(device)[0])
     return limits.free()
