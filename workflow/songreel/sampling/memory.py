@@ -18,9 +18,7 @@ from songreel.ground.errors import UserError
 from songreel.models import weights
 from songreel.models.weights import Weights
 
-if (
-    TYPE_CHECKING
-):  # which takes longer to import than all else that a start of the workflow does
+if TYPE_CHECKING:  # which takes longer to import than all else that a start of the workflow does
     import torch
 
 RESIDUAL, SHORTCUT = 6, 1  # values kept by a residual block, for each value that goes through it
