@@ -39,6 +39,7 @@ TINY: Settings = {
     "transition": 0.5,
     "tail": 2,
     "audio": "none",
+    "album": "none",
 }
 
 

@@ -6,7 +6,9 @@ Those that no rule needs are in `commands`.
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -163,6 +165,14 @@ def _fetch(options: argparse.Namespace) -> None:
         tell(f"{found.name} is ready: {found.tensors}")
 
 
+def _choose(options: argparse.Namespace) -> None:
+    from songreel.jobs import choosing
+    from songreel.planning.choices import Request
+
+    request = Request.from_json(json.load(sys.stdin))
+    choosing.run(request, Paths(options.results), lambda message: print(message, flush=True))
+
+
 def _tune(options: argparse.Namespace) -> None:
     from songreel.planning import tune
 
@@ -213,7 +223,11 @@ def _parser() -> argparse.ArgumentParser:
     tune.add_argument("output", type=Path, help="the WAV file to write")
     tune.set_defaults(run=_tune)
 
-    for command in (keyframes, clip, film, tune, fetch, *given.values()):
+    choose = subparsers.add_parser("choose", help="choose the pictures that lines start from, as a plan asks")
+    choose.add_argument("--results", type=Path, required=True, help="the results folder")
+    choose.set_defaults(run=_choose)
+
+    for command in (keyframes, clip, film, tune, fetch, choose, *given.values()):
         command.add_argument("--log", type=Path, help="also write progress and errors to this file")
     for command in (keyframes, clip, given["bench"]):
         command.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")

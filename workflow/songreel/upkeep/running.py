@@ -25,9 +25,11 @@ from songreel.ground.paths import Paths
 from songreel.ground.telling import say
 from songreel.jobs import claims, presence
 from songreel.jobs.presence import Watch
+from songreel.planning import choices
 from songreel.planning.plan import Plan
 
-KINDS = ("segments", "clips", "tunes", "audio")
+FIRST_KINDS = ("segments", "clips", "tunes", "audio")  # told by every version
+KINDS = (*FIRST_KINDS, "starts", "rankings", "seen", "albums")
 HOUR = 3600  # seconds without a beat, until a workflow on another machine is taken for dead
 PATIENCE_SECONDS = 0.2  # between two looks at whether a removal has ended
 
@@ -42,6 +44,8 @@ def needs(plan: Plan) -> Needs:
         "clips": sorted(plan.clips),
         "tunes": [plan.played.stem] if plan.played else [],
         "audio": [sound.sha256] if sound else [],
+        "starts": sorted({choice.start for choice in plan.starts}),
+        **choices.needs(plan.album),
     }
 
 
@@ -50,7 +54,7 @@ def union(several: Iterable[Needs]) -> dict[str, set[str]]:
     together: dict[str, set[str]] = {kind: set() for kind in KINDS}
     for each in several:
         for kind in KINDS:
-            together[kind].update(each[kind])
+            together[kind].update(each.get(kind, ()))
     return together
 
 
@@ -112,7 +116,7 @@ def workflows(paths: Paths, now: float) -> Iterator[Needs]:
     for record in _records(paths, ".json"):
         if _alive(record, now):
             facts = presence.told(record)
-            if facts and all(kind in facts for kind in KINDS):
+            if facts and all(kind in facts for kind in FIRST_KINDS):
                 yield facts
             elif record.exists():
                 raise UserError(
