@@ -9,14 +9,19 @@ from pathlib import Path
 
 import torch
 
+from songreel import data
 from songreel.ground import pictures
+from songreel.ground.errors import DamageError, UserError
 from songreel.ground.files import write_json_if_changed
 from songreel.ground.paths import Paths
 from songreel.jobs.photographs import Judge, Photographs
 from songreel.jobs.render import weights_of
 from songreel.models import perceptor, proofs, weights
+from songreel.models.perceptor import Perceptor
 from songreel.planning import choices
+from songreel.planning.album import STARTER
 from songreel.planning.choices import Choice, Ranking, Request
+from songreel.sampling import composing
 from songreel.sampling.albums import Album
 
 Tell = Callable[[str], None]
@@ -84,4 +89,14 @@ def load(request: Request, paths: Paths, tell: Tell) -> Album:
             for it, entry in zip(found, request.perceptors, strict=True)
         ]
         proof.settle()
-    return Photographs(request.album, judges, paths, tell)
+    if request.album.folder:
+        return Photographs(request.album, judges, paths, tell)
+    return _of_starter(judges[0].perceptor)
+
+
+def _of_starter(judge: Perceptor) -> Album:
+    """The album that came with the starter. Raises UserError when it is damaged."""
+    try:
+        return composing.load(STARTER.parent, lambda texts: judge.embed_texts(texts).numpy())
+    except DamageError as fault:
+        raise UserError(f"{fault}; restore it, {data.RESTORE}.") from None

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from songreel.ground.documents import ModelEntry, PerceptorEntry, Written
+from songreel.ground.documents import PerceptorEntry, Written
 from songreel.ground.errors import UserError
 from songreel.ground.files import identity
 from songreel.ground.paths import Paths
@@ -59,7 +59,6 @@ class Request(Written):
     """For which lines pictures are chosen, from what and by whom."""
 
     album: Source
-    model: ModelEntry
     perceptors: tuple[PerceptorEntry, ...]
     size: tuple[int, int]  # of the film: width and height in pixels
     lines: tuple[Asked, ...]
@@ -72,8 +71,7 @@ class Request(Written):
     def ranking(self, text: str) -> str:
         """The id of a text's ranking: of all that it depends on."""
         judges = [[judge.sha256, judge.weight] for judge in self.perceptors]
-        model = None if self.album.folder else self.model.sha256  # which draws what the starter's album shows
-        told = {"choosing": CHOOSING, "album": self.album.digest, "model": model, "judges": judges}
+        told = {"choosing": CHOOSING, "album": self.album.digest, "judges": judges}
         return identity(told | {"size": list(self.size), "text": text})
 
     def looks(self) -> Iterator[str]:

@@ -62,13 +62,11 @@ def chosen(
     rows = zip(shots, takes, strict=True)
     request = Request(
         album=source,
-        model=ModelEntry(look.model.name, look.model.sha256),
         perceptors=tuple(PerceptorEntry(judge.name, judge.sha256, weight) for judge, weight in look.judges),
         size=(config.width, config.height),
         lines=tuple(Asked(shot.line.text, take, shot.line.take is not None) for shot, take in rows),
     )
-    needed = [judge for judge, _ in look.judges]
-    chosen = starts.choose(request, needed if source.folder else [look.model, *needed], paths)
+    chosen = starts.choose(request, [judge for judge, _ in look.judges], paths)
     for change in starts.changes(song, [shot.line.row for shot in shots], request, chosen, paths):
         tell(f"{config.screenplay}: {change}")
     return request, chosen

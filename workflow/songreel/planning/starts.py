@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 SPEAKER = "songreel: "
 
 
-def choose(request: Request, models: Sequence[Weights], paths: Paths) -> list[Choice]:
+def choose(request: Request, judges: Sequence[Weights], paths: Paths) -> list[Choice]:
     """The picture of each line: by the rankings that are kept, or else by new ones.
 
     Raises UserError when a picture or one of the models that choose cannot be read.
     """
     rankings = choices.known(request, paths)
     if unknown := [text for text in request.texts if text not in rankings]:
-        check_ready(request, models)
+        check_ready(judges)
         count = f"{len(unknown)} line{'s' * (len(unknown) != 1)}"
         say(f"choosing the pictures that {count} may start from: this is kept.")
         run(request, paths)
@@ -63,13 +63,13 @@ def settle(plan: Plan, segments: Iterable[str], paths: Paths) -> None:
             )
 
 
-def check_ready(request: Request, models: Sequence[Weights]) -> None:
-    """Raise UserError when a model that chooses is not there yet: only a job fetches models."""
-    for model in models:
-        if not model.tensors.is_file() or not model.architecture.is_file():
+def check_ready(judges: Sequence[Weights]) -> None:
+    """Raise UserError when a perceptor that chooses is not there yet: only jobs and `fetch` fetch models."""
+    for judge in judges:
+        if not judge.tensors.is_file() or not judge.architecture.is_file():
             raise UserError(
-                f"config key 'album': pictures are chosen by the model {model.name!r}, found that its weights"
-                f" are not there yet; run songreel fetch {model.name} first, or write 'album: none'."
+                f"config key 'album': pictures are chosen by the perceptor {judge.name!r}, found that its"
+                f" weights are not there yet; run songreel fetch {judge.name} first, or write 'album: none'."
             )
 
 

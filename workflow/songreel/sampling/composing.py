@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from songreel.sampling import drawings, layouts
+from songreel.sampling.albums import Candidate
 from songreel.sampling.drawings import Drawings, Ground, Thing
 from songreel.sampling.layouts import Part, Scene
 from songreel.sampling.wishes import SKYWARD, Mention, Wish, Words
@@ -27,15 +28,6 @@ WEAK = 30  # what a second thing may weigh less than the first
 OTHERS = 24  # what another thing for the same word may weigh less than the best
 ALTERNATIVES = 3  # things tried for a word, and grounds for a scene
 NEAREST = 3  # things near a text that names none
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A picture that a line may start from."""
-
-    name: str  # what it shows, in words: "a black cat in a garden at night"
-    picture: NDArray[np.uint8]  # [height, width, 3], RGB
-    fit: float  # how well it fits the words; comparable within one text only
 
 
 def load(folder: Path, embed: Embed | None = None) -> Composer:
