@@ -22,7 +22,7 @@ def in_plans(plan: Plan, paths: Paths) -> Iterator[DamageError]:
     files = [*map(paths.segment_plan, plan.segments), *map(paths.clip_plan, plan.clips)]
     if tune := plan.played:
         files.append(paths.tune_plan(tune.stem))
-    of_song = (paths.owner, paths.timeline, paths.film_asked, paths.film_read)
+    of_song = (paths.owner, paths.timeline, paths.starts_of, paths.film_asked, paths.film_read)
     for file in [*files, *(path(plan.song) for path in of_song)]:
         with suppress(FileNotFoundError):
             try:
