@@ -231,14 +231,14 @@ def test_a_line_that_starts_from_a_picture_is_steered_gently(here: Here) -> None
     (plain, *_) = here.plan(lead_in=None, learning_rate=None, size="64x64", album="none").segments.values()
     assert recipe.strategy.lead_in < plain.strategy.lead_in
     assert recipe.strategy.learning_rate < plain.strategy.learning_rate
-    assert recipe.strategy.keep > 0 == plain.strategy.keep
-    (own, *_) = here.plan(lead_in=7, learning_rate=0.5, keep=0).segments.values()
-    assert (own.strategy.lead_in, own.strategy.learning_rate, own.strategy.keep) == (7, 0.5, 0)
+    assert recipe.strategy.hold > 0 == plain.strategy.hold
+    (own, *_) = here.plan(lead_in=7, learning_rate=0.5, hold=0).segments.values()
+    assert (own.strategy.lead_in, own.strategy.learning_rate, own.strategy.hold) == (7, 0.5, 0)
 
 
 def test_without_an_album_a_recipe_says_nothing_of_it(here: Here) -> None:
-    (recipe, *_) = here.plan(album="none", keep=3).segments.values()
-    assert not {"start", "keep"} & {*recipe.to_json(), *recipe.to_json()["strategy"]}
+    (recipe, *_) = here.plan(album="none", hold=3).segments.values()
+    assert not {"start", "hold"} & {*recipe.to_json(), *recipe.to_json()["strategy"]}
     assert here.plan(album="none").album is None and not here.runs
 
 

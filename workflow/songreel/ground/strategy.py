@@ -14,4 +14,4 @@ class Strategy:
     cutouts: int
     learning_rate: float
     # How strongly a chain is held to the picture that it starts from; 0 for those that start from the canvas.
-    keep: float = field(default=0.0, kw_only=True)
+    hold: float = field(default=0.0, kw_only=True)

@@ -106,7 +106,7 @@ def _grow(
             _pull(judge, entry.weight, recipe.words(entry), micro_batch, where, precision)
             for judge, entry in zip(judges, recipe.perceptors, strict=True)
         ]
-    start = _start(recipe, picture, picture_maker) if so_far is None or recipe.strategy.keep else None
+    start = _start(recipe, picture, picture_maker) if so_far is None or recipe.strategy.hold else None
     if so_far is None:
         assert start is not None
         so_far = latents.empty(start.cpu().numpy())

@@ -66,12 +66,12 @@ class Config(Strategy):
     def strategy(self) -> Strategy:
         """How a keyframe is optimised, alone, of a line that starts from the canvas."""
         values = {field.name: getattr(self, field.name) for field in fields(Strategy)}
-        return Strategy(**values | {"keep": 0.0})
+        return Strategy(**values | {"hold": 0.0})
 
     @property
     def strategy_of_pictures(self) -> Strategy:
         """The same of a line that starts from a picture."""
-        values: dict[str, Any] = {"keep": self.keep, **self.started}
+        values: dict[str, Any] = {"hold": self.hold, **self.started}
         return replace(self.strategy, **values)
 
 

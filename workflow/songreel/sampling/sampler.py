@@ -131,9 +131,9 @@ class Iteration:
         self.low, self.high = (ends.view(1, -1, 1, 1) for ends in torch.aminmax(vqgan.codebook, dim=0))
         self.adam = _Adam(self.latent, strategy.learning_rate, most)
         self.total = torch.zeros((), device=like.device)  # of the losses since `begin`
-        self.held = held[None] if held is not None and strategy.keep else None
+        self.held = held[None] if held is not None and strategy.hold else None
         # Of the codes' own spread, so that it means the same for every codebook.
-        self.keep = strategy.keep / float(vqgan.codebook.var()) if self.held is not None else 0.0
+        self.hold = strategy.hold / float(vqgan.codebook.var()) if self.held is not None else 0.0
 
     @torch.no_grad()
     def begin(self, start: Tensor, stream: int, steps: int = 0) -> None:
@@ -152,7 +152,7 @@ class Iteration:
         """Decode, cut, embed, compare, step."""
         loss = _distance(self.vqgan, self.pulls, self.looks, self.latent, self.generator, self.adam.steps)
         if self.held is not None:
-            loss = loss + self.keep * F.mse_loss(self.latent, self.held)
+            loss = loss + self.hold * F.mse_loss(self.latent, self.held)
         (gradient,) = torch.autograd.grad(loss, self.latent)
         with torch.no_grad():
             self.adam.step(gradient)
