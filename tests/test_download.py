@@ -117,7 +117,7 @@ def test_a_file_is_hashed_once_and_again_when_it_was_changed(
     hashed: list[Path] = []
     real = digests.digest
 
-    def counted(path: Path, size: int, tell: digests.Tell) -> str:
+    def counted(path: Path, size: int, tell: digests.Report) -> str:
         hashed.append(path)
         return real(path, size, tell)
 

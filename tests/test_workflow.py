@@ -26,7 +26,7 @@ from songreel import cli
 from songreel.ground.documents import SegmentRecipe
 from songreel.ground.paths import Paths
 from songreel.jobs import latents
-from songreel.kernels import device
+from songreel.kernels import devices
 from songreel.planning import config, plan
 from tests import films, published
 from tests.conftest import REPOSITORY, TINY, Project, new_project
@@ -181,7 +181,7 @@ def test_after_every_edit_the_film_is_as_if_rendered_from_nothing(
     rendered: Project, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Drawn by chance, and chosen for few jobs; test_edits.py has thousands, planned only."""
-    monkeypatch.setattr(device, "choose", lambda: torch.device("cpu"))
+    monkeypatch.setattr(devices, "choose", lambda: torch.device("cpu"))
     oracle, songs = Oracle(), [FIRST]
     oracle.run(FIRST, oracle.jobs(FIRST))
     for number, (mishap, edit, at, pick) in enumerate(session):

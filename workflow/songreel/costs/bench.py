@@ -29,7 +29,7 @@ from songreel.costs.roofline import Device, Work
 from songreel.drawing import draw, film
 from songreel.ground.documents import ClipPlan, Shown
 from songreel.ground.files import Document
-from songreel.kernels import device
+from songreel.kernels import devices
 from songreel.models.vqgan import VQGAN
 from songreel.planning import plan
 from songreel.planning.config import Config, resolve
@@ -52,22 +52,22 @@ ON_GPUS_ONLY = ("full-512", "two-judges")  # unless asked for
 def run(only: Sequence[str], rounds: int, seconds: float, threads: int) -> Document:
     """Measure the cases of those names, or all that fit the device."""
     torch.set_num_threads(threads)
-    where = device.choose()
-    bench = Bench(rounds, seconds, threads, where, device.precision(where))
-    names = only or [name for name in CASES if where.type == "cuda" or name not in ON_GPUS_ONLY]
-    found = roofline.measure(where, bench.precision)
-    return {"machine": _machine(bench, found), "cases": {name: _case(name, bench, found) for name in names}}
+    device = devices.choose()
+    bench = Bench(rounds, seconds, threads, device, devices.precision(device))
+    names = only or [name for name in CASES if device.type == "cuda" or name not in ON_GPUS_ONLY]
+    peak = roofline.measure(device, bench.precision)
+    return {"machine": _machine(bench, peak), "cases": {name: _case(name, bench, peak) for name in names}}
 
 
-def _machine(bench: Bench, found: Device) -> Document:
-    gpu = bench.where.type == "cuda"
+def _machine(bench: Bench, peak: Device) -> Document:
+    gpu = bench.device.type == "cuda"
     return {
-        "device": torch.cuda.get_device_name(bench.where) if gpu else _processor(),
+        "device": torch.cuda.get_device_name(bench.device) if gpu else _processor(),
         "threads": bench.threads,
         "precision": str(bench.precision).removeprefix("torch."),
         "torch": torch.__version__,
-        "matmul_flop_per_second": found.flop_per_second,
-        "copy_bytes_per_second": found.bytes_per_second,
+        "matmul_flop_per_second": peak.flop_per_second,
+        "copy_bytes_per_second": peak.bytes_per_second,
     }
 
 
@@ -79,7 +79,7 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def _case(name: str, bench: Bench, found: Device) -> Document:
+def _case(name: str, bench: Bench, peak: Device) -> Document:
     case, settings = dict(CASES[name]), resolve(CASES[name])
     work = _work(settings, bench)
     raced = _race(settings, bench)
@@ -96,8 +96,8 @@ def _case(name: str, bench: Bench, found: Device) -> Document:
         "keyframes_per_second": rate / settings.iterations,
         "flop_per_iteration": work.flop,
         "bytes_per_iteration": work.bytes,
-        "share_of_matmul_peak": rate * work.flop / found.flop_per_second,
-        "share_of_roofline": rate / found.attainable(work),
+        "share_of_matmul_peak": rate * work.flop / peak.flop_per_second,
+        "share_of_roofline": rate / peak.attainable(work),
         "films": _films(settings, parts),
         "peak_memory_bytes": bench_start.peak_memory(case, bench, _ours_step),
         "baseline_peak_memory_bytes": bench_start.peak_memory(case, bench, _baseline_step),
@@ -142,7 +142,7 @@ def _ours(settings: Config, bench: Bench) -> tuple[Callable[[], float], float]:
     def timed(iterations: int) -> Iterator[float]:
         links = sampler.chain(maker, pulls, bench_models.strategy(settings, iterations), start, 0, 0, 0)
         while True:
-            yield roofline.seconds(lambda: next(links), bench.where)
+            yield roofline.seconds(lambda: next(links), bench.device)
 
     first, once = islice(timed(1), 2)
     iterations = max(1, min(settings.iterations, math.floor(bench.seconds / once)))
@@ -155,8 +155,8 @@ def _ours(settings: Config, bench: Bench) -> tuple[Callable[[], float], float]:
 def _baseline(settings: Config, bench: Bench) -> Any:
     """benchmarks/baseline.py's Baseline."""
     maker, clips = bench_models.published(settings)
-    judges = [(clip.to(bench.where), bench_models.target(clip, bench.where)) for clip in clips]
-    start = bench_models.canvas(settings, maker.to(bench.where))[None]
+    judges = [(clip.to(bench.device), bench_models.target(clip, bench.device)) for clip in clips]
+    start = bench_models.canvas(settings, maker.to(bench.device))[None]
     module = _baseline_module()
     return module.Baseline(maker, judges, start, settings.cutouts, settings.learning_rate)
 
@@ -176,7 +176,7 @@ def _baseline_module() -> ModuleType:
 def _drawing(settings: Config, bench: Bench, iterations_per_second: float) -> Document:
     """Frames a second that are decoded and encoded, and what drawing a line costs against optimising it."""
     maker, _ = bench_models.ready(settings, bench)
-    frames = max(1, draw.BATCH_PIXELS[bench.where.type] // (settings.width * settings.height))  # a batch
+    frames = max(1, draw.BATCH_PIXELS[bench.device.type] // (settings.width * settings.height))  # a batch
     clip = plain_clip(settings, frames)
     tokens = _tokens(settings, maker, plan.keyframes_for(frames, clip))
     (batch,) = draw.frames(maker, clip, tokens, None)
@@ -271,9 +271,9 @@ def _baseline_step(settings: Config, bench: Bench) -> Callable[[], object]:
 # What is told
 
 
-def as_table(found: Document) -> str:
+def as_table(document: Document) -> str:
     """The measurements for a person to read, a column for each case."""
-    machine, cases = found["machine"], found["cases"]
+    machine, cases = document["machine"], document["cases"]
     head = (
         f"{machine['device']}, {machine['threads']} CPU threads, {machine['precision']},"
         f" torch {machine['torch']}\n"
@@ -290,7 +290,7 @@ def _number(key: str, unit: float = 1.0) -> Callable[[Document], str]:
     return lambda case: f"{case[key] / unit:.3g}"
 
 
-def _films_told(film: str) -> Callable[[Document], str]:
+def _film_hours(film: str) -> Callable[[Document], str]:
     return lambda case: " or ".join(f"{took[film] / 3600:.3g}" for took in case["films"].values())
 
 
@@ -303,11 +303,11 @@ def _part(key: str, part: str, unit: float, name: str) -> Callable[[Document], s
 
 
 def _at_once(lines: int) -> Callable[[Document], str]:
-    def told(case: Document) -> str:
+    def cell(case: Document) -> str:
         rate = case["line_iterations_per_second"].get(str(lines))
         return "-" if rate is None else f"{rate:.3g}"
 
-    return told
+    return cell
 
 
 PARTS = {"nearest": "nearest codes", "decoder": "decoder", "cutouts": "cutouts", "tower": "towers"}
@@ -340,8 +340,8 @@ ROWS: Sequence[tuple[str, Callable[[Document], str]]] = (
     ("start-up of a job, s", _number("start_up_seconds")),
     *((f"  {what}", _part("start_up_by_part", part, 1, "s")) for part, what in STARTS.items()),
     ("first keyframe's extra, s", _number("first_keyframe_extra_seconds")),
-    ("a song of 209 s, h (reference or swift)", _films_told("song")),
-    ("a concert of 40 min, h (the same)", _films_told("concert")),
+    ("a song of 209 s, h (reference or swift)", _film_hours("song")),
+    ("a concert of 40 min, h (the same)", _film_hours("concert")),
     ("peak memory, GB", _number("peak_memory_bytes", 1e9)),
     ("baseline's peak memory, GB", _number("baseline_peak_memory_bytes", 1e9)),
 )

@@ -210,16 +210,16 @@ def join(timeline: Timeline, clips: Sequence[Path], target: Path, program: str) 
         command += ["-f", "ffmetadata", "-i", str(facts)]
         if song := timeline.audio:
             command += ["-i", f"file:{song.path}", "-map", "0:v", "-map", f"3:a:{song.track - 1}"]
-            heard = sound.until(timeline.seconds, song.late, song.mix)
-            command += ["-c:a", "aac", "-b:a", "192k", "-af", heard]
+            audio_filter = sound.until(timeline.seconds, song.late, song.mix)
+            command += ["-c:a", "aac", "-b:a", "192k", "-af", audio_filter]
         else:
             command += ["-map", "0:v"]
         command += ["-map", "1:s", "-c:v", "copy", "-c:s", "mov_text", "-map_metadata", "2"]
         command += ["-map_chapters", "2", "-movflags", "+faststart", "-fflags", "+bitexact"]
         command += ["-f", "mp4", str(temporary)]
         with stops.undoing(lambda: shutil.rmtree(folder, ignore_errors=True)):
-            status, told = _run(command)
-        _check(status, told, temporary, target)
+            status, complaints = _run(command)
+        _check(status, complaints, temporary, target)
         joined.finish(temporary, timeline, target)
 
 
@@ -273,7 +273,7 @@ def _check(status: int, words: bytes, temporary: Path, target: Path) -> None:
 def _reason(status: int, words: bytes) -> str:
     """The first and the last of ffmpeg's words, cause and consequence, or how it ended without any."""
     lines = [" ".join(line.split()) for line in words.decode("utf-8", "replace").splitlines()]
-    told = [re.sub(r"^\[[^]]+ @ 0x[0-9a-f]+\] ", "", line) for line in lines if line]
-    if told:
-        return ": ".join(dict.fromkeys((told[0], told[-1])))
+    messages = [re.sub(r"^\[[^]]+ @ 0x[0-9a-f]+\] ", "", line) for line in lines if line]
+    if messages:
+        return ": ".join(dict.fromkeys((messages[0], messages[-1])))
     return f"ended by {signal.Signals(-status).name}" if status < 0 else f"status {status} and no word"

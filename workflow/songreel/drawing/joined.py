@@ -49,10 +49,10 @@ def is_film(film: Path, timeline: Timeline, noted: Path) -> bool:
     when it was changed since `noted` says that it was whole: the file's number, size and times tell that.
     """
     wanted, expected = _seal(timeline, film), f"the film {film.parent.name}"
-    told = _told(film, expected)
-    if told is not None and told[: seal.DIGEST_BYTES] != wanted.told[: seal.DIGEST_BYTES]:
+    payload = _read_payload(film, expected)
+    if payload is not None and payload[: seal.DIGEST_BYTES] != wanted.payload[: seal.DIGEST_BYTES]:
         raise DamageError(film, "another screenplay's film", expected)
-    if told != wanted.told:
+    if payload != wanted.payload:
         return False
     facts = _facts(film)
     if not _was_read(facts, noted):
@@ -64,20 +64,20 @@ def is_film(film: Path, timeline: Timeline, noted: Path) -> bool:
 
 def is_older(film: Path, timeline: Timeline) -> bool:
     """Whether a film is there and tells another plan than the timeline. Raises DamageError as `is_film`."""
-    told = _told(film, f"the film {film.parent.name}")
-    return told is not None and told != _seal(timeline, film).told
+    payload = _read_payload(film, f"the film {film.parent.name}")
+    return payload is not None and payload != _seal(timeline, film).payload
 
 
-def _told(film: Path, expected: str) -> bytes | None:
+def _read_payload(film: Path, expected: str) -> bytes | None:
     """What a film tells of itself; None when there is none."""
     try:
         check_is_file(film, expected)
-        told = seal.told(film, seal.FILM, 2 * seal.DIGEST_BYTES)
+        payload = seal.read_payload(film, seal.FILM, 2 * seal.DIGEST_BYTES)
     except FileNotFoundError:
         return None
-    if told is None:
+    if payload is None:
         raise DamageError(film, "a damaged file, or a film of an earlier version", expected)
-    return told
+    return payload
 
 
 def ask_again(film: Path, asked: Path) -> None:

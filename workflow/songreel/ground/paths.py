@@ -95,11 +95,11 @@ def _rendered(folder: Path) -> Rendered:
 
 
 def _read(folder: Path) -> Rendered:
-    found: dict[str, dict[int, Path]] = {}
+    segments: dict[str, dict[int, Path]] = {}
     for name in os.listdir(folder):  # noqa: PTH208
         if (match := re.fullmatch(r"([^.].*)-(\d+)\.zarr\.zip", name)) and int(match[2]):
-            found.setdefault(match[1], {})[int(match[2])] = folder / name
-    return {segment: dict(sorted(files.items())) for segment, files in found.items()}
+            segments.setdefault(match[1], {})[int(match[2])] = folder / name
+    return {segment: dict(sorted(files.items())) for segment, files in segments.items()}
 
 
 SETTLED_NS = 2_000_000_000

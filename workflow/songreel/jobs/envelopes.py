@@ -34,8 +34,8 @@ def document(entries: Mapping[str, bytes], name: str) -> dict[str, Any]:
     """What zarr notes of a group or an array."""
     if len(entries[name]) > MOST_METADATA:
         raise GrowthError(f"{len(entries[name])} bytes of {name}")
-    found: dict[str, Any] = json.loads(entries[name])
-    return found
+    metadata: dict[str, Any] = json.loads(entries[name])
+    return metadata
 
 
 def _check_array(name: str, entries: Mapping[str, bytes]) -> int:

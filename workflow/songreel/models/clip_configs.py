@@ -54,15 +54,15 @@ def beside(checkpoint: Path) -> Path | None:
     """
     own = checkpoint.with_suffix(".json")
     theirs = {name: checkpoint.with_name(name) for name in (OPEN_CLIP, HUGGING_FACE)}
-    found = {name: path for name, path in theirs.items() if path.is_file()}
+    present = {name: path for name, path in theirs.items() if path.is_file()}
     if own.is_file():
         return own
-    if len(found) < 2:
-        return next(iter(found.values()), None)
+    if len(present) < 2:
+        return next(iter(present.values()), None)
     if checkpoint.stem.startswith("open_clip"):
-        return found[OPEN_CLIP]
+        return present[OPEN_CLIP]
     if checkpoint.stem in ("model", "pytorch_model"):
-        return found[HUGGING_FACE]
+        return present[HUGGING_FACE]
     raise UserError(
         f"{checkpoint}: found {OPEN_CLIP} and {HUGGING_FACE} beside it, expected one config; copy the"
         f" one that is its own to {own.name}."
@@ -91,12 +91,12 @@ def unknown(checkpoint: Path) -> UserError:
 
 def params(config: Path) -> dict[str, Any]:
     """What a CLIP is built from (see `towers`), by its config. Raises UserError that names a key."""
-    found = Table(config, "", _document(config))
-    if "model_cfg" in found.fields:
-        return _open_clip(found.row("model_cfg"), found.row("preprocess_cfg", {}))
-    if "vision_cfg" in found.fields:
-        return _open_clip(found, Table(config, "", {}))
-    return _hugging_face(found, _pixels(config))
+    table = Table(config, "", _document(config))
+    if "model_cfg" in table.fields:
+        return _open_clip(table.row("model_cfg"), table.row("preprocess_cfg", {}))
+    if "vision_cfg" in table.fields:
+        return _open_clip(table, Table(config, "", {}))
+    return _hugging_face(table, _pixels(config))
 
 
 def identity(built: Mapping[str, Any]) -> Mapping[str, Any]:

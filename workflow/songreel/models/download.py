@@ -26,10 +26,10 @@ from urllib3.exceptions import HTTPError
 
 from songreel.ground.errors import UserError
 from songreel.ground.files import write_json_if_changed
-from songreel.ground.telling import EVERY, clock
+from songreel.ground.messages import EVERY, duration
 from songreel.models import digests
 from songreel.models.catalogue import Remote
-from songreel.models.digests import Tell, is_page, megabytes
+from songreel.models.digests import Report, is_page, megabytes
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0  # without a byte
@@ -52,8 +52,8 @@ class _UselessError(Exception):
     """An address does not give the file, and why."""
 
 
-def fetch(remote: Remote, folder: Path, tell: Tell) -> Path:
-    """A file in the cache, downloaded if it is not there; `tell` hears how far it is.
+def fetch(remote: Remote, folder: Path, report: Report) -> Path:
+    """A file in the cache, downloaded if it is not there; `report` hears how far it is.
 
     One process downloads and the others wait for it. A file that is there already, brought by whomever, is
     hashed once and needs no network. Raises UserError when the file is another than the published one, or
@@ -62,10 +62,10 @@ def fetch(remote: Remote, folder: Path, tell: Tell) -> Path:
     target = folder.absolute() / remote.name  # as sentences tell it
     if not _there(target):
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone(target, tell):
+        with _alone(target, report):
             if not _there(target):
-                _Download(remote, target, tell).run()
-    digests.check(remote, target, tell)
+                _Download(remote, target, report).run()
+    digests.check(remote, target, report)
     return target
 
 
@@ -78,8 +78,8 @@ def _there(target: Path) -> bool:
 
 
 @contextmanager
-def _alone(target: Path, tell: Tell) -> Iterator[None]:
-    """Wait until no other process downloads the file. The kernel ends the claim with the process.
+def _alone(target: Path, report: Report) -> Iterator[None]:
+    """Wait until no other process downloads the file. The kernel ends the lock with the process.
 
     Some file systems of clusters have no locks: two processes then write the same bytes at the same places.
     """
@@ -89,7 +89,7 @@ def _alone(target: Path, tell: Tell) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = path.read_text(encoding="utf-8") or "another process"
-            tell(f"{target.name}: waiting for {holder}, which is downloading it.")
+            report(f"{target.name}: waiting for {holder}, which is downloading it.")
             fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError:
             pass
@@ -105,8 +105,8 @@ def _alone(target: Path, tell: Tell) -> Iterator[None]:
 class _Download:
     """One file's way into the cache, from the first of its addresses that gives it."""
 
-    def __init__(self, remote: Remote, target: Path, tell: Tell) -> None:
-        self.remote, self.target, self.tell = remote, target, tell
+    def __init__(self, remote: Remote, target: Path, report: Report) -> None:
+        self.remote, self.target, self.report = remote, target, report
         self.expected = digests.expected(remote, target)
         self.part = target.with_name(f"{target.name}.part")
         self.source = target.with_name(f"{target.name}.part.json")  # which address the part was begun from
@@ -122,7 +122,7 @@ class _Download:
                     self._bring(url)
                 except _UselessError as error:
                     failures.append(f"{url}: {error}")
-                    self.tell(f"{self.remote.name}: {failures[-1]}.")
+                    self.report(f"{self.remote.name}: {failures[-1]}.")
                 else:
                     return
         raise UserError(self._unavailable(failures))
@@ -130,18 +130,18 @@ class _Download:
     def _bring(self, url: str) -> None:
         """Bring the file from one address; once more from its start if what was put together is not it."""
         self._fill(url)
-        found = self._hash()
-        if self.mended and self.expected not in (None, found):
-            self.tell(
+        sha256 = self._hash()
+        if self.mended and self.expected not in (None, sha256):
+            self.report(
                 f"{self.remote.name}: the parts do not fit together; downloading it from its start again."
             )
             self._discard()
             self._fill(url)
-            found = self._hash()
-        if self.expected not in (None, found):
+            sha256 = self._hash()
+        if self.expected not in (None, sha256):
             self._discard()
-            raise _UselessError(f"found sha256 {found}, expected {self.expected}")
-        self._keep(found)
+            raise _UselessError(f"found sha256 {sha256}, expected {self.expected}")
+        self._keep(sha256)
 
     def _fill(self, url: str) -> None:
         """Complete the part, however often the connection breaks, for as long as bytes arrive."""
@@ -176,7 +176,7 @@ class _Download:
     def _usable(self, url: str) -> int:
         """From which byte to go on: what a sha256 will prove, or what came from the same address."""
         size, limit = self._size(), self._total(url)
-        proven = self.expected or digests.told(self.source).get("url") == url
+        proven = self.expected or digests.read_record(self.source).get("url") == url
         if size and (not proven or (limit is not None and size > limit)):
             self._discard()
             return 0
@@ -184,9 +184,9 @@ class _Download:
 
     def _total(self, url: str) -> int | None:
         """The size of the whole file, if it is stated or the address has told it before."""
-        begun = digests.told(self.source)
-        told = begun.get("total") if begun.get("url") == url else None
-        return self.remote.bytes or told
+        begun = digests.read_record(self.source)
+        total = begun.get("total") if begun.get("url") == url else None
+        return self.remote.bytes or total
 
     def _fits(self, url: str, response: requests.Response, start: int) -> bool:
         """Whether a part of a file is the one that was asked for."""
@@ -198,7 +198,7 @@ class _Download:
         headers = {"Accept-Encoding": "identity"}
         if start:
             headers["Range"] = f"bytes={start}-"
-            begun = digests.told(self.source)
+            begun = digests.read_record(self.source)
             if begun.get("url") == url and begun.get("validator"):
                 headers["If-Range"] = begun["validator"]
         return self.session.ask(url, headers)
@@ -211,7 +211,7 @@ class _Download:
         if not start:
             self._begin(url, response, first, total)
         self._check_space(total)
-        progress = _Progress(self.remote.name, start, total, self.tell)
+        progress = _Progress(self.remote.name, start, total, self.report)
         progress.begin(urlsplit(url).hostname or url)
         self.mended = start > 0
         with _naming(self.part), self.part.open("r+b" if start else "wb") as file:
@@ -225,13 +225,13 @@ class _Download:
     def _announced(self, response: requests.Response, start: int) -> int | None:
         """The size of the whole file by an answer and by the table, None if neither tells."""
         length = response.headers.get("Content-Length", "")
-        told = start + int(length) if length.isdecimal() else _total_of(response)
+        announced = start + int(length) if length.isdecimal() else _total_of(response)
         stated = self.remote.bytes
         if response.headers.get("Content-Encoding", "identity") != "identity":
             raise _UselessError("found the file compressed, expected it as it is")
-        if None not in (stated, told) and stated != told:
-            raise _UselessError(f"found {told} bytes, expected {stated}")
-        return stated or told
+        if None not in (stated, announced) and stated != announced:
+            raise _UselessError(f"found {announced} bytes, expected {stated}")
+        return stated or announced
 
     def _begin(self, url: str, response: requests.Response, first: bytes, total: int | None) -> None:
         """Note where a new part comes from, and refuse a web page before it replaces the old one."""
@@ -254,7 +254,7 @@ class _Download:
             )
 
     def _hash(self) -> str:
-        return digests.digest(self.part, self._size(), self.tell)
+        return digests.digest(self.part, self._size(), self.report)
 
     def _size(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0
@@ -264,16 +264,16 @@ class _Download:
         self.source.unlink(missing_ok=True)
         self.mended = False
 
-    def _keep(self, found: str) -> None:
+    def _keep(self, sha256: str) -> None:
         """Give the part the file's name, safe from a power cut."""
         if self.expected is None:
-            digests.trust(self.part, found, self.tell)
+            digests.trust(self.part, sha256, self.report)
         with _naming(self.part), self.part.open("rb") as file:
             os.fsync(file.fileno())
-        digests.remember(digests.record(self.target), self.part.stat(), found)
+        digests.remember(digests.record(self.target), self.part.stat(), sha256)
         self.part.replace(self.target)
         self.source.unlink(missing_ok=True)
-        self.tell(f"{self.remote.name}: all {megabytes(self.target.stat().st_size)} are there.")
+        self.report(f"{self.remote.name}: all {megabytes(self.target.stat().st_size)} are there.")
 
     def _unavailable(self, failures: list[str]) -> str:
         size = f"{self.remote.bytes} bytes" if self.remote.bytes else "of unknown size"
@@ -315,14 +315,14 @@ class _Session(requests.Session):
 class _Progress:
     """Tells every few seconds how much of a file is there, how fast it comes and how long it will take."""
 
-    def __init__(self, name: str, start: int, total: int | None, tell: Tell) -> None:
-        self.name, self.start, self.done, self.total, self.tell = name, start, start, total, tell
-        self.started = self.told = time.monotonic()
+    def __init__(self, name: str, start: int, total: int | None, report: Report) -> None:
+        self.name, self.start, self.done, self.total, self.report = name, start, start, total, report
+        self.started = self.reported = time.monotonic()
 
     def begin(self, host: str) -> None:
         """The first bytes are there."""
         whole = megabytes(self.total) if self.total else "an unknown size"
-        self.tell(
+        self.report(
             f"{self.name}: going on after {megabytes(self.start)} of {whole}, from {host}."
             if self.start
             else f"{self.name}: downloading {whole} from {host}."
@@ -333,15 +333,15 @@ class _Progress:
         self.done += count
         if self.total is not None and self.done > self.total:
             raise _UselessError(f"found more than the expected {self.total} bytes")
-        if time.monotonic() - self.told >= EVERY:
-            self.told = time.monotonic()
-            self.tell(f"{self.name}: {self._state()}")
+        if time.monotonic() - self.reported >= EVERY:
+            self.reported = time.monotonic()
+            self.report(f"{self.name}: {self._state()}")
 
     def _state(self) -> str:
-        speed = max(self.done - self.start, 1) / max(self.told - self.started, 1e-9)
+        speed = max(self.done - self.start, 1) / max(self.reported - self.started, 1e-9)
         if self.total is None:
             return f"{megabytes(self.done)}, {speed / 1e6:.1f} MB/s"
-        left = clock((self.total - self.done) / speed)
+        left = duration((self.total - self.done) / speed)
         return f"{self.done / 1e6:.0f} of {megabytes(self.total)}, {speed / 1e6:.1f} MB/s, {left} left"
 
 
@@ -372,8 +372,8 @@ def _validator(response: requests.Response) -> str | None:
 
 def _total_of(response: requests.Response) -> int | None:
     """The size of the whole file by Content-Range, if it tells."""
-    told = re.fullmatch(r"bytes .*/(\d+)", response.headers.get("Content-Range", ""))
-    return int(told[1]) if told else None
+    match = re.fullmatch(r"bytes .*/(\d+)", response.headers.get("Content-Range", ""))
+    return int(match[1]) if match else None
 
 
 def _check_address(url: str) -> None:

@@ -31,13 +31,13 @@ def expected(build: Callable[[], nn.Module], source: Path) -> dict[str, Tensor]:
 
 
 def checked(
-    state: Mapping[str, Tensor], expected: Mapping[str, Tensor], source: Path, told: Path
+    state: Mapping[str, Tensor], expected: Mapping[str, Tensor], source: Path, config: Path
 ) -> Mapping[str, Tensor]:
-    """The same tensors. Raises UserError that names one which `told`, a YAML or config, says otherwise."""
-    if state and (found := _misfit(state, expected)):
+    """The same tensors. Raises UserError that names one which `config`, a YAML or config, says otherwise."""
+    if state and (problem := _misfit(state, expected)):
         raise UserError(
-            f"{source}: the tensors do not fit {told.name} (found {found}); fetch both files from the same"
-            f" place, or choose another model."
+            f"{source}: the tensors do not fit {config.name} (found {problem}); fetch both files from the"
+            f" same place, or choose another model."
         )
     return state
 

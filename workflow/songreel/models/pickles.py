@@ -236,22 +236,22 @@ def _runs_code(module: str, name: str) -> bool:
 # what the pickle says
 
 
-def named(found: Any) -> dict[str, Stored]:
+def named(unpickled: Any) -> dict[str, Stored]:
     """The tensors of a TorchScript module, a Lightning checkpoint or a state dict.
 
     Where a dict holds none itself, those of the dicts in it, with dots in their names.
     """
-    if isinstance(found, dict) and isinstance(found.get("state_dict"), dict):
-        found = found["state_dict"]
-    if isinstance(found, _Module):
-        return _walked(found, lambda module: module.attributes, _Module)
-    items = found.items() if isinstance(found, dict) else ()
+    if isinstance(unpickled, dict) and isinstance(unpickled.get("state_dict"), dict):
+        unpickled = unpickled["state_dict"]
+    if isinstance(unpickled, _Module):
+        return _walked(unpickled, lambda module: module.attributes, _Module)
+    items = unpickled.items() if isinstance(unpickled, dict) else ()
     top = {name: value for name, value in items if isinstance(name, str) and isinstance(value, Stored)}
-    return top or _walked(found, lambda inner: inner, dict)
+    return top or _walked(unpickled, lambda inner: inner, dict)
 
 
 def _walked(root: Any, inside: Callable[[Any], Any], kind: type) -> dict[str, Stored]:
-    found: dict[str, Stored] = {}
+    tensors: dict[str, Stored] = {}
     pending, left = [("", root)], MOST_ATTRIBUTES
     while pending:
         prefix, holder = pending.pop()
@@ -263,8 +263,8 @@ def _walked(root: Any, inside: Callable[[Any], Any], kind: type) -> dict[str, St
             if isinstance(name, str) and isinstance(value, kind):
                 pending.append((f"{prefix}{name}.", value))
             elif isinstance(name, str) and isinstance(value, Stored):
-                found[f"{prefix}{name}"] = value
-    return found
+                tensors[f"{prefix}{name}"] = value
+    return tensors
 
 
 def printable(text: str) -> str:

@@ -108,9 +108,9 @@ def _keys(loader: yaml.SafeLoader, root: Node | None, path: Path) -> Iterator[tu
                 f" as 'seed: 0'; put text in quotes."
             )
         name = _value(loader, key, None, path)
-        found = _value(loader, value, shown(name), path)
-        _check_as_written(value, found, name, path)
-        yield name, found
+        parsed = _value(loader, value, shown(name), path)
+        _check_as_written(value, parsed, name, path)
+        yield name, parsed
 
 
 def _check_each_is_once(root: MappingNode, path: Path) -> None:
