@@ -412,7 +412,7 @@ def test_words_stand_on_their_times_in_a_film_of_any_length(
 
 
 @pytest.mark.parametrize(
-    ("seconds", "clock"),
+    ("seconds", "timestamp"),
     [
         (0, "00:00:00,000"),
         (0.0004, "00:00:00,000"),

@@ -171,7 +171,8 @@ def _tune(options: argparse.Namespace) -> None:
 
 def _report_stop(log: Path | None) -> None:
     message = "stopped; finished keyframes are kept and the next run goes on from them."
-    os.write(2, f"songreel: {message}\n".encode())  # `print` fails inside a `print` that was interrupted
+    # `print` fails inside a `print` that was interrupted
+    os.write(2, f"songreel: {message}\n".encode())
     note(message, log)
 
 

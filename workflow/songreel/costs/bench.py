@@ -176,7 +176,8 @@ def _baseline_module() -> ModuleType:
 def _drawing(settings: Config, bench: Bench, iterations_per_second: float) -> Document:
     """Frames a second that are decoded and encoded, and what drawing a line costs against optimising it."""
     maker, _ = bench_models.ready(settings, bench)
-    frames = max(1, draw.BATCH_PIXELS[bench.device.type] // (settings.width * settings.height))  # a batch
+    # So many as are drawn in one batch
+    frames = max(1, draw.BATCH_PIXELS[bench.device.type] // (settings.width * settings.height))
     clip = plain_clip(settings, frames)
     tokens = _tokens(settings, maker, plan.keyframes_for(frames, clip))
     (batch,) = draw.frames(maker, clip, tokens, None)
@@ -247,7 +248,8 @@ def film_seconds(preset: str, parts: Document, seconds: float, lines: int) -> fl
 
 def iterations(settings: Config, seconds: float, lines: int) -> int:
     """Of a film whose lines are equally long."""
-    rendered = (seconds / lines + settings.transition) * settings.frames_per_second  # frames of a line
+    # Frames of a line
+    rendered = (seconds / lines + settings.transition) * settings.frames_per_second
     clip = plain_clip(settings, 0)
     each = settings.lead_in + settings.iterations * plan.keyframes_for(round(rendered), clip)
     return lines * each

@@ -33,12 +33,8 @@ COLOURS = {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt70
 EVEN_QUALITY = {"x264-params": "mbtree=0:ipratio=1.1:pbratio=1.1"}
 # H.264 encoders in hardware, best first, and how each is told the quality, `crf` from 0 to 51.
 HARDWARE: Mapping[str, Callable[[int], dict[str, Any]]] = {
-    "h264_nvenc": lambda crf: {
-        "rc": "vbr",
-        "cq": max(1, crf),
-        "b:v": 0,
-        "preset": "p6",
-    },  # cq 0: its own choice
+    # cq 0: its own choice
+    "h264_nvenc": lambda crf: {"rc": "vbr", "cq": max(1, crf), "b:v": 0, "preset": "p6"},
     "h264_qsv": lambda crf: {"global_quality": max(1, crf)},
     "h264_amf": lambda crf: {"rc": "cqp", "qp_i": crf, "qp_p": crf},
     "h264_videotoolbox": lambda crf: {"q:v": max(1, 100 - 2 * crf)},  # 1 to 100, higher is better

@@ -19,7 +19,8 @@ from songreel.ground.documents import Timeline
 from songreel.ground.errors import DamageError, UserError
 from songreel.ground.files import Document, check_is_file, read_json, write_if_changed, write_json_if_changed
 
-LARGE_BYTES = 1 << 30  # of a film that takes a while to read at every start: a second, at 1.5 GB a second
+# Of a film that takes a while to read at every start: a second, at 1.5 GB a second
+LARGE_BYTES = 1 << 30
 LATER_NS = 2_000_000_000  # the coarsest clock of a file system
 
 

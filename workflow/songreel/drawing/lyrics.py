@@ -13,9 +13,8 @@ from songreel.ground.documents import Timeline
 MARKUP = re.compile(r"<(?=.*>)|\{(?=\\|[CcFfoPSsYy]:)|\\(?=[nNh{}])|--(?=>)")
 WORD_JOINER = "\u2060"
 LONGEST_LINE = 4000  # bytes; ffmpeg reads SubRip in lines of up to 4095
-LONGEST_CUE = (
-    1800  # seconds; MP4 as ffmpeg writes it holds no text, and no gap between two, of 2^31 us (35:47)
-)
+# Seconds; MP4 as ffmpeg writes it holds no text, and no gap between two, of 2^31 us (35:47)
+LONGEST_CUE = 1800
 
 
 def subtitles(timeline: Timeline) -> str:
@@ -83,4 +82,5 @@ def _one_line(text: str) -> str:
 
 def _escaped(text: str) -> str:
     escaped = "".join(f"\\{letter}" if letter in "=;#\\" else letter for letter in _one_line(text))
-    return f"{escaped} " if escaped.endswith("\\") else escaped  # at a line's end it would join the next line
+    # At a line's end it would join the next line
+    return f"{escaped} " if escaped.endswith("\\") else escaped

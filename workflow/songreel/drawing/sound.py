@@ -25,7 +25,8 @@ from songreel.ground.errors import UserError
 PROBE_RATE = 48000  # samples a second, to count the seconds by
 LONGEST_HOURS = 100  # of sound; more comes of damaged timestamps
 MOST_BYTES = LONGEST_HOURS * 3600 * PROBE_RATE * 2
-AT_ONCE = 0.015  # seconds: what starts within them starts at once; so late are codecs that need a moment
+# Seconds: what starts within them starts at once; so late are codecs that need a moment
+AT_ONCE = 0.015
 # Times that stand still or go back, as where two files were put into one, say nothing: such a piece is heard
 # after the one before it. Shorter pieces may have equal times for want of decimals. By number, ffmpeg keeps:
 # 0 the time of a piece, 1 how much later than that it is heard, 2 the end of the one before, 3 its length.

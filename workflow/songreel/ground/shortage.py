@@ -10,12 +10,14 @@ import sys
 from songreel.ground import limits
 from songreel.ground.errors import DamageError, UserError
 
-MESSAGES = re.compile(  # by torch, its allocators, numpy, the dynamic linker and Python
+# Of torch, its allocators, numpy, the dynamic linker and Python
+MESSAGES = re.compile(
     r"out of memory|(can.?t|cannot|unable to|failed to) allocate|failed to map segment|not enough memory"
     r"|bad_alloc|ALLOC_FAILED|can't start new thread",
     re.IGNORECASE,
 )
-NOTHING = 200_000_000  # bytes; with less of them left any failure of a library is for want of memory
+# Bytes; with less of them left any failure of a library is for want of memory
+NOTHING = 200_000_000
 GB = 1e9
 
 

@@ -14,7 +14,8 @@ from typing import Any
 
 from songreel.ground.unpacking import GrowthError, check_directory, check_growth, entry_sizes, zstd_size
 
-BYTES = {"tokens": ("uint16", 2), "loss": ("float32", 4), "latent": ("float32", 4)}  # each array's numbers
+# Each array's numbers
+BYTES = {"tokens": ("uint16", 2), "loss": ("float32", 4), "latent": ("float32", 4)}
 CODECS = ["bytes", "zstd"]  # that zarr writes them with
 MOST_CHUNKS = 1 << 16
 MOST_METADATA = 1 << 22  # bytes, recipe included

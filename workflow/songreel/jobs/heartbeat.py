@@ -55,7 +55,8 @@ def _beat(descriptor: int, ended: threading.Event) -> None:
     beat = 0
     while not ended.wait(BEAT_SECONDS):
         beat += 1
-        with contextlib.suppress(OSError):  # the disk may be back at the next beat, before the lease is over
+        # The disk may be back at the next beat, before the lease is over
+        with contextlib.suppress(OSError):
             os.pwrite(descriptor, b"%0*d" % (DIGITS, beat), 0)
             os.fsync(descriptor)  # other machines see it only then
 

@@ -27,7 +27,8 @@ FAKE = "SONGREEL_FAKE_GPUS"  # so many that are not there, for tests
 LEASES = "SONGREEL_LEASES"  # another folder, for containers that share devices and not /tmp
 FOLDER = "/tmp/songreel-gpus"  # not in TMPDIR, of which each user may have one
 PATIENCE_SECONDS = 0.2  # between two looks for a free device
-DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # looking for them is quicker than asking torch
+# Looking for them is quicker than asking torch
+DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 
 
 def devices() -> list[str]:

@@ -32,8 +32,10 @@ OWNER = "owner.json"
 KEPT = "kept.zarr.zip"
 NEW = f".{KEPT}"  # until it is whole
 PATIENCE_SECONDS = 0.5  # between two looks at whether the owner is still there
-TAKEN = (errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY)  # a rename that another job was quicker to make
-UNLINKABLE = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK)  # another disk, or one without links
+# A rename that another job was quicker to make
+TAKEN = (errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY)
+# Another disk, or one without links
+UNLINKABLE = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK)
 GONE = (errno.ENOENT, errno.ESTALE)  # what a handle on a folder that was removed gives
 
 

@@ -36,7 +36,8 @@ class Watch:
     """What is known of the controller and of the jobs that are waited for."""
 
     waited_for: Collection[str] = ()
-    missing: Counter[str] = field(default_factory=Counter)  # answers in a row that did not name a job
+    # Answers in a row that did not name a job
+    missing: Counter[str] = field(default_factory=Counter)
     reported: set[str] = field(default_factory=set)  # jobs whose end at a limit was told
     away: bool = False
 

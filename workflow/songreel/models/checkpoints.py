@@ -57,7 +57,8 @@ def convert(
         )
     data = safetensors.torch.save(_apart(wanted))
     with files.replacing(target) as temporary:
-        temporary.write_bytes(data)  # not save_file, which renames a file of its own and hides a full disk
+        # Not save_file, which renames a file of its own and hides a full disk
+        temporary.write_bytes(data)
     return hashlib.sha256(data).hexdigest()
 
 

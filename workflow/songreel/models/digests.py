@@ -85,7 +85,8 @@ def trust(target: Path, sha256: str, report: Report) -> None:
 def remember(record: Path, stat: os.stat_result, sha256: str) -> None:
     """Note what a file of that size and time hashes to, if that can be written."""
     facts = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": sha256}
-    with suppress(OSError):  # a cache that others keep and that cannot be written is hashed each time
+    # A cache that others keep and that cannot be written is hashed each time
+    with suppress(OSError):
         write_json_if_changed(record, facts)
 
 

@@ -37,7 +37,8 @@ PAUSE_SECONDS = 1.0  # before a connection that broke is made again
 TRIES = 3  # in a row that bring no byte more, until an address is given up
 CHUNK = 1 << 15  # bytes
 
-WHOLE, PART, NO_SUCH_PART, BUSY, BROKEN = 200, 206, 416, 429, 500  # HTTP statuses, the last and all above it
+# HTTP statuses, the last and all above it
+WHOLE, PART, NO_SUCH_PART, BUSY, BROKEN = 200, 206, 416, 429, 500
 
 
 class _BrokenError(Exception):
@@ -109,8 +110,10 @@ class _Download:
         self.remote, self.target, self.report = remote, target, report
         self.expected = digests.expected(remote, target)
         self.part = target.with_name(f"{target.name}.part")
-        self.source = target.with_name(f"{target.name}.part.json")  # which address the part was begun from
-        self.mended = self.part.exists()  # whether the part may be put together from several answers
+        # Which address the part was begun from
+        self.source = target.with_name(f"{target.name}.part.json")
+        # Whether the part may be put together from several answers
+        self.mended = self.part.exists()
         self.session = _Session()
 
     def run(self) -> None:

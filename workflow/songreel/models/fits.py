@@ -12,7 +12,8 @@ from songreel.ground import shortage
 from songreel.ground.errors import UserError
 from songreel.models.pickles import printable
 
-NUMBERS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # of weights that mean what they say
+# Of weights that mean what they say
+NUMBERS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def expected(build: Callable[[], nn.Module], source: Path) -> dict[str, Tensor]:

@@ -16,7 +16,8 @@ from songreel.models.clip_configs import CLIP_FACTS
 
 VQGAN_PARTS = ("encoder.", "decoder.", "quantize.", "quant_conv.", "post_quant_conv.")
 FIRST_STAGE = "first_stage_model."  # of a transformer's checkpoint, which may hold a second VQGAN
-AVERAGING = ("quantize.embedding.cluster_size", "quantize.embedding.embed_avg")  # of a codebook in training
+# Of a codebook in training
+AVERAGING = ("quantize.embedding.cluster_size", "quantize.embedding.embed_avg")
 FLAT = "model_ema."  # before the names of averages, which have lost their dots
 NO_WEIGHTS = (
     *CLIP_FACTS,
@@ -25,7 +26,8 @@ NO_WEIGHTS = (
     "logit_bias",
 )  # what a model makes itself, or never uses
 
-HUGGING_FACE = (  # patterns of its names, and what OpenAI calls the same
+# Patterns of its names, and what OpenAI calls the same
+HUGGING_FACE = (
     (r"text_model\.embeddings\.token_embedding\.weight", "token_embedding.weight"),
     (r"text_model\.embeddings\.position_embedding\.weight", "positional_embedding"),
     (r"text_model\.final_layer_norm\.", "ln_final."),
@@ -73,7 +75,8 @@ def clip_state(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     if prefixes := _prefixes(tensors, "vision_model.post_layernorm.weight"):
         return _weights(_renamed(_weights(_below(tensors, _only(prefixes)))))
-    if prefixes := _prefixes(tensors, "text.token_embedding.weight"):  # open_clip's towers of any kind
+    # open_clip's towers of any kind
+    if prefixes := _prefixes(tensors, "text.token_embedding.weight"):
         state = _below(tensors, _only(prefixes))
         return _weights({name.removeprefix("text."): tensor for name, tensor in state.items()})
     if prefixes := _prefixes(tensors, "token_embedding.weight"):

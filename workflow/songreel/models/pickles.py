@@ -16,9 +16,12 @@ from typing import Any, NamedTuple
 
 from songreel.ground.errors import UserError
 
-LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # torch.serialization.MAGIC_NUMBER, which opens the format before 1.6
-MOST_PICKLE = 32 << 20  # bytes; the pickle of a large transformer and its optimiser takes about one million
-MOST_STEPS = 1_000_000  # opcodes, and what they copy; the same pickle takes some two hundred thousand
+# torch.serialization.MAGIC_NUMBER, which opens the format before 1.6
+LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+# Bytes; the pickle of a large transformer and its optimiser takes about one million
+MOST_PICKLE = 32 << 20
+# Opcodes, and what they copy; the same pickle takes some two hundred thousand
+MOST_STEPS = 1_000_000
 MOST_DIMENSIONS = 64  # as torch has it
 MOST_NAME = 1000  # characters
 MOST_ATTRIBUTES = 300_000  # a module may hold itself, and so a small pickle be an endless tree
@@ -29,7 +32,8 @@ CODE_MODULES = re.compile(
     r"|joblib|marshal|multiprocessing|nt|operator|os|pdb|pickle|pip|pkgutil|popen2|posix|posixsubprocess|pty"
     r"|runpy|shutil|signal|socket|subprocess|sys|tempfile|threading|timeit|types|urllib|webbrowser)_*"
 )
-HARMLESS = re.compile(  # types in those modules, a function that bytes are written with, and values of torch
+# Types in those modules, a function that bytes are written with, and values of torch
+HARMLESS = re.compile(
     r"bool|bytearray|bytes|complex|dict|float|frozenset|int|list|long|object|range|set|slice|str|tuple|type"
     r"|unicode|NoneType|SimpleNamespace|BytesIO|StringIO|partial|encode"
     r"|b?float\d+|u?int\d+|complex\d+|half|double|short|device|dtype|layout|strided"
@@ -212,7 +216,8 @@ class Reader(pickle._Unpickler):
 
     def persistent_load(self, pid: Any) -> Any:
         kind, what, *rest = pid
-        if kind == "module":  # a class and its source, beside a whole model in the format before 1.6
+        # A class and its source, beside a whole model in the format before 1.6
+        if kind == "module":
             return what
         key, _, count, *view = rest
         known = isinstance(key, str) and isinstance(what, Kind) and isinstance(count, int)

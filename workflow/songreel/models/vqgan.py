@@ -62,9 +62,8 @@ class VQGAN(nn.Module):
         self.quant_conv = nn.Conv2d(ddconfig["z_channels"], embed_dim, 1)
         self.post_quant_conv = nn.Conv2d(embed_dim, ddconfig["z_channels"], 1)
         self.fold = fold
-        self.canvas: float | None = (
-            None  # the contrast of what its films start from; None: what published ones do
-        )
+        # The contrast of what its films start from; None: what published ones do
+        self.canvas: float | None = None
         self.factor = fold * 2 ** (len(ddconfig["ch_mult"]) - 1)
         self.search: Any = None  # what finds codes on a GPU
 

@@ -24,7 +24,8 @@ from songreel.models.architectures import ArchitectureError
 from songreel.models.catalogue import Published
 
 SUFFIXES = (".ckpt", ".pt", ".pth", ".safetensors", ".bin")  # of a file of the user's own
-MOST_LETTERS = 200  # of a checkpoint's own name in that of its tensors: file systems take 255 in all
+# Of a checkpoint's own name in that of its tensors: file systems take 255 in all
+MOST_LETTERS = 200
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,11 @@ class Weights:
     """A checkpoint as safetensors, the YAML that tells its architecture, and what identifies them."""
 
     name: str  # as config.yaml says it
-    tensors: Path  # not there before a published model, or one of the user's own, was fetched and converted
+    # Not there before a published model, or one of the user's own, was fetched and converted
+    tensors: Path
     architecture: Path
-    sha256: str  # of the file as published; of the embedded pair and a user's own VQGAN, of both files
+    # Of the file as published; of the embedded pair and a user's own VQGAN, of both files
+    sha256: str
 
 
 VQGANS = {

@@ -18,9 +18,8 @@ from songreel.ground import files
 from songreel.ground.errors import UserError
 
 MOST_BYTES = 100_000
-MOST_VALUES = (
-    10_000  # with an alias counted as what it stands for, which else grows to gigabytes when it is shown
-)
+# With an alias counted as what it stands for, which else grows to gigabytes when it is shown
+MOST_VALUES = 10_000
 MOST_LEVELS = 20
 TEXTS = ("screenplay", "audio", "title", "artist", "model", "style", "results", "ffmpeg")
 TEMPLATE = "__use_yte__"  # Snakemake runs the Python in a file that has this key

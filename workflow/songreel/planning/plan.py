@@ -39,7 +39,8 @@ from songreel.planning.screenplay import Line
 from songreel.planning.timeline import Shot
 
 MOST_NAMED = 20  # lines that an offset left out
-STEP = 5  # a segment's length is a multiple of so many keyframes, so that small retimings find it long enough
+# A segment's length is a multiple of so many keyframes, so that small retimings find it long enough
+STEP = 5
 
 
 @dataclass(frozen=True)

@@ -37,9 +37,8 @@ def context(judge: Weights) -> int:
     known = weights.params(judge).get("context_length") if judge.architecture.is_file() else None
     if isinstance(known, int):
         return known
-    from songreel.models import (
-        obtain,  # for one of the user's own, not converted yet; imports torch, which takes a while
-    )
+    # For one of the user's own, not converted yet; it imports torch, which takes a while.
+    from songreel.models import obtain
 
     return obtain.context(Path(judge.name))
 

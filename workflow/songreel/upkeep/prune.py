@@ -237,7 +237,8 @@ def _words(kind: str, name: str, paths: Paths) -> str:
 
 def _text(segment: str, paths: Paths) -> str:
     for path in paths.rendered(segment).values():
-        with contextlib.suppress(Exception), zipfile.ZipFile(path) as archive:  # a damaged one can raise any
+        # A damaged one can raise any
+        with contextlib.suppress(Exception), zipfile.ZipFile(path) as archive:
             recipe = json.loads(archive.read("zarr.json"))["attributes"]["recipe"]
             return SegmentRecipe.from_json(recipe).text
     return SegmentRecipe.read(paths.segment_plan(segment)).text
@@ -249,7 +250,8 @@ def _text(segment: str, paths: Paths) -> str:
 def remove(item: Item) -> None:
     """Remove what was found, or what is left of it. Raises OSError when that is refused."""
     if item.path.is_dir() and not item.path.is_symlink():
-        locks.remove(item.path)  # all at once: a job that locks it just now is fenced off and says so
+        # All at once: a job that locks it just now is fenced off and says so
+        locks.remove(item.path)
     else:
         item.path.unlink(missing_ok=True)
 

@@ -65,7 +65,8 @@ def protect(plan: Plan, paths: Paths) -> None:
 def protected(plan: Plan, paths: Paths) -> Iterator[None]:
     """Keep what a plan needs from every removal; one that is going on has ended when the block begins."""
     with ExitStack() as stack:
-        with contextlib.suppress(OSError):  # where nothing can be written nothing can be removed either
+        # Where nothing can be written nothing can be removed either
+        with contextlib.suppress(OSError):
             stack.enter_context(_recorded(paths.running(f"{uuid.uuid4().hex}.json"), dict(needs(plan))))
         _await_removals(paths)
         yield
@@ -78,7 +79,8 @@ def removing(paths: Paths) -> Iterator[None]:
         try:
             stack.enter_context(_recorded(paths.running(f"{uuid.uuid4().hex}.prune"), {}))
         except OSError as error:
-            if error.errno not in FULL:  # no workflow gets far on a full disk, and this is how to make room
+            # No workflow gets far on a full disk, and this is how to make room
+            if error.errno not in FULL:
                 raise
         yield
 
