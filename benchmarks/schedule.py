@@ -21,7 +21,7 @@ from songreel.planning import plan
 from songreel.planning.config import resolve
 from songreel.planning.plan import Plan
 from tests.conftest import new_project
-from tests.test_workflow import whole_song
+from tests.songs import whole_song
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 GPUS = (1, 2, 4, 8, 16, 32, 64)

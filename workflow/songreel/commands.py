@@ -144,12 +144,12 @@ def _declare_bench(commands: Commands) -> Parser:
 
 
 def _bench(options: argparse.Namespace) -> None:
-    from songreel.costs import bench
+    from songreel.costs import bench, bench_table
 
     document = bench.run(options.only, options.rounds, options.seconds, options.threads)
     if options.json:
         write_json_if_changed(options.json, document)
-    print(bench.as_table(document))
+    print(bench_table.as_table(document))
 
 
 # What a value must be

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from songreel.kernels import resampling
+from songreel.kernels.colour import LUMA
 
 FULL_VIEWS = 0.35  # share of the cutouts that see the whole short side
 FULL = 0.95, 1.05  # the side of such a view, as a share of the short side
@@ -23,7 +24,6 @@ BLUR = 0.25  # octaves by which a cutout is rather blurred than aliased
 # Smallest crop's side, as a share of the short side, unless CLIP's own input is smaller still
 SMALLEST = 0.5
 DEGREES, PERSPECTIVE, JITTER, ERASED, NOISE = 15.0, 0.15, 0.1, 0.4, 0.08
-LUMA = (0.299, 0.587, 0.114)
 # Times sqrt(1/3): cross product with it
 AROUND_GREY = ((0.0, -1.0, 1.0), (1.0, 0.0, -1.0), (-1.0, 1.0, 0.0))
 
