@@ -8,49 +8,28 @@ hash to, so that gigabytes are read once, and what to expect of a file whose pub
 from __future__ import annotations
 
 import fcntl
-import ipaddress
 import os
 import platform
-import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import requests
-from requests.exceptions import RequestException
-from urllib3.exceptions import HTTPError
 
 from songreel.ground.errors import UserError
 from songreel.ground.files import write_json_if_changed
 from songreel.ground.messages import EVERY, duration
-from songreel.models import digests
+from songreel.models import answers, digests
+from songreel.models.answers import BrokenError, UnreachableError, UselessError
 from songreel.models.catalogue import Remote
 from songreel.models.digests import Report, is_page, megabytes
 
-CONNECT_SECONDS = 10.0
-READ_SECONDS = 60.0  # without a byte
 PAUSE_SECONDS = 1.0  # before a connection that broke is made again
 TRIES = 3  # in a row that bring no byte more, until an address is given up
-CHUNK = 1 << 15  # bytes
-
-# HTTP statuses, the last and all above it
-WHOLE, PART, NO_SUCH_PART, BUSY, BROKEN = 200, 206, 416, 429, 500
-
-
-class _BrokenError(Exception):
-    """The connection broke, and the same address may go on."""
-
-
-class _UnreachableError(_BrokenError):
-    """No connection was made, or no answer came."""
-
-
-class _UselessError(Exception):
-    """An address does not give the file, and why."""
 
 
 def fetch(remote: Remote, folder: Path, report: Report) -> Path:
@@ -114,7 +93,7 @@ class _Download:
         self.source = target.with_name(f"{target.name}.part.json")
         # Whether the part may be put together from several answers
         self.mended = self.part.exists()
-        self.session = _Session()
+        self.session = answers.Session()
 
     def run(self) -> None:
         """Try one address after the other. Raises UserError when none gives the file."""
@@ -123,7 +102,7 @@ class _Download:
             for url in self.remote.urls:
                 try:
                     self._bring(url)
-                except _UselessError as error:
+                except UselessError as error:
                     failures.append(f"{url}: {error}")
                     self.report(f"{self.remote.name}: {failures[-1]}.")
                 else:
@@ -143,7 +122,7 @@ class _Download:
             sha256 = self._hash()
         if self.expected not in (None, sha256):
             self._discard()
-            raise _UselessError(f"found sha256 {sha256}, expected {self.expected}")
+            raise UselessError(f"found sha256 {sha256}, expected {self.expected}")
         self._keep(sha256)
 
     def _fill(self, url: str) -> None:
@@ -153,12 +132,12 @@ class _Download:
         while True:
             try:
                 return self._go_on(url)
-            except _BrokenError as error:
+            except BrokenError as error:
                 tries = 0 if self._size() > furthest else tries + 1
                 furthest = max(furthest, self._size())
-                never = furthest == begun and isinstance(error, _UnreachableError)
+                never = furthest == begun and isinstance(error, UnreachableError)
                 if never or tries == TRIES:
-                    raise _UselessError(str(error)) from None
+                    raise UselessError(str(error)) from None
                 time.sleep(PAUSE_SECONDS * (1 + tries))
 
     def _go_on(self, url: str) -> None:
@@ -168,13 +147,14 @@ class _Download:
             return None
         for start in (offset, 0):
             with self._ask(url, start) as response:
-                if response.status_code == WHOLE:
+                if response.status_code == answers.WHOLE:
                     return self._receive(url, response, 0)
-                if response.status_code == PART and self._fits(url, response, start):
+                if response.status_code == answers.PART and self._fits(url, response, start):
                     return self._receive(url, response, start)
-                if response.status_code == NO_SUCH_PART and start and _total_of(response) == start:
-                    return None  # nothing was missing
-        raise _UselessError("found another part of the file than was asked for")
+                missing = response.status_code != answers.NO_SUCH_PART or answers.total_of(response) != start
+                if start and not missing:
+                    return None
+        raise UselessError("found another part of the file than was asked for")
 
     def _usable(self, url: str) -> int:
         """From which byte to go on: what a sha256 will prove, or what came from the same address."""
@@ -194,7 +174,7 @@ class _Download:
     def _fits(self, url: str, response: requests.Response, start: int) -> bool:
         """Whether a part of a file is the one that was asked for."""
         begins = response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
-        totals = {self._total(url), _total_of(response)} - {None}
+        totals = {self._total(url), answers.total_of(response)} - {None}
         return start > 0 and begins and len(totals) <= 1
 
     def _ask(self, url: str, start: int) -> requests.Response:
@@ -209,7 +189,7 @@ class _Download:
     def _receive(self, url: str, response: requests.Response, start: int) -> None:
         """Write what an answer holds into the part, from byte `start` on."""
         total = self._announced(response, start)
-        chunks = _chunks(response)
+        chunks = answers.chunks(response)
         first = next(chunks, b"")
         if not start:
             self._begin(url, response, first, total)
@@ -223,28 +203,29 @@ class _Download:
                 file.write(chunk)
                 progress.more(len(chunk))
         if total is not None and progress.done < total:
-            raise _BrokenError(f"the connection was cut after {progress.done} of {total} bytes")
+            raise BrokenError(f"the connection was cut after {progress.done} of {total} bytes")
 
     def _announced(self, response: requests.Response, start: int) -> int | None:
         """The size of the whole file by an answer and by the table, None if neither tells."""
         length = response.headers.get("Content-Length", "")
-        announced = start + int(length) if length.isdecimal() else _total_of(response)
+        announced = start + int(length) if length.isdecimal() else answers.total_of(response)
         stated = self.remote.bytes
         if response.headers.get("Content-Encoding", "identity") != "identity":
-            raise _UselessError("found the file compressed, expected it as it is")
+            raise UselessError("found the file compressed, expected it as it is")
         if None not in (stated, announced) and stated != announced:
-            raise _UselessError(f"found {announced} bytes, expected {stated}")
+            raise UselessError(f"found {announced} bytes, expected {stated}")
         return stated or announced
 
     def _begin(self, url: str, response: requests.Response, first: bytes, total: int | None) -> None:
         """Note where a new part comes from, and refuse a web page before it replaces the old one."""
         if not first:
-            raise _UselessError("found an empty file, expected weights")
+            raise UselessError("found an empty file, expected weights")
         named = response.headers.get("Content-Type", "").startswith("text/html")
         if is_page(first) or (named and not self.expected):
-            raise _UselessError("found a web page, expected weights")
+            raise UselessError("found a web page, expected weights")
         self._discard()
-        write_json_if_changed(self.source, {"url": url, "validator": _validator(response), "total": total})
+        facts = {"url": url, "validator": answers.validator(response), "total": total}
+        write_json_if_changed(self.source, facts)
 
     def _check_space(self, total: int | None) -> None:
         folder = self.target.parent
@@ -288,33 +269,6 @@ class _Download:
         )
 
 
-class _Session(requests.Session):
-    """A session that is led to no unencrypted address, but for this machine's own."""
-
-    def ask(self, url: str, headers: dict[str, str]) -> requests.Response:
-        """An answer whose body is still to be read. Raises _UnreachableError, _BrokenError, _UselessError."""
-        _check_address(url)
-        try:
-            response = self.get(url, headers=headers, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS))
-        except (requests.Timeout, requests.ConnectionError) as error:
-            raise _UnreachableError(_reason(error)) from None
-        except RequestException as error:
-            raise _UselessError(_reason(error)) from None
-        status = f"HTTP status {response.status_code} {response.reason}".rstrip()
-        if response.status_code in (WHOLE, PART, NO_SUCH_PART):
-            return response
-        response.close()
-        passing = response.status_code >= BROKEN or response.status_code == BUSY
-        raise (_BrokenError if passing else _UselessError)(status)
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Where an answer leads, if it does."""
-        target = super().get_redirect_target(resp)
-        if target:
-            _check_address(urljoin(resp.url, target))
-        return target
-
-
 class _Progress:
     """Tells every few seconds how much of a file is there, how fast it comes and how long it will take."""
 
@@ -335,7 +289,7 @@ class _Progress:
         """So many bytes more are there."""
         self.done += count
         if self.total is not None and self.done > self.total:
-            raise _UselessError(f"found more than the expected {self.total} bytes")
+            raise UselessError(f"found more than the expected {self.total} bytes")
         if time.monotonic() - self.reported >= EVERY:
             self.reported = time.monotonic()
             self.report(f"{self.name}: {self._state()}")
@@ -348,15 +302,6 @@ class _Progress:
         return f"{self.done / 1e6:.0f} of {megabytes(self.total)}, {speed / 1e6:.1f} MB/s, {left} left"
 
 
-def _chunks(response: requests.Response) -> Iterator[bytes]:
-    """What arrives, to the last byte before a connection breaks, which `iter_content` drops."""
-    try:
-        while chunk := response.raw.read(CHUNK, decode_content=False):
-            yield chunk
-    except (HTTPError, OSError) as error:
-        raise _BrokenError(f"the connection broke ({_reason(error)})") from None
-
-
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
     """Let an OSError tell the file: a disk that is full names none."""
@@ -365,36 +310,3 @@ def _naming(path: Path) -> Iterator[None]:
     except OSError as error:
         error.filename = error.filename or str(path)
         raise
-
-
-def _validator(response: requests.Response) -> str | None:
-    """What tells one content of an address from another, for If-Range, which takes no weak tag."""
-    tag = response.headers.get("ETag", "W/")
-    return response.headers.get("Last-Modified") if tag.startswith("W/") else tag
-
-
-def _total_of(response: requests.Response) -> int | None:
-    """The size of the whole file by Content-Range, if it tells."""
-    match = re.fullmatch(r"bytes .*/(\d+)", response.headers.get("Content-Range", ""))
-    return int(match[1]) if match else None
-
-
-def _check_address(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_this_machine(parts.hostname or "")):
-        raise _UselessError(f"was led to {url}, expected an address that begins with https://")
-
-
-def _is_this_machine(host: str) -> bool:
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
-
-
-def _reason(error: BaseException) -> str:
-    """The first cause of what a library tells at length."""
-    if isinstance(error, requests.Timeout) or "timed out" in str(error):
-        return "no answer in time"
-    while (cause := error.__cause__ or error.__context__) is not None:
-        error = cause
-    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
