@@ -24,18 +24,18 @@ from songreel.planning.choices import Choice, Ranking, Request
 from songreel.sampling import composing
 from songreel.sampling.albums import Album
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 CPU, PRECISION = torch.device("cpu"), torch.float32  # so that on all machines the same pictures are chosen
 
 
-def run(request: Request, paths: Paths, tell: Tell) -> None:
+def run(request: Request, paths: Paths, report: Report) -> None:
     """Rank what is not ranked yet, and keep the pictures that a request's lines start from.
 
     Raises UserError when a picture or a model cannot be read.
     """
     with tempfile.TemporaryDirectory(prefix="songreel-") as folder:
-        chooser = _Chooser(request, paths, Paths(Path(folder)), tell)
+        chooser = _Chooser(request, paths, Paths(Path(folder)), report)
         chooser.rank(text for text in request.texts if text not in chooser.rankings)
         # A picture that is gone is made by ranking its text once more.
         while lacking := chooser.lacking():
@@ -44,14 +44,14 @@ def run(request: Request, paths: Paths, tell: Tell) -> None:
 
 
 class _Chooser:
-    def __init__(self, request: Request, paths: Paths, drawn: Paths, tell: Tell) -> None:
-        self.request, self.paths, self.tell = request, paths, tell
+    def __init__(self, request: Request, paths: Paths, drawn: Paths, report: Report) -> None:
+        self.request, self.paths, self.report = request, paths, report
         self.drawn = drawn  # where all pictures lie that were ranked, until it is known which are chosen
         self.rankings = choices.known(request, paths)
 
     @cached_property
     def album(self) -> Album:
-        return load(self.request, self.paths, self.tell)
+        return load(self.request, self.paths, self.report)
 
     def rank(self, texts: Iterable[str]) -> None:
         for text in texts:
@@ -80,7 +80,7 @@ class _Chooser:
                 pictures.keep(pictures.load(self.drawn.start(choice.start), choice.start), kept)
 
 
-def load(request: Request, paths: Paths, tell: Tell) -> Album:
+def load(request: Request, paths: Paths, report: Report) -> Album:
     """The album that a request names, ready to rank. Raises UserError when a model cannot be read."""
     found = [weights_of(entry, weights.perceptor) for entry in request.perceptors]
     with proofs.reading(found) as proof:
@@ -90,7 +90,7 @@ def load(request: Request, paths: Paths, tell: Tell) -> Album:
         ]
         proof.settle()
     if request.album.folder:
-        return Photographs(request.album, judges, paths, tell)
+        return Photographs(request.album, judges, paths, report)
     return _of_starter(judges[0].perceptor)
 
 

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from songreel.ground import files, pictures
+from songreel.ground.messages import EVERY
 from songreel.ground.paths import Paths
 from songreel.ground.pictures import Pixels
-from songreel.ground.telling import EVERY
 from songreel.models.perceptor import Perceptor
 from songreel.planning.album import Picture, Source
 from songreel.planning.choices import look
@@ -61,9 +61,9 @@ class Photographs:
     """A folder of pictures, as `Album`. Each is looked at once by each perceptor; what it saw is kept."""
 
     def __init__(
-        self, source: Source, judges: Sequence[Judge], paths: Paths, tell: Callable[[str], None]
+        self, source: Source, judges: Sequence[Judge], paths: Paths, report: Callable[[str], None]
     ) -> None:
-        self.source, self.judges, self.paths, self.tell = source, judges, paths, tell
+        self.source, self.judges, self.paths, self.report = source, judges, paths, report
         self.digest = source.digest
         self._fits = cache(self._seen)
 
@@ -85,12 +85,12 @@ class Photographs:
 
     def _seen(self, size: tuple[int, int]) -> list[Tensor]:
         """What each perceptor makes of the pictures, unit vectors float32 [pictures, d]."""
-        told, rows = time.monotonic(), []
+        reported, rows = time.monotonic(), []
         for number, picture in enumerate(self.source.pictures):
             rows.append([self._embedded(picture, judge, size) for judge in self.judges])
-            if time.monotonic() - told > EVERY:
-                told = time.monotonic()
-                self.tell(f"looked at {number + 1} of {len(self.source.pictures)} pictures.")
+            if time.monotonic() - reported > EVERY:
+                reported = time.monotonic()
+                self.report(f"looked at {number + 1} of {len(self.source.pictures)} pictures.")
         return [torch.stack(column) for column in zip(*rows, strict=True)]
 
     def _embedded(self, picture: Picture, judge: Judge, size: tuple[int, int]) -> Tensor:

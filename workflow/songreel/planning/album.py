@@ -41,15 +41,15 @@ class Source(Written):
     pictures: tuple[Picture, ...]  # of the folder, no two the same
 
 
-def find(config: Config, paths: Paths, tell: Callable[[str], None]) -> Source | None:
+def find(config: Config, paths: Paths, report: Callable[[str], None]) -> Source | None:
     """The album that a config asks for; None where lines start from the canvas.
 
-    `tell` is told of pictures that are passed over. Raises UserError when the folder cannot be read or has
+    `report` is told of pictures that are passed over. Raises UserError when the folder cannot be read or has
     no picture in it.
     """
     if config.album == "auto":
         return _of_starter(config)
-    return None if config.album == "none" else _of_folder(Path(config.album), paths, tell)
+    return None if config.album == "none" else _of_folder(Path(config.album), paths, report)
 
 
 def _of_starter(config: Config) -> Source | None:
@@ -60,10 +60,10 @@ def _of_starter(config: Config) -> Source | None:
     return Source("", files.sha256(STARTER), ())
 
 
-def _of_folder(folder: Path, paths: Paths, tell: Callable[[str], None]) -> Source:
+def _of_folder(folder: Path, paths: Paths, report: Callable[[str], None]) -> Source:
     names = _names(folder)
     if passed_over := [name for name in names if name.lower().endswith(PHONES)]:
-        tell(
+        report(
             f"config key 'album': {len(passed_over)} of the pictures in {str(folder)!r} are passed over, such"
             f" as {passed_over[0]!r}; save them as JPEG to have them in the film."
         )
@@ -113,9 +113,9 @@ def place(folder: Path) -> str:
 def _facts(path: Path, before: Sequence[object]) -> tuple[int, int, str]:
     try:
         found = path.stat()
-        told = (found.st_size, found.st_mtime_ns)
-        known = before[2] if tuple(before[:2]) == told and len(before) == 3 else None
-        return (*told, known if isinstance(known, str) else files.sha256(path))
+        stamp = (found.st_size, found.st_mtime_ns)
+        known = before[2] if tuple(before[:2]) == stamp and len(before) == 3 else None
+        return (*stamp, known if isinstance(known, str) else files.sha256(path))
     except OSError as error:
         raise UserError(
             f"config key 'album': the picture {str(path)!r} cannot be read ({error.strerror}); correct that,"

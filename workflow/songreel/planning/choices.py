@@ -71,8 +71,8 @@ class Request(Written):
     def ranking(self, text: str) -> str:
         """The id of a text's ranking: of all that it depends on."""
         judges = [[judge.sha256, judge.weight] for judge in self.perceptors]
-        told = {"choosing": CHOOSING, "album": self.album.digest, "judges": judges}
-        return identity(told | {"size": list(self.size), "text": text})
+        parts = {"choosing": CHOOSING, "album": self.album.digest, "judges": judges}
+        return identity(parts | {"size": list(self.size), "text": text})
 
     def looks(self) -> Iterator[str]:
         """The ids of what the perceptors make of the folder's pictures."""

@@ -26,8 +26,8 @@ from songreel.ground.documents import (
 )
 from songreel.ground.errors import UserError
 from songreel.ground.files import write_if_changed, write_json_if_changed
+from songreel.ground.messages import shorten
 from songreel.ground.paths import Paths
-from songreel.ground.telling import shorten
 from songreel.planning import audio, owners, recipes, screenplay, starts, timeline, trial
 from songreel.planning.choices import Choice, Request
 from songreel.planning.config import Config
@@ -35,7 +35,8 @@ from songreel.planning.screenplay import Line
 from songreel.planning.timeline import Shot
 
 MOST_NAMED = 20  # lines that an offset left out
-STEP = 5  # a segment's length is a multiple of so many keyframes, so that small retimings find it long enough
+# A segment's length is a multiple of so many keyframes, so that small retimings find it long enough
+STEP = 5
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def make(config: Config, paths: Paths) -> Plan:
         screenplay=owners.place(config.screenplay, paths),
         segments=dict(zip(segments, optimised, strict=True)),
         clips={clip.id: clip for clip in clips},
-        timeline=_timeline(shots, segments, clips, sound.heard(mix) if sound else None, config),
+        timeline=_timeline(shots, segments, clips, sound.mixed(mix) if sound else None, config),
         needs=_needs(clips, config),
         tune=sound.tune if sound else None,
         sound=audio.described(sound, mix, config.audio, config.screenplay) + _left_out(over),

@@ -16,7 +16,7 @@ from songreel.planning.choices import Asked, Choice, Request
 from songreel.planning.config import Config, weighed
 from songreel.planning.timeline import Shot
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,10 @@ def chosen(
     look: Look,
     song: str,
     paths: Paths,
-    tell: Tell,
+    report: Report,
 ) -> tuple[Request | None, list[Choice]]:
     """From which picture each line starts, and what that was chosen by; nothing where there is no album."""
-    source = album.find(config, paths, tell)
+    source = album.find(config, paths, report)
     if source is None:
         return None, []
     rows = zip(shots, takes, strict=True)
@@ -68,7 +68,7 @@ def chosen(
     )
     chosen = starts.choose(request, [judge for judge, _ in look.judges], paths)
     for change in starts.changes(song, [shot.line.row for shot in shots], request, chosen, paths):
-        tell(f"{config.screenplay}: {change}")
+        report(f"{config.screenplay}: {change}")
     return request, chosen
 
 
@@ -78,9 +78,9 @@ def of(
     chosen: Sequence[Choice],
     config: Config,
     look: Look,
-    tell: Tell,
+    report: Report,
 ) -> Iterator[SegmentRecipe]:
-    """What to optimise for each shot; `tell` is told of words for which a perceptor has no room."""
+    """What to optimise for each shot; `report` is told of words for which a perceptor has no room."""
     contexts = {judge.name: wording.context(judge) for judge, _ in look.judges}
     pictures = [choice.start for choice in chosen]
     for shot, take, picture in zip_longest(shots, takes, pictures):
@@ -88,7 +88,7 @@ def of(
         whole = wording.joined(text, config.style)
         readings = {name: wording.read(text, config.style, size) for name, size in contexts.items()}
         if note := wording.note(f"{config.screenplay} row {shot.line.row}", readings):
-            tell(note)
+            report(note)
         yield SegmentRecipe(
             recipe=RECIPE,
             text=whole,

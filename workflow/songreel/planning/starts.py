@@ -18,8 +18,8 @@ from typing import IO, TYPE_CHECKING
 from songreel import data
 from songreel.ground.errors import UserError
 from songreel.ground.files import read_json
+from songreel.ground.messages import say, shorten
 from songreel.ground.paths import Paths
-from songreel.ground.telling import say, shorten
 from songreel.models.weights import Weights
 from songreel.planning import choices
 from songreel.planning.choices import Choice, Request
@@ -116,9 +116,9 @@ def _environment() -> dict[str, str]:
 def _reason(status: int, errors: IO[str]) -> str:
     """What a process that failed has said, as one sentence where it is one."""
     lines = [line.rstrip() for line in errors if line.strip()]
-    told = [line.removeprefix(SPEAKER) for line in lines if line.startswith(SPEAKER)]
-    if told:
-        return told[-1]
+    sentences = [line.removeprefix(SPEAKER) for line in lines if line.startswith(SPEAKER)]
+    if sentences:
+        return sentences[-1]
     if status < 0:
         return (
             f"config key 'album': choosing pictures was ended by signal {-status}, most likely for want of"
@@ -147,15 +147,15 @@ def changes(
 ) -> list[str]:
     """Which lines start from another picture than by the plan that was carried out last, a sentence each."""
     before = _before(song, paths)
-    told = []
+    sentences = []
     for row, line, choice in zip(rows, request.lines, chosen, strict=True):
         start, name = before.get(line.key, (choice.start, ""))
         if start != choice.start:
-            told.append(
+            sentences.append(
                 f"row {row} {shorten(line.text)} starts from {choice.name!r} now, not from {name!r}, and"
                 f" is rendered anew."
             )
-    return told
+    return sentences
 
 
 def remembered(request: Request, chosen: Sequence[Choice]) -> list[list[str | int]]:
