@@ -360,7 +360,7 @@ def test_a_job_without_its_picture_says_how_to_have_it_made(
     shutil.rmtree(here.paths.root / "plan/starts")
     assert main(["keyframes", str(here.paths.segment_plan(segment)), "2"]) == 1
     assert (
-        "expected the picture that 'everything is red' starts from; run snakemake" in capsys.readouterr().err
+        "expected a picture that 'everything is red' is rendered with; run snakemake" in capsys.readouterr().err
     )
 
 

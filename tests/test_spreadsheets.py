@@ -177,7 +177,8 @@ def test_nothing_is_told_of_a_plain_screenplay(content: str, folder: Path) -> No
 
 # Each: the file, the row at fault, and what the message says was found, was expected and is to be done.
 UNCLEAR = {
-    "a_column_for_ends": ("text,start,end\na,0,4", 1, ["the column 'end'", "text, start", "lasts until"]),
+    "an_end_before_the_start": ("text,start,end\na,2,1", 2, ["the end '1'", "after the start at 2.0 s"]),
+    "a_header_without_text": ("start,end,prompt\n0,4,a", 1, ["without the column 'text'", "the words text"]),
     "a_header_in_another_language": (
         "Zeile;Beginn\na;0\nb;4,5",
         1,
@@ -185,7 +186,7 @@ UNCLEAR = {
     ),
     "a_header_in_other_words": ("time,lyrics\n0,a\n4.5,b", 1, ["'time,lyrics'", "start and text", "delete"]),
     "a_column_of_ones_own": ("start,text,who\n0,a,me", 1, ["the column 'who'", "text, start", "delete it"]),
-    "two_columns_for_starts": ("text,start,start_seconds\na,1,2", 1, ["'start_seconds'", "delete it"]),
+    "two_columns_for_starts": ("text,start,start_seconds\na,1,2", 1, ["'start' twice", "delete one"]),
     "more_columns_than_the_header": ("start,text\n1,a,b", 2, ["3 columns ('1,a,b')", "the 2", "in quotes"]),
     "a_semicolon_and_no_time": ("a;0,5\nb;soon\nc;3,5", 2, ["the start 'soon'", "seconds such as"]),
     "separated_in_two_ways": ("a;0,5\nb,7", 1, ["'a;0'", "start at '0,5'", "alike"]),

@@ -173,6 +173,14 @@ def segment_weights(wildcards):
     return [ancient(str(model.tensors)) for model in segment_models(wildcards.segment)]
 
 
+def segment_before(wildcards):
+    """The latents that a line goes on from which starts where the line before ends; see `clip_latents`."""
+    recipe = SegmentRecipe.read(paths.segment_plan(wildcards.segment))
+    needs = plan.needs if plan else {}
+    files = planning.latents_before(wildcards.segment, recipe, needs, paths)
+    return [ancient(str(path)) for path in files]
+
+
 def clip_weights(wildcards):
     segment = ClipPlan.read(paths.clip_plan(wildcards.clip)).shown.segment
     drawn_by = SegmentRecipe.read(paths.segment_plan(segment)).model.name

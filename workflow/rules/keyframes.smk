@@ -2,6 +2,7 @@ rule keyframes:
     input:
         plan=ancient(paths.segment_plan("{segment}")),
         weights=segment_weights,
+        before=segment_before,
     output:
         update(paths.latents("{segment}", "{keyframes}")),
     log:

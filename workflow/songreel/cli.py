@@ -136,7 +136,7 @@ def _film(options: argparse.Namespace) -> None:
     not_later([options.timeline, *options.clips, Paths(song.parent).film_asked(song.name)], target)
     for line in timeline.lines:
         locks.clear(Paths(song.parent).work(line.segment))
-    say(f"{target} is ready, {duration(timeline.lines[-1].end_seconds)} long.", options.log)
+    say(f"{target} is ready, {duration(float(timeline.seconds))} long.", options.log)
 
 
 def _check_planned_together(timeline: Timeline, options: argparse.Namespace) -> None:

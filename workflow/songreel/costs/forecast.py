@@ -25,7 +25,7 @@ class Row:
     keyframes: int
     iterations: int
     seconds: float | None  # of one device or core; None before anything like it was rendered here
-    start: str | None = None  # the name of the picture of the album that it starts from
+    start: str | None = None  # the name of the picture that it starts from
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,8 @@ def make(plan: Plan, paths: Paths, price_per_hour: float) -> Forecast:
     missing = missing_latents(plan, paths)
     to_draw = {clip for clip in plan.clips if not paths.clip(clip).exists()}
     rows = []
-    starts: list[str | None] = [choice.name for choice in plan.starts]
-    starts = starts or [None] * len(plan.timeline.lines)
-    for line, entry, start in zip(plan.timeline.lines, plan.timeline.clips, starts, strict=True):
+    began = plan.began or [None] * len(plan.timeline.lines)
+    for line, entry, start in zip(plan.timeline.lines, plan.timeline.clips, began, strict=True):
         # What several lines share is rendered, and counted, for the first of them.
         want = missing.pop(line.segment, 0)
         frames = plan.clips[entry.clip].shown.frames if entry.clip in to_draw else 0

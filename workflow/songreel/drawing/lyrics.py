@@ -43,14 +43,16 @@ def _split(start: float, end: float, text: str) -> Iterator[tuple[float, float, 
 def metadata(timeline: Timeline) -> str:
     """Title, artist and a chapter a line, in ffmpeg's metadata format.
 
-    MP4's chapters leave no gap: what comes before the first line is a chapter with the film's title.
+    MP4's chapters leave no gap: what comes before the first line is a chapter with the film's title, and each
+    lasts until the next one begins, also where its words end before.
     """
     rows = [";FFMETADATA1", f"title={_escaped(timeline.title)}", f"artist={_escaped(timeline.artist)}"]
     first = timeline.lines[0].start_seconds
     if first > 0:
         rows += _chapter(timeline.title, 0, first)
-    for line in timeline.lines:
-        rows += _chapter(line.text, line.start_seconds, line.end_seconds)
+    ends = [*(line.start_seconds for line in timeline.lines[1:]), timeline.lines[-1].end_seconds]
+    for line, end in zip(timeline.lines, ends, strict=True):
+        rows += _chapter(line.text, line.start_seconds, end)
     return "\n".join(rows) + "\n"
 
 

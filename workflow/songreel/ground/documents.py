@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self, get_args, get_origin, get_type_hint
 from songreel.ground import rates
 from songreel.ground.errors import UserError
 from songreel.ground.files import Document, identity, read_json
+from songreel.ground.steering import Part, Previous
 from songreel.ground.strategy import Strategy
 
 if TYPE_CHECKING:  # a job reads plans, and has no need of the schema's and YAML's readers
@@ -95,6 +96,7 @@ class PerceptorEntry(ModelEntry):
 
     weight: float = 1.0
     words: str | None = None  # None is the line's whole text
+    reads: tuple[str, ...] = ()  # the words of each part, where it has no room for all of them
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class SegmentRecipe(Named):
     """What to optimise for a line's text. It knows no time, no position and no song."""
 
     recipe: int
-    text: str  # with the style
+    text: str  # with the style; where several parts steer, all of them as they may be written
     seed: int
     take: int
     model: ModelEntry
@@ -110,10 +112,23 @@ class SegmentRecipe(Named):
     size: tuple[int, int]  # width and height in pixels
     strategy: Strategy
     start: str | None = None  # the sha256 of the picture that the chain starts from; None is the canvas
+    parts: tuple[Part, ...] = ()  # what steers, unless it is the text alone
+    mask: str | None = None  # the sha256 of the picture that is black where the start is kept
+    previous: Previous | None = None  # what the chain goes on from, instead of a start of its own
 
     def words(self, perceptor: PerceptorEntry) -> str:
         """What a perceptor reads of the text."""
         return self.text if perceptor.words is None else perceptor.words
+
+    def reads(self, perceptor: PerceptorEntry) -> tuple[str, ...]:
+        """What a perceptor reads of each part."""
+        return perceptor.reads or tuple(part.text for part in self.parts)
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """The sha256 of each picture that is needed to render it."""
+        prompts = [part.picture for part in self.parts]
+        return tuple(name for name in (self.start, self.mask, *prompts) if name)
 
 
 # What to draw

@@ -99,6 +99,12 @@ class Paths:
         return _rendered(self.latents("any", 0).parent).get(segment, {})
 
 
+def latents_file(segment: str, keyframes: int, paths: Paths) -> Path | None:
+    """The shortest latents file of a segment that has so many keyframes; None where there is none."""
+    files = paths.rendered(segment).items()
+    return next((path for count, path in files if count >= keyframes), None)
+
+
 Rendered = Mapping[str, Mapping[int, Path]]  # the files of each segment, shortest first
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,31 +23,53 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".tif", 
 KINDS = "PNG, JPEG, WebP, AVIF, TIFF, GIF or BMP"
 GREY = (128, 128, 128)  # what lies behind a picture that is transparent
 SPARE = 2  # a JPEG is decoded to no less than so many times the size that is wanted
+LONGEST = 3  # times as long as it is high, or the other way round, is what is seen of an image prompt
+REMEDY = "replace it, or take it out of the album"
 QUICK = 1  # PNG's compression: the next ones take many times as long for a tenth of the bytes
 
 
-def fitted(path: Path, size: tuple[int, int]) -> Pixels:
+def fitted(path: Path, size: tuple[int, int], remedy: str = REMEDY) -> Pixels:
     """The middle of a picture, cut to the shape of `size` (width, height in pixels) and scaled to it.
 
     It is turned as the camera was held, and of a moving one the first picture is taken. Raises UserError when
-    the file cannot be read as a picture.
+    the file cannot be read as a picture, which ends with the `remedy`.
     """
+    return _read(path, lambda _: size, remedy)
+
+
+def shrunk(path: Path, side: int, remedy: str = REMEDY) -> Pixels:
+    """The whole of a picture, its shorter side no longer than `side`; of a long one the middle.
+
+    Raises UserError as `fitted` does.
+    """
+    return _read(path, lambda shape: _shrunk_size(shape, side), remedy)
+
+
+def _shrunk_size(shape: tuple[int, int], side: int) -> tuple[int, int]:
+    short = min(shape)
+    least = min(short, side)
+    width, height = (min(round(length * least / short), LONGEST * least) for length in shape)
+    return width, height
+
+
+def _read(path: Path, wanted: Callable[[tuple[int, int]], tuple[int, int]], remedy: str) -> Pixels:
+    """A picture, cut and scaled to the size that is `wanted` of one of its width and height."""
     from PIL import Image, ImageOps
 
     try:
         with warnings.catch_warnings(), files.opened(path) as file, Image.open(file) as image:
             warnings.simplefilter("ignore")  # of large ones, and of notes that are not as they should be
-            image.draft("RGB", (SPARE * max(size),) * 2)
+            image.draft("RGB", (SPARE * max(wanted(image.size)),) * 2)
             upright = ImageOps.exif_transpose(image)
             opaque = _opaque(upright)
-            return np.array(ImageOps.fit(opaque, size, Image.Resampling.LANCZOS), np.uint8)
+            fitting = ImageOps.fit(opaque, wanted(opaque.size), Image.Resampling.LANCZOS)
+            return np.array(fitting, np.uint8)
     except Exception as error:  # each of Pillow's readers has its own
         if shortage.sentence(error):
             raise
         reason = " ".join(str(error).split())[:80] or type(error).__name__
         raise UserError(
-            f"{path}: found a file that cannot be read as a picture ({reason}), expected {KINDS}; replace it,"
-            f" or take it out of the album."
+            f"{path}: found a file that cannot be read as a picture ({reason}), expected {KINDS}; {remedy}."
         ) from None
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -15,3 +16,7 @@ class Strategy:
     learning_rate: float
     # How strongly a chain is held to the picture that it starts from; 0 for those that start from the canvas.
     hold: float = field(default=0.0, kw_only=True)
+
+    def but(self, **values: Any) -> Strategy:
+        """The same with other values of some settings."""
+        return replace(self, **values)

@@ -7,20 +7,16 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from torch import Tensor
 
-from songreel.ground import pictures
 from songreel.ground.documents import ModelEntry, SegmentRecipe
 from songreel.ground.errors import DamageError, UserError
 from songreel.ground.files import set_aside
-from songreel.ground.messages import shorten
 from songreel.ground.paths import Paths
-from songreel.jobs import latents, locks, scheduler
+from songreel.jobs import beginning, latents, locks, scheduler, targets
 from songreel.jobs.latents import Segment
 from songreel.jobs.locks import Lock
 from songreel.kernels import devices, fused
 from songreel.models import perceptor, proofs, vqgan, weights
-from songreel.models.vqgan import VQGAN
 from songreel.models.weights import Weights
 from songreel.sampling import memory, sampler
 
@@ -51,8 +47,7 @@ def segment(
     try:
         with locks.held(paths.work(name), watcher.warn) as lock:
             so_far = _longest(name, [*paths.rendered(name).items(), (0, lock.kept)], watcher)
-            picture = paths.start(recipe.start) if recipe.start else None
-            for grown in _grow(recipe, so_far, keyframes, picture, watcher, micro_batch):
+            for grown in _grow(recipe, so_far, keyframes, paths, watcher, micro_batch):
                 _keep(lock, grown, recipe)
                 so_far = grown
             if not target.exists():  # another workflow may have been quicker
@@ -86,11 +81,11 @@ def _grow(
     recipe: SegmentRecipe,
     so_far: Segment | None,
     keyframes: int,
-    picture: Path | None,
+    paths: Paths,
     watcher: Watcher,
     micro_batch: int,
 ) -> Iterator[Segment]:
-    """The segment after each keyframe that it still lacks; it starts from the `picture`, if any."""
+    """The segment after each keyframe that it still lacks."""
     if so_far is not None and len(so_far) >= keyframes:
         return
     device = devices.choose()
@@ -103,13 +98,14 @@ def _grow(
         memory.check(model, judges, recipe, micro_batch, device, precision)
         picture_maker = vqgan.load(model, device, precision)
         pulls = [
-            _pull(judge, entry.weight, recipe.words(entry), micro_batch, device, precision)
+            targets.pull(perceptor.load(judge, device, precision), entry, recipe, paths, micro_batch)
             for judge, entry in zip(judges, recipe.perceptors, strict=True)
         ]
-    start = _start(recipe, picture, picture_maker) if so_far is None or recipe.strategy.hold else None
+    kept_to = so_far is None or recipe.strategy.hold or recipe.mask
+    start = beginning.of(recipe, picture_maker, paths) if kept_to else None
     if so_far is None:
         assert start is not None
-        so_far = latents.empty(start.cpu().numpy())
+        so_far = latents.empty(start.latent.cpu().numpy())
     watcher.keyframe(so_far)
     state = torch.from_numpy(so_far.latent).to(device)
     chain = sampler.chain(
@@ -121,7 +117,7 @@ def _grow(
         recipe.take,
         first=len(so_far),
         callback=watcher.iteration,
-        held=start,
+        start=start,
     )
     while len(so_far) < keyframes:
         with scheduler.grace():
@@ -130,19 +126,6 @@ def _grow(
             so_far = so_far.extended(link.tokens.cpu().numpy(), link.loss, link.latent.cpu().numpy())
             watcher.keyframe(so_far)
             yield so_far  # and it is kept
-
-
-def _start(recipe: SegmentRecipe, picture: Path | None, picture_maker: VQGAN) -> Tensor:
-    """The latent [c, h, w] that a chain starts from."""
-    if recipe.start is None or picture is None:
-        return sampler.canvas(picture_maker, recipe.size, recipe.seed)
-    try:
-        return sampler.started(picture_maker, pictures.load(picture, recipe.start))
-    except FileNotFoundError:
-        raise UserError(
-            f"{picture}: found no such file, expected the picture that {shorten(recipe.text)} starts from;"
-            f" run snakemake, which makes it again."
-        ) from None
 
 
 def weights_of(entry: ModelEntry, find: Callable[[str], Weights]) -> Weights:
@@ -157,10 +140,3 @@ def weights_of(entry: ModelEntry, find: Callable[[str], Weights]) -> Weights:
             f" {current.sha256[:12]}…; run snakemake again to plan with these."
         )
     return current
-
-
-def _pull(
-    model: Weights, weight: float, text: str, micro_batch: int, device: torch.device, precision: torch.dtype
-) -> sampler.Pull:
-    judge = perceptor.load(model, device, precision)
-    return sampler.Pull(judge, judge.embed_texts([text]), weight, micro_batch)

@@ -13,6 +13,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
@@ -39,7 +40,8 @@ class Config(Strategy):
 
     model: str
     perceptors: tuple[str, ...]  # at least one
-    style: str
+    style: str  # added to every text, or with {text} what takes its place
+    avoid: str  # the parts that every line is pushed away from, as a prompt
     width: int  # pixels
     height: int  # pixels
     seed: int
@@ -47,6 +49,7 @@ class Config(Strategy):
 
     album: str  # "auto", "none" or the folder of pictures
     preset: str
+    origin: str  # "auto", "canvas" or "previous": what lines start from; config.yaml calls it `from`
     started: Mapping[str, float]  # what the preset sets otherwise for lines that start from a picture
     keyframes_per_second: float
     micro_batch: int  # cutouts judged at a time; 0 is all
@@ -74,6 +77,16 @@ class Config(Strategy):
         values: dict[str, Any] = {"hold": self.hold, **self.started}
         return replace(self.strategy, **values)
 
+    @property
+    def strategy_of_chains(self) -> Strategy:
+        """The same of a line that goes on from the one before, whose picture is there from the start."""
+        return replace(self.strategy, lead_in=0)
+
+    @property
+    def exact_keyframe_rate(self) -> Fraction:
+        """Keyframes a second, exactly."""
+        return Fraction(str(self.keyframes_per_second))
+
 
 def resolve(raw: Mapping[str, Any]) -> Config:
     """Checks Snakemake's config (config.yaml with --config merged in) and fills in what it leaves out.
@@ -89,6 +102,18 @@ def resolve(raw: Mapping[str, Any]) -> Config:
     preset = given.get("preset", _property("preset")["default"])
     started = {key: value for key, value in _started(preset).items() if key not in given}
     return _build(_defaults(preset) | given | {"started": started})
+
+
+def value_of(key: str, text: str) -> Any:
+    """The value of a key that a screenplay's cell gives. Raises ValueError, which says what was expected."""
+    from jsonschema import Draft202012Validator
+
+    rule = _property(key)
+    with suppress(TypeError, ValueError, OverflowError):
+        value = _CONVERTERS[rule["type"]](text)
+        if Draft202012Validator(rule).is_valid(value):
+            return value
+    raise ValueError(_expected(rule))
 
 
 def weighed(perceptor: str) -> tuple[str, float]:
@@ -126,6 +151,7 @@ def _build(values: dict[str, Any]) -> Config:
         key: _at_home(key, values[key])
         for key in ("screenplay", "audio", "model", "album", "results", "ffmpeg")
     }
+    values["origin"] = values.pop("from")
     values["perceptors"] = tuple(_at_home("perceptors", name) for name in values["perceptors"])
     values |= {"screenplay": Path(values["screenplay"]), "results": _results(values["results"])}
     return Config(width=width, height=height, **values)

@@ -10,12 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from songreel.ground.errors import UserError
-from songreel.planning import times
+from songreel.planning import columns, times
 from songreel.planning.rows import EXPECTED, SEPARATORS, Record, on_one_line, records, shown
 
 Report = Callable[[str], None]
 
-_STARTS = ("start", "start_seconds")
 _SEPARATOR_ROW = re.compile(r"sep=([,;\t|])[^\S\r\n]*(?=[\r\n]|\Z)", re.IGNORECASE)  # for Excel
 _MILLISECONDS = re.compile(r"[0-9]{3}")
 # A text that ends in what may be a time of another column, or a part of one.
@@ -32,9 +31,29 @@ def separator(text: str, path: Path) -> tuple[str, str]:
     """
     if named := _SEPARATOR_ROW.match(text):
         return named[1], text[: named.start()] + "#" + text[named.end() :]
+    for candidate in SEPARATORS:
+        if _begins_with_header(text, path, candidate):
+            return candidate, text
     candidates = [separator for separator in SEPARATORS if separator in text and separator != ","]
     timed = {separator: _count_timed(text, path, separator) for separator in [*candidates, ","]}
     return max(timed, key=lambda separator: timed[separator]) if any(timed.values()) else ",", text
+
+
+def _begins_with_header(text: str, path: Path, separator: str) -> bool:
+    with contextlib.suppress(UserError):
+        first = next(records(text, path, separator), None)
+        return bool(first and {"text", "start"} <= set(columns.plain_names(first)))
+    return False
+
+
+def rows(text: str, path: Path, separator: str) -> list[Record]:
+    """A file's rows. A header of many columns says that between two tabs there may be an empty cell."""
+    found = list(records(text, path, separator))
+    if separator == "\t" and found and len(found[0].fields) > 3:
+        single = list(records(text, path, separator, aligned=False))
+        if columns.header(found[0]) and single[0].fields == found[0].fields:
+            return single
+    return found
 
 
 def _count_timed(text: str, path: Path, separator: str) -> int:
@@ -56,37 +75,15 @@ def without_empty_end(record: Record) -> Record:
 
 
 def in_order(records: Sequence[Record]) -> list[Record]:
-    """The records as text, start and perhaps take, without a header, which may say another order."""
+    """The records as text, start and perhaps take, without a header, which may say another order and more."""
     if not records:
         return []
-    if not (order := _header(records[0])):
+    if not (names := columns.header(records[0])):
         _check_is_no_header(records)
         return list(records)
-    if order == list(range(len(order))):
+    if names == list(columns.FIRST[: len(names)]):
         return list(records[1:])
-    return [_ordered(record, order) for record in records[1:]]
-
-
-def _header(record: Record) -> list[int] | None:
-    """Where a header says that text, start and take stand; None where the record is no header.
-
-    Raises UserError where it names other columns, too.
-    """
-    names = [field.lower() for field in record.fields]
-    while names and not names[-1]:
-        names.pop()
-    kinds = ["start" if name in _STARTS else name for name in names]
-    if not {"text", "start"} <= set(kinds):
-        return None
-    for at, kind in enumerate(kinds):
-        if kind not in ("text", "start", "take") or kinds.index(kind) != at:
-            remedy = (
-                "delete it, since a line lasts until the next one starts" if kind == "end" else "delete it"
-            )
-            raise record.place.error(
-                f"the column {shown(names[at])}", "the columns text, start and perhaps take", remedy
-            )
-    return [kinds.index(kind) for kind in ("text", "start", "take") if kind in kinds]
+    return [_ordered(record, names) for record in records[1:]]
 
 
 def _check_is_no_header(records: Sequence[Record]) -> None:
@@ -106,16 +103,20 @@ def _is_timed(row: Record, at: int) -> bool:
     return len(row.fields) > 1 and times.seconds(row.fields[at]) is not None
 
 
-def _ordered(record: Record, order: list[int]) -> Record:
-    if len(record.fields) > len(order):
+def _ordered(record: Record, names: Sequence[str]) -> Record:
+    count = len(names)
+    if len(record.fields) > count and any(record.fields[count:]):
         raise record.place.error(
             f"{len(record.fields)} columns ({shown(','.join(record.fields))})",
-            f"the {len(order)} of the header",
+            f"the {count} of the header",
             "put a text with commas in quotes",
         )
-    fields = (*record.fields, "", "")
-    quoted = (*record.quoted, False, False)
-    return replace(record, fields=tuple(fields[at] for at in order), quoted=tuple(quoted[at] for at in order))
+    fields = (*record.fields, *[""] * count)[:count]
+    quoted = (*record.quoted, *[False] * count)[:count]
+    order = [names.index(name) for name in columns.FIRST if name in names]
+    more = {name: cell for name, cell in zip(names, fields, strict=True) if name not in columns.FIRST}
+    first = tuple(fields[at] for at in order)
+    return replace(record, fields=first, quoted=tuple(quoted[at] for at in order), more=more)
 
 
 def as_subtitles(rows: list[Record], report: Report) -> list[Record]:
@@ -123,7 +124,7 @@ def as_subtitles(rows: list[Record], report: Report) -> list[Record]:
 
     Raises UserError where that may be meant, but so may takes.
     """
-    forms = [_subtitle_form(row) for row in rows]
+    forms = [_subtitle_form(row) for row in rows if not row.more]
     if not rows or not any(forms) or (not all(forms) and "h:mm:ss" not in forms):
         return rows
     if set(forms) != {"h:mm:ss"}:

@@ -7,7 +7,7 @@ it and how it is drawn. So whatever an edit leaves as it was has the name it had
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
@@ -27,10 +27,11 @@ from songreel.ground.documents import (
 from songreel.ground.errors import UserError
 from songreel.ground.files import write_if_changed, write_json_if_changed
 from songreel.ground.messages import shorten
-from songreel.ground.paths import Paths
-from songreel.planning import audio, owners, recipes, screenplay, starts, timeline, trial
+from songreel.ground.paths import Paths, latents_file
+from songreel.planning import audio, beginnings, gallery, owners, recipes, screenplay, starts, timeline, trial
 from songreel.planning.choices import Choice, Request
 from songreel.planning.config import Config
+from songreel.planning.gallery import Hung
 from songreel.planning.screenplay import Line
 from songreel.planning.timeline import Shot
 
@@ -55,7 +56,9 @@ class Plan:
     album: Request | None = (
         None  # what the lines' pictures are chosen by; None where they start from the canvas
     )
-    starts: tuple[Choice, ...] = ()  # the picture of each line, if there is an album
+    starts: tuple[Choice, ...] = ()  # the picture of each line that starts from one of the album
+    began: tuple[str | None, ...] = ()  # the name of the picture that each line starts from
+    pictures: Mapping[str, Hung] = field(default_factory=dict)  # that it names, by what they show
 
     @property
     def played(self) -> Path | None:
@@ -88,24 +91,24 @@ def make(config: Config, paths: Paths) -> Plan:
         notes.append(f"{config.screenplay}: {short}")
     if sound and (silent := timeline.silent(shots, sound.seconds)):
         notes.append(f"{config.screenplay}: {silent}")
-    look, takes = recipes.look(config), recipes.takes(shots, config)
-    request, chosen = recipes.chosen(shots, takes, config, look, song, paths, notes.append)
-    optimised = list(recipes.of(shots, takes, chosen, config, look, notes.append))
-    segments = [recipe.id for recipe in optimised]
-    clips = _clips(shots, segments, config)
+    script = recipes.of(shots, config, song, paths, notes.append)
+    segments = [recipe.id for recipe in script.recipes]
+    clips = _clips(shots, segments, script.chained, config)
     mix = trial.check(config, sound, ffmpeg, paths)
     return Plan(
         song=song,
         screenplay=owners.place(config.screenplay, paths),
-        segments=dict(zip(segments, optimised, strict=True)),
+        segments=dict(zip(segments, script.recipes, strict=True)),
         clips={clip.id: clip for clip in clips},
         timeline=_timeline(shots, segments, clips, sound.mixed(mix) if sound else None, config),
-        needs=_needs(clips, config),
+        needs=_needs(clips, script.recipes, config),
         tune=sound.tune if sound else None,
         sound=audio.described(sound, mix, config.audio, config.screenplay) + _left_out(over),
         notes=tuple(notes),
-        album=request,
-        starts=tuple(chosen),
+        album=script.album,
+        starts=script.chosen,
+        began=script.began,
+        pictures=script.pictures,
     )
 
 
@@ -114,6 +117,7 @@ def write(plan: Plan, paths: Paths) -> None:
 
     What a power cut spoils of them, of which there may be thousands, says something else at the next start.
     """
+    gallery.keep(plan.pictures, paths)
     for segment, recipe in plan.segments.items():
         write_json_if_changed(paths.segment_plan(segment), recipe.to_json(), lasting=False)
     for clip, drawing in plan.clips.items():
@@ -136,22 +140,30 @@ def latents_of(clip: ClipPlan, needs: Mapping[str, int], paths: Paths) -> list[P
     return [_latents_file(part.segment, need, needs, paths) for part, need in sources(clip)]
 
 
+def latents_before(segment: str, recipe: SegmentRecipe, needs: Mapping[str, int], paths: Paths) -> list[Path]:
+    """The latents that a segment goes on from: none where it has a start of its own, or has begun."""
+    before = recipe.previous
+    if before is None or paths.rendered(segment):
+        return []
+    return [_latents_file(before.segment, before.keyframes, needs, paths)]
+
+
 def missing_latents(plan: Plan, paths: Paths) -> dict[str, int]:
     """The segments that are to be rendered for clips not drawn yet, and to how many keyframes."""
     to_draw = (drawing for clip, drawing in plan.clips.items() if not paths.clip(clip).exists())
     parts = (part for drawing in to_draw for part in sources(drawing))
-    return {
+    missing = {
         part.segment: max(need, plan.needs[part.segment])
         for part, need in parts
-        if not _latents_file(part.segment, need, plan.needs, paths).exists()
+        if not latents_file(part.segment, need, paths)
     }
+    chained = beginnings.needed(plan.segments, missing, paths)
+    return {segment: max(need, plan.needs[segment]) for segment, need in chained.items()}
 
 
 def _latents_file(segment: str, need: int, needs: Mapping[str, int], paths: Paths) -> Path:
-    for keyframes, path in paths.rendered(segment).items():
-        if keyframes >= need:
-            return path
-    return paths.latents(segment, max(need, needs.get(segment, 0)))
+    long_enough = latents_file(segment, need, paths)
+    return long_enough or paths.latents(segment, max(need, needs.get(segment, 0)))
 
 
 def sources(clip: ClipPlan) -> Iterator[tuple[Shown, int]]:
@@ -166,27 +178,40 @@ def keyframes_for(frames: int, clip: ClipPlan) -> int:
     rate = clip.keyframe_rate / clip.frames_per_second
     margin = MOTION_MARGIN if clip.interpolation == "motion" else 0
     need = ceil((frames - 1) * rate) + 1 + margin
-    return ceil(Fraction(need, STEP)) * STEP
+    return in_steps(need)
 
 
-def _clips(shots: Sequence[Shot], segments: Sequence[str], config: Config) -> list[ClipPlan]:
-    """What to draw for each shot."""
+def in_steps(keyframes: int) -> int:
+    """So many keyframes, rounded up to a multiple of STEP."""
+    return ceil(Fraction(keyframes, STEP)) * STEP
+
+
+def _clips(
+    shots: Sequence[Shot], segments: Sequence[str], chained: Sequence[bool], config: Config
+) -> list[ClipPlan]:
+    """What to draw for each shot. One that goes on where the one before ends has no seam to blend."""
     parts = [Shown(segment, shot.frames) for segment, shot in zip(segments, shots, strict=True)]
     transition = round(config.transition * config.frames_per_second)  # frames
     befores = [None, *parts] if transition else [None] * len(parts)
     return [
         ClipPlan.of(config, shown, before, min(transition, shown.frames) if before else 0)
-        for before, shown in zip(befores, parts, strict=False)
+        for before, shown in (
+            (None if goes_on else before, shown)
+            for before, shown, goes_on in zip(befores, parts, chained, strict=False)
+        )
     ]
 
 
-def _needs(clips: Sequence[ClipPlan], config: Config) -> dict[str, int]:
+def _needs(clips: Sequence[ClipPlan], optimised: Sequence[SegmentRecipe], config: Config) -> dict[str, int]:
     """Keyframes by segment: each line is rendered past its end, by the transition into the next."""
     transition = round(config.transition * config.frames_per_second)  # frames
     needs: dict[str, int] = {}
     for clip in clips:
         need = keyframes_for(clip.shown.frames + transition, clip)
         needs[clip.shown.segment] = max(need, needs.get(clip.shown.segment, 0))
+    for before in (recipe.previous for recipe in optimised):
+        if before:
+            needs[before.segment] = max(in_steps(before.keyframes), needs[before.segment])
     return needs
 
 
@@ -215,7 +240,7 @@ def _timeline(
         audio=sound,
         clips=tuple(TimelineClip(clip.id, clip.shown.frames) for clip in clips),
         lines=tuple(
-            TimelineLine(shot.line.text, shot.line.start_seconds, shot.end_seconds, segment)
+            TimelineLine(shot.line.text, shot.line.start_seconds, shot.sung_until, segment)
             for shot, segment in zip(shots, segments, strict=True)
         ),
     )

@@ -7,8 +7,8 @@ and where a quote is missing it tells neither the row that opened it nor what fo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from songreel.ground.errors import UserError
@@ -44,8 +44,12 @@ class Place:
 
     def error(self, found: str, expected: str, remedy: str) -> UserError:
         """The one sentence that tells the user what to mend."""
-        where = on_one_line(str(self.path)) + (f" row {self.row}" if self.row else "")
-        return UserError(f"{where}: found {found}, expected {expected}; {remedy}")
+        return UserError(f"{self.named}: found {found}, expected {expected}; {remedy}")
+
+    @property
+    def named(self) -> str:
+        """The file, and the row if it is one's."""
+        return on_one_line(str(self.path)) + (f" row {self.row}" if self.row else "")
 
 
 @dataclass(frozen=True)
@@ -55,19 +59,22 @@ class Record:
     place: Place
     fields: tuple[str, ...]  # without their quotes, stripped
     quoted: tuple[bool, ...]
+    # By a header: what is neither text, start nor take
+    more: Mapping[str, str] = field(default_factory=dict)
 
 
-def records(text: str, path: Path, separator: str) -> Iterator[Record]:
+def records(text: str, path: Path, separator: str, aligned: bool = True) -> Iterator[Record]:
     """The rows that are neither blank nor comments; a record is as many rows long as its quoted text.
 
-    Raises UserError for a quote that is not closed, or stands where none can.
+    Where they are `aligned`, several tabs are one. Raises UserError for a quote that is not closed, or stands
+    where none can.
     """
     at, row = 0, 1
     while at < len(text):
         if skipped := _BLANK_OR_COMMENT.match(text, at):
             end = skipped.end()
         else:
-            record, end = _record(text, at, Place(path, row), separator)
+            record, end = _record(text, at, Place(path, row), separator, aligned)
             if any(record.fields) or any(record.quoted) or len(record.fields) == 1:
                 yield record  # else a row of separators, which a spreadsheet makes of an empty one
         if newline := _NEWLINE.match(text, end):
@@ -81,14 +88,15 @@ def count_newlines(text: str) -> int:
     return len(_NEWLINE.findall(text))
 
 
-def _record(text: str, at: int, place: Place, separator: str) -> tuple[Record, int]:
+def _record(text: str, at: int, place: Place, separator: str, aligned: bool) -> tuple[Record, int]:
     """The record at `at`, and where it ends: at a newline or the end of the text."""
     fields, quoted = [], []
+    gap = _BETWEEN[separator] if aligned else re.compile(re.escape(separator))
     while True:
-        field, in_quotes, at = _field(text, at, place, separator)
-        fields.append(field)
+        content, in_quotes, at = _field(text, at, place, separator)
+        fields.append(content)
         quoted.append(in_quotes)
-        between = _BETWEEN[separator].match(text, at)
+        between = gap.match(text, at)
         if not between:
             return Record(place, tuple(fields), tuple(quoted)), at
         at = between.end()

@@ -6,11 +6,12 @@ Files that a spreadsheet has saved are read, too, where they can be read one way
 import math
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from songreel.ground import files
-from songreel.planning import dialects, encodings, times
+from songreel.planning import columns, dialects, encodings, times
+from songreel.planning.columns import Directions
 from songreel.planning.dialects import Report
 from songreel.planning.rows import (
     EXPECTED,
@@ -19,7 +20,6 @@ from songreel.planning.rows import (
     Record,
     count_newlines,
     on_one_line,
-    records,
     shown,
 )
 
@@ -44,6 +44,8 @@ class Line:
     start_seconds: float  # in the song; 0 or more, finite
     row: int  # where the record starts in the file, counted from 1
     take: int | None = None  # which rendering of the text, from 0; None leaves it to the plan
+    end_seconds: float | None = None  # where its words end; None: where the next line starts
+    directions: Directions = field(default_factory=Directions)  # what steers it, and how
 
 
 def read(path: Path, report: Report = lambda _: None) -> tuple[Line, ...]:
@@ -56,7 +58,9 @@ def read(path: Path, report: Report = lambda _: None) -> tuple[Line, ...]:
     """
     text = _decode(_read_bytes(path), path)
     separator, text = dialects.separator(text, path)
-    rows = dialects.in_order([dialects.without_empty_end(row) for row in records(text, path, separator)])
+    rows = dialects.in_order(
+        [dialects.without_empty_end(row) for row in dialects.rows(text, path, separator)]
+    )
     if separator == ",":
         rows = dialects.as_subtitles(rows, report)
     for row in rows:
@@ -109,8 +113,9 @@ def _line(row: Record, as_days: bool) -> Line:
         raise row.place.error("an empty text", EXPECTED, "write a text or delete the row")
     if not time:
         raise row.place.error(f"no start after {shown(text)}", EXPECTED, "write when the line is sung")
-    start = times.of_day(time) if as_days else _start_seconds(time, row.place)
-    return Line(text, start, row.place.row, _take("".join(take), row.place))
+    start = _seconds(time, row.place, as_days)
+    end = _end_seconds(row, start, as_days)
+    return Line(text, start, row.place.row, _take("".join(take), row.place), end, columns.directions(row))
 
 
 def _check_columns(row: Record, separator: str) -> None:
@@ -141,13 +146,27 @@ def _is_visible(character: str) -> bool:
     return category not in _INVISIBLE_CATEGORIES and not _INVISIBLE.match(character)
 
 
-def _start_seconds(time: str, place: Place) -> float:
+def _seconds(time: str, place: Place, as_days: bool, what: str = "start") -> float:
     seconds = times.seconds(time)
+    if as_days and seconds is not None and ":" not in time:
+        return times.of_day(time)
     if seconds is not None and math.isfinite(seconds):
         return seconds
     if time.startswith(("-", "\u2212")) and times.seconds(time[1:]) is not None:
-        raise place.error(f"the negative start {shown(time)}", "0 or more seconds", "correct the time")
-    raise place.error(f"the start {shown(time)}", _TIME_EXPECTED, "correct the time")
+        raise place.error(f"the negative {what} {shown(time)}", "0 or more seconds", "correct the time")
+    raise place.error(f"the {what} {shown(time)}", _TIME_EXPECTED, "correct the time")
+
+
+def _end_seconds(row: Record, start: float, as_days: bool) -> float | None:
+    """Where a row says that its words end."""
+    if not (time := row.more.get("end", "")):
+        return None
+    end = _seconds(time, row.place, as_days, "end")
+    if end <= start:
+        raise row.place.error(
+            f"the end {shown(time)}", f"one after the start at {start} s", "correct or delete it"
+        )
+    return end
 
 
 def _take(take: str, place: Place) -> int | None:

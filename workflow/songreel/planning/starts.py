@@ -21,7 +21,7 @@ from songreel.ground.files import read_json
 from songreel.ground.messages import say, shorten
 from songreel.ground.paths import Paths
 from songreel.models.weights import Weights
-from songreel.planning import choices
+from songreel.planning import choices, gallery
 from songreel.planning.choices import Choice, Request
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ def settle(plan: Plan, segments: Iterable[str], paths: Paths) -> None:
 
     Raises UserError as `choose` does.
     """
-    wanted = {start for segment in segments if (start := plan.segments[segment].start)}
+    gallery.keep(plan.pictures, paths)
+    wanted = {start for segment in segments if (start := plan.segments[segment].start)} - set(plan.pictures)
     if not plan.album or all(paths.start(start).is_file() for start in wanted):
         return
     say("making the pictures again that lines start from.")

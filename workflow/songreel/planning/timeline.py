@@ -26,12 +26,23 @@ class Shot:
     first_frame: int
     frames: int
 
+    @property
+    def sung_until(self) -> float:
+        """Where its words end, in seconds: with the line, or before."""
+        end = self.line.end_seconds
+        return self.end_seconds if end is None else min(end, self.end_seconds)
+
 
 def moved(lines: Sequence[Line], offset: float) -> tuple[Sequence[Line], Sequence[Line]]:
     """The lines so many seconds later, and first those of them that are over before the film begins."""
-    after = [replace(line, start_seconds=_sum(line.start_seconds, offset)) for line in lines]
+    after = [_later(line, offset) for line in lines]
     over = sum(following.start_seconds <= 0 for following in after[1:])
     return after[:over], after[over:]
+
+
+def _later(line: Line, offset: float) -> Line:
+    end = None if line.end_seconds is None else _sum(line.end_seconds, offset)
+    return replace(line, start_seconds=_sum(line.start_seconds, offset), end_seconds=end)
 
 
 def _sum(seconds: float, offset: float) -> float:

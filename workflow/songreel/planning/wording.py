@@ -18,6 +18,7 @@ from songreel.models.tokens import fits
 from songreel.models.weights import Weights
 
 PUBLISHED_CONTEXT = 77  # tokens, of every CLIP that OpenAI has published
+TEXT = "{text}"  # in a style, where the text goes
 MOST_LETTERS = 400  # of what a note repeats
 
 
@@ -44,7 +45,9 @@ def context(judge: Weights) -> int:
 
 
 def joined(text: str, style: str) -> str:
-    """The words that steer, where a context holds them all."""
+    """The words that steer, where a context holds them all: the text in its place in the style, or first."""
+    if TEXT in style:
+        return style.replace(TEXT, text)
     return f"{text}, {style}" if style else text
 
 
@@ -62,6 +65,10 @@ def read(text: str, style: str, context: int) -> Reading:
     if kept:
         return Reading(joined(kept, style), text[len(kept) :].strip())
     kept = _longest(text, "", "", (context + 2) // 2)
+    if TEXT in style:
+        whole = joined(kept, style)
+        unread = whole[len(_longest(whole, "", "", context)) :].strip()
+        return Reading(whole, text[len(kept) :].strip(), unread)
     style_kept = _longest(style, f"{kept}, ", "", context)
     return Reading(joined(kept, style), text[len(kept) :].strip(), style[len(style_kept) :].strip())
 

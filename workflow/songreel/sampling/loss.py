@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,6 +13,24 @@ def spherical_distance(x: Tensor, y: Tensor) -> Tensor:
     """Half the squared great-circle distance between unit vectors [..., d], as [...] (Crowson, 2021)."""
     chord: Tensor = torch.linalg.vector_norm(x - y, dim=-1)
     return chord.div(2).arcsin().square().mul(2)
+
+
+@dataclass(frozen=True)
+class Weighing:
+    """How strongly each of several targets pulls, and where it stops; tensors that stay where they are."""
+
+    weights: Tensor  # float32 [n]; below 0 pushes away
+    stops: Tensor  # float32 [n], signed spherical distances; -inf for those that never stop
+
+    def judged(self, distances: Tensor) -> Tensor:
+        """The pull [] of targets at spherical distances [cutouts, n], as in VQGAN+CLIP (Crowson, 2021).
+
+        The weight's sign is the distance's, its size is a factor. Below its stop a signed distance keeps its
+        value and has no gradient.
+        """
+        signed = distances * self.weights.sign()
+        pulling = torch.maximum(signed, self.stops)
+        return (straight_through(pulling, signed).mean(0) * self.weights.abs()).sum()
 
 
 def straight_through(latents: Tensor, quantised: Tensor) -> Tensor:

@@ -23,16 +23,17 @@ from songreel.kernels.cutouts import Look
 from songreel.models.perceptor import Perceptor
 from songreel.models.vqgan import VQGAN
 from songreel.sampling import graphs
-from songreel.sampling.loss import clamp_inwards, spherical_distance, straight_through
+from songreel.sampling.loss import Weighing, clamp_inwards, spherical_distance, straight_through
 
 # Of the noise that a film starts from. With more, all lines keep its blots; with less, blends turn grey.
 CANVAS_CONTRAST = 0.1
+DARK = 0.5  # below which a mask keeps what lies there
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # Adam's, as published
 
 
 @dataclass(frozen=True)
 class Pull:
-    """A perceptor, the unit vectors [n, d] to steer towards, how strongly, and how it is made to fit.
+    """A perceptor, the unit vectors [n, d] to steer by, how strongly, and how it is made to fit.
 
     Judging `micro_batch` cutouts at a time (0 is all) takes less memory and a little longer, and changes no
     more than the last digits of a gradient.
@@ -42,6 +43,15 @@ class Pull:
     target: Tensor
     weight: float = 1.0
     micro_batch: int = 0
+    weighing: Weighing | None = None  # None: towards all of them alike
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a chain is kept to: the latent that it began with, and where it may not leave it at all."""
+
+    latent: Tensor  # [c, h, w]
+    kept: Tensor | None = None  # bool [h, w]
 
 
 @dataclass(frozen=True)
@@ -77,6 +87,12 @@ def started(vqgan: VQGAN, picture: Pixels) -> Tensor:
         return vqgan.embed(vqgan.tokens(pixels))[0]
 
 
+def kept_where_black(vqgan: VQGAN, mask: Pixels) -> Tensor:
+    """Which cells bool [h, w] of a latent a picture [height, width, 3] says to keep: the dark ones."""
+    pixels = torch.from_numpy(mask).to(vqgan.codebook.device).float().mean(2)[None, None] / 255
+    return F.avg_pool2d(pixels, vqgan.factor)[0, 0] < DARK
+
+
 def chain(
     vqgan: VQGAN,
     pulls: Sequence[Pull],
@@ -86,15 +102,15 @@ def chain(
     take: int,
     first: int,
     callback: Callable[[], None] = lambda: None,
-    held: Tensor | None = None,
+    start: Start | None = None,
 ) -> Iterator[Keyframe]:
     """Keyframes `first`, `first + 1`, … without end, from the latent [c, h, w] after keyframe `first - 1`.
 
     Nothing here depends on where the chain will stop or was resumed: k keyframes are a prefix of k + 1. The
-    callback is called after every iteration. The strategy keeps it to `held`, a latent [c, h, w].
+    callback is called after every iteration. It is kept to its `start`, as the strategy says.
     """
     longest = strategy.iterations + (strategy.lead_in if first == 0 else 0)
-    iteration = Iteration(vqgan, pulls, strategy, latent, longest + graphs.REHEARSALS, held)
+    iteration = Iteration(vqgan, pulls, strategy, latent, longest + graphs.REHEARSALS, start)
     iterate = graphs.replayed(iteration, iteration.generator)
     number = first
     while True:
@@ -112,7 +128,7 @@ class Iteration:
     """One iteration, on tensors that stay where they are: nothing is read back, nothing copied in.
 
     So a GPU can record and replay it. `like` is a latent [c, h, w] of the shape that is optimised; after
-    `begin` there can be `most` iterations. What the strategy keeps it to is `held`, a latent [c, h, w].
+    `begin` there can be `most` iterations. It is kept to its `start`, as the strategy says.
     """
 
     def __init__(
@@ -122,7 +138,7 @@ class Iteration:
         strategy: Strategy,
         like: Tensor,
         most: int,
-        held: Tensor | None = None,
+        start: Start | None = None,
     ) -> None:
         self.vqgan, self.pulls, self.most = vqgan, pulls, most
         self.looks = looks(vqgan, pulls, strategy.cutouts, like, most)
@@ -131,9 +147,10 @@ class Iteration:
         self.low, self.high = (ends.view(1, -1, 1, 1) for ends in torch.aminmax(vqgan.codebook, dim=0))
         self.adam = _Adam(self.latent, strategy.learning_rate, most)
         self.total = torch.zeros((), device=like.device)  # of the losses since `begin`
-        self.held = held[None] if held is not None and strategy.hold else None
+        self.start = start.latent[None] if start else None
+        self.kept = start.kept if start else None
         # Of the codes' own spread, so that it means the same for every codebook.
-        self.hold = strategy.hold / float(vqgan.codebook.var()) if self.held is not None else 0.0
+        self.hold = strategy.hold / float(vqgan.codebook.var()) if start and strategy.hold else 0.0
 
     @torch.no_grad()
     def begin(self, start: Tensor, stream: int, steps: int = 0) -> None:
@@ -151,12 +168,14 @@ class Iteration:
     def __call__(self) -> None:
         """Decode, cut, embed, compare, step."""
         loss = _distance(self.vqgan, self.pulls, self.looks, self.latent, self.generator, self.adam.steps)
-        if self.held is not None:
-            loss = loss + self.hold * F.mse_loss(self.latent, self.held)
+        if self.start is not None and self.hold:
+            loss = loss + self.hold * F.mse_loss(self.latent, self.start)
         (gradient,) = torch.autograd.grad(loss, self.latent)
         with torch.no_grad():
             self.adam.step(gradient)
             self.latent.clamp_(self.low, self.high)
+            if self.start is not None and self.kept is not None:
+                self.latent.copy_(torch.where(self.kept, self.start, self.latent))
             self.total += loss
 
     def keyframe(self, steps: int) -> Keyframe:
@@ -242,7 +261,8 @@ def _judged(pull: Pull, cutouts: Tensor) -> Tensor:
 
 def _mean_distance(pull: Pull, cutouts: Tensor) -> Tensor:
     embedded = pull.perceptor.embed_seen(cutouts)  # [n, d]
-    return spherical_distance(embedded[:, None], pull.target).mean()
+    distances = spherical_distance(embedded[:, None], pull.target)  # [n, targets]
+    return pull.weighing.judged(distances) if pull.weighing else distances.mean()
 
 
 def _stream(seed: int, name: str) -> int:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from songreel.drawing import film, joined
 from songreel.ground import pictures, seal
-from songreel.ground.documents import Shown
 from songreel.ground.errors import DamageError
 from songreel.ground.files import check_is_file
 from songreel.ground.paths import Paths
@@ -52,12 +51,17 @@ def find(plan: Plan, paths: Paths) -> Iterator[DamageError]:
         elif file.exists():
             continue
         for part, need in sources(drawing):
-            yield from _unusable_latents(part, need, checked, paths)
+            yield from _unusable_latents(part.segment, need, checked, paths)
+    for recipe in (plan.segments[name] for name in missing_latents(plan, paths)):
+        if before := recipe.previous:
+            yield from _unusable_latents(before.segment, before.keyframes, checked, paths)
 
 
 def _damaged_starts(plan: Plan, paths: Paths) -> Iterator[DamageError]:
-    """The pictures that lines which are to be rendered start from, where they are not whole."""
-    for start in sorted({plan.segments[name].start or "" for name in missing_latents(plan, paths)} - {""}):
+    """The pictures that lines are to be rendered with, where they are not whole."""
+    for start in sorted(
+        {name for line in missing_latents(plan, paths) for name in plan.segments[line].pictures}
+    ):
         with suppress(FileNotFoundError):
             try:
                 pictures.load(paths.start(start), start)
@@ -102,16 +106,16 @@ def _fault(clip: Path) -> DamageError | None:
     return None
 
 
-def _unusable_latents(part: Shown, need: int, checked: set[Path], paths: Paths) -> Iterator[DamageError]:
+def _unusable_latents(segment: str, need: int, checked: set[Path], paths: Paths) -> Iterator[DamageError]:
     """The files of a segment that would be taken before one that can be."""
     from songreel.jobs import latents  # zarr takes a while to import
 
-    for keyframes, path in paths.rendered(part.segment).items():
+    for keyframes, path in paths.rendered(segment).items():
         if keyframes < need or path in checked:
             continue
         checked.add(path)
         try:
-            latents.load(path, part.segment, keyframes)
+            latents.load(path, segment, keyframes)
         except DamageError as fault:
             yield fault
         else:

@@ -44,7 +44,7 @@ def needs(plan: Plan) -> Needs:
         "clips": sorted(plan.clips),
         "tunes": [plan.played.stem] if plan.played else [],
         "audio": [sound.sha256] if sound else [],
-        "starts": sorted({choice.start for choice in plan.starts}),
+        "starts": sorted({choice.start for choice in plan.starts} | set(plan.pictures)),
         **choices.needs(plan.album),
     }
 
