@@ -62,7 +62,9 @@ def here(tmp_path: Path) -> Here:
 
 def test_a_header_alone_changes_nothing(here: Here) -> None:
     plain = here.plan("a castle,0\na boat,2,3\na fire,4")
-    header = "start,seed,prompt,take,text,end,style,avoid,iterations,lead_in,learning_rate,cutouts,image,mask,from"
+    header = (
+        "start,seed,prompt,take,text,end,style,avoid,iterations,lead_in,learning_rate,cutouts,image,mask,from"
+    )
     same = here.plan(f"{header}\n0,,,,a castle\n2,,,3,a boat\n4,,,,a fire")
     assert list(same.segments) == list(plain.segments) and list(same.clips) == list(plain.clips)
 
@@ -123,7 +125,9 @@ CELLS = {
     ("end", "0"): ["the end '0', expected one after the start at 0.0 s"],
     ("end", "soon"): ["the end 'soon'", "seconds such as 12.5"],
     ("style", "{txt}, oil"): ["row 2, column style: found '{txt}'", "write {text} instead"],
-    ("image", "gone.png"): ["no such file, expected a picture at 'gone.png', seen from the screenplay's folder"],
+    ("image", "gone.png"): [
+        "no such file, expected a picture at 'gone.png', seen from the screenplay's folder"
+    ],
     ("prompt", "[gone.png]"): ["row 2: found no such file", "'gone.png'"],
     ("image", "song.csv"): ["song.csv row 2: ", "cannot be read as a picture", "out of the screenplay"],
 }
@@ -151,7 +155,9 @@ def test_words_end_before_the_next_line_begins(here: Here) -> None:
     made = here.plan(content, tail=3)
     assert [line.end_seconds for line in made.timeline.lines] == [1.5, 4, 5]
     assert "00:00:00,000 --> 00:00:01,500" in lyrics.subtitles(made.timeline)
-    chapters = [row for row in lyrics.metadata(made.timeline).splitlines() if row.startswith(("START", "END"))]
+    chapters = [
+        row for row in lyrics.metadata(made.timeline).splitlines() if row.startswith(("START", "END"))
+    ]
     assert chapters[:4] == ["START=0", "END=2000", "START=2000", "END=4000"]
     silent = here.plan(content.replace("1.5", ""), tail=3)
     assert list(silent.clips) == list(made.clips)
@@ -282,7 +288,9 @@ def test_a_plan_keeps_the_pictures_that_it_names(here: Here) -> None:
     made = here.plan("text,start,prompt,image,mask\na,0,x | [boat.png],,\nb,2,,boat.png,boat.png")
     plan.write(made, here.paths)
     assert len(made.pictures) == 2  # the whole of it, and what fits the film
-    assert all(here.paths.start(name).is_file() for recipe in made.segments.values() for name in recipe.pictures)
+    assert all(
+        here.paths.start(name).is_file() for recipe in made.segments.values() for name in recipe.pictures
+    )
     assert set(made.pictures) == {name for recipe in made.segments.values() for name in recipe.pictures}
 
 

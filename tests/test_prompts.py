@@ -68,7 +68,11 @@ def test_a_prompt_is_read_as_the_field_writes_it(text: str) -> None:
 
 
 REFUSED = {
-    "the train at 7:30": ["the weight 30 of 'the train at 7'", "from -10 to 10", r"write 7\:30 if it is no weight"],
+    "the train at 7:30": [
+        "the weight 30 of 'the train at 7'",
+        "from -10 to 10",
+        r"write 7\:30 if it is no weight",
+    ],
     "the train at 12:00": ["the weight 00", r"write 12\:00 if"],
     "a:-10.5": ["the weight -10.5 of 'a'"],
     "a || b": ["a part without words", "a row for each scene"],
@@ -125,5 +129,7 @@ def test_any_text_is_a_prompt_or_is_refused_in_a_sentence() -> None:
             refused += 1
             assert "found" in str(error) and "expected" in str(error)
         else:
-            assert parts and all(bool(part.words) != bool(part.path) and 0 < abs(part.weight) <= 10 for part in parts)
+            assert parts and all(
+                bool(part.words) != bool(part.path) and 0 < abs(part.weight) <= 10 for part in parts
+            )
     assert 0 < refused < 5000
