@@ -72,12 +72,12 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", refuse)
 
 
-def remote(*urls: str, known: bool = True, size: bool = True) -> Remote:
-    return Remote(NAME, urls, len(CONTENT) if size else None, RIGHT if known else None)
+def remote(*urls: str) -> Remote:
+    return Remote(NAME, urls, len(CONTENT), RIGHT)
 
 
-def elsewhere(known: bool = True) -> Remote:
-    return remote("https://example.invalid/model.ckpt", known=known)
+def elsewhere() -> Remote:
+    return remote("https://example.invalid/model.ckpt")
 
 
 def names(folder: Path) -> list[str]:
@@ -103,11 +103,10 @@ def test_a_file_is_downloaded_once(web: Server, tmp_path: Path, told: list[str])
 
 
 @pytest.mark.usefixtures("offline")
-@pytest.mark.parametrize("known", [True, False])
-def test_with_files_placed_by_hand_no_network_is_touched(tmp_path: Path, known: bool) -> None:
+def test_with_files_placed_by_hand_no_network_is_touched(tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(CONTENT)
     for _ in range(2):
-        assert fetch(elsewhere(known), tmp_path, lambda _: None).read_bytes() == CONTENT
+        assert fetch(elsewhere(), tmp_path, lambda _: None).read_bytes() == CONTENT
 
 
 @pytest.mark.usefixtures("offline")
@@ -179,77 +178,6 @@ def test_a_link_that_leads_nowhere_is_not_replaced(tmp_path: Path) -> None:
     assert (tmp_path / NAME).is_symlink()
 
 
-# Where nobody states a sha256
-
-
-def test_an_unknown_sha256_is_told_once_and_then_expected(
-    web: Server, tmp_path: Path, told: list[str]
-) -> None:
-    wanted = remote(web.serve("/a", CONTENT), known=False, size=False)
-    fetch(wanted, tmp_path, told.append)
-    fetch(wanted, tmp_path, told.append)
-    assert whole(tmp_path)
-    trusted = f"{NAME}: nobody states its sha256; {RIGHT} was found and is expected from now on."
-    assert told.count(trusted) == 1 and len(web.asked) == 1
-    (tmp_path / NAME).write_bytes(OTHER)
-    with pytest.raises(UserError, match=f"found sha256 {sha256(OTHER)}, expected {RIGHT}, as it had when"):
-        fetch(wanted, tmp_path, told.append)
-
-
-def test_another_download_than_the_one_first_trusted_is_refused(web: Server, tmp_path: Path) -> None:
-    wanted = remote(web.serve("/a", CONTENT), known=False)
-    fetch(wanted, tmp_path, lambda _: None).unlink()
-    web.serve("/a", OTHER)
-    with pytest.raises(UserError, match=f"found sha256 {sha256(OTHER)}, expected {RIGHT}"):
-        fetch(wanted, tmp_path, lambda _: None)
-    assert not (tmp_path / NAME).exists()
-
-
-@pytest.mark.usefixtures("offline")
-def test_a_damaged_note_of_what_was_trusted_trusts_nothing_anew(tmp_path: Path) -> None:
-    (tmp_path / NAME).write_bytes(CONTENT)
-    (tmp_path / f"{NAME}.sha256").write_text("{")
-    with pytest.raises(UserError, match=rf"{NAME}\.sha256: found a damaged file, .*remove it"):
-        fetch(elsewhere(known=False), tmp_path, lambda _: None)
-
-
-@pytest.mark.parametrize(
-    "answer", [Answer(body=PAGE), Answer(body=b"Log in", kind="text/html; charset=utf-8")]
-)
-def test_a_web_page_is_not_trusted(web: Server, tmp_path: Path, answer: Answer) -> None:
-    wanted = remote(web.serve("/a", b"", answer), known=False, size=False)
-    with pytest.raises(UserError, match="found a web page, expected weights"):
-        fetch(wanted, tmp_path, lambda _: None)
-    assert names(tmp_path) == []
-
-
-def test_an_empty_file_is_not_trusted(web: Server, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="found an empty file, expected weights"):
-        fetch(remote(web.serve("/a", b""), known=False, size=False), tmp_path, lambda _: None)
-    assert names(tmp_path) == []
-
-
-@pytest.mark.usefixtures("offline")
-@pytest.mark.parametrize(("content", "found"), [(PAGE, "a web page"), (b"", "an empty file")])
-def test_what_is_no_weights_but_was_placed_by_hand_is_not_trusted(
-    tmp_path: Path, content: bytes, found: str
-) -> None:
-    (tmp_path / NAME).write_bytes(content)
-    with pytest.raises(UserError, match=f"found {found}, expected weights; move the file away"):
-        fetch(elsewhere(known=False), tmp_path, lambda _: None)
-    assert names(tmp_path) == [NAME]
-
-
-def test_what_came_from_another_address_is_not_gone_on_with_when_nothing_proves_it(
-    web: Server, tmp_path: Path
-) -> None:
-    first = web.serve("/a", OTHER, Answer(cut_after=400_000, tag='"1"'), Answer(status=404))
-    second = web.serve("/b", CONTENT)
-    fetch(remote(first, second, known=False), tmp_path, lambda _: None)
-    assert whole(tmp_path)
-    assert web.ranges("/b") == [""]
-
-
 # Mirrors
 
 
@@ -267,6 +195,7 @@ def test_what_came_from_another_address_is_not_gone_on_with_when_nothing_proves_
         (Answer(body=OTHER + b"x", announced=False), "found more than the expected 1000000 bytes"),
         (Answer(body=PAGE), f"found {len(PAGE)} bytes, expected 1000000"),
         (Answer(body=PAGE, announced=False), "found a web page, expected weights"),
+        (Answer(body=b"", announced=False), "found an empty file, expected weights"),
         (Answer(status=302, location="http://example.invalid/a"), "was led to http://example.invalid/a"),
         (Answer(status=302, location="/circle"), "Exceeded 30 redirects"),
     ],
@@ -363,10 +292,10 @@ def test_a_part_of_a_file_that_was_replaced_at_its_address_is_begun_anew(web: Se
     part = tmp_path / f"{NAME}.part"
     url = web.serve("/a", OTHER, Answer(tag='"old"', cut_after=600_000), Answer(status=404))
     with pytest.raises(UserError):
-        fetch(remote(url, known=False), tmp_path, lambda _: None)
+        fetch(remote(url), tmp_path, lambda _: None)
     assert part.stat().st_size > 500_000
     web.serve("/a", CONTENT, Answer(tag='"new"'))
-    fetch(remote(url, known=False), tmp_path, lambda _: None)
+    fetch(remote(url), tmp_path, lambda _: None)
     assert whole(tmp_path)
     assert web.asked[-1].if_range == '"old"'
 
@@ -395,18 +324,16 @@ def test_wrong_content_is_asked_for_once_and_never_gets_the_name(web: Server, tm
     assert names(tmp_path) == []
 
 
-@pytest.mark.parametrize("size", [True, False])
-def test_a_part_that_is_complete_is_taken_as_it_is(web: Server, tmp_path: Path, size: bool) -> None:
+def test_a_part_that_is_complete_is_taken_as_it_is(web: Server, tmp_path: Path) -> None:
     (tmp_path / f"{NAME}.part").write_bytes(CONTENT)
-    fetch(remote(web.serve("/a", CONTENT), size=size), tmp_path, lambda _: None)
+    fetch(remote(web.serve("/a", CONTENT)), tmp_path, lambda _: None)
     assert whole(tmp_path)
     assert web.sent == 0
 
 
-@pytest.mark.parametrize("size", [True, False])
-def test_a_part_that_is_too_long_is_begun_anew(web: Server, tmp_path: Path, size: bool) -> None:
+def test_a_part_that_is_too_long_is_begun_anew(web: Server, tmp_path: Path) -> None:
     (tmp_path / f"{NAME}.part").write_bytes(CONTENT + b"x")
-    fetch(remote(web.serve("/a", CONTENT), size=size), tmp_path, lambda _: None)
+    fetch(remote(web.serve("/a", CONTENT)), tmp_path, lambda _: None)
     assert whole(tmp_path)
 
 
@@ -421,14 +348,14 @@ def test_a_web_page_takes_nothing_of_what_has_arrived(web: Server, tmp_path: Pat
 
 
 @pytest.mark.parametrize("answer", [Answer(announced=False), Answer(chunked=True)])
-def test_no_length_and_no_known_size_will_do(web: Server, tmp_path: Path, answer: Answer) -> None:
-    fetch(remote(web.serve("/a", CONTENT, answer), size=False), tmp_path, lambda _: None)
+def test_no_announced_length_will_do(web: Server, tmp_path: Path, answer: Answer) -> None:
+    fetch(remote(web.serve("/a", CONTENT, answer)), tmp_path, lambda _: None)
     assert whole(tmp_path)
 
 
 def test_chunks_that_are_cut_are_gone_on_with(web: Server, tmp_path: Path) -> None:
     script = Answer(chunked=True, cut_after=600_000), Answer(chunked=True)
-    fetch(remote(web.serve("/a", CONTENT, *script), known=False, size=False), tmp_path, lambda _: None)
+    fetch(remote(web.serve("/a", CONTENT, *script)), tmp_path, lambda _: None)
     assert whole(tmp_path)
     assert len(web.asked) == 2
 
@@ -481,7 +408,7 @@ def test_too_little_space_is_told_before_it_is_filled(
     url = web.serve("/a", CONTENT)
     expected = f"found 500000 bytes free, expected 1 MB for {NAME}; .*SONGREEL_WEIGHTS"
     with pytest.raises(UserError, match=expected):
-        fetch(remote(url, size=False), tmp_path, lambda _: None)
+        fetch(remote(url), tmp_path, lambda _: None)
     (tmp_path / f"{NAME}.part").write_bytes(CONTENT[:600_000])
     fetch(remote(url), tmp_path, lambda _: None)
     assert whole(tmp_path)

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -262,9 +262,31 @@ def test_a_size_off_the_grid_is_refused_with_the_nearest_one(size: str, nearest:
         planned(tmp_path, model="imagenet-16384", size=size)
 
 
-def test_weights_that_nobody_states_a_hash_of_are_fetched_before_planning(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"nobody states the sha256.*run songreel fetch imagenet-1024"):
-        planned(tmp_path, model="imagenet-1024", size="64x64")
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda folder: planned(folder, model="imagenet-1024", size="64x64"),
+        lambda _: obtain.model("imagenet-1024", quiet),
+        # what a job makes of a plan of before
+        lambda _: weights.brought(plans.recipe(model=ModelEntry("imagenet-1024", "0" * 64))),
+    ],
+    ids=["plan", "fetch", "job"],
+)
+def test_a_model_that_is_listed_no_longer_is_told_with_what_to_do(
+    use: Callable[[Path], object], tmp_path: Path, cache: Path
+) -> None:
+    copy = re.escape(str(cache / "vqgan_imagenet_f16_1024.ckpt"))
+    with pytest.raises(UserError, match=rf"^model 'imagenet-1024': .*sha256.* by its path, as {copy} with"):
+        use(tmp_path)
+
+
+def test_the_copy_in_the_cache_of_a_model_that_is_listed_no_longer_draws_by_its_path(
+    tmp_path: Path, cache: Path
+) -> None:
+    cache.mkdir()
+    copy = published.write_vqgan("sflckr", cache / catalogue.DROPPED["imagenet-1024"])
+    (segment,) = planned(tmp_path, model=str(copy), size="64x64").segments.values()
+    assert segment.model.name == str(copy)
 
 
 # A checkpoint of one's own

@@ -1,7 +1,6 @@
 """What a file of weights hashes to, and what it must: gigabytes are read once, and remembered after that.
 
-Beside a file `<file>.sha256` says what it was found to hash to, with the size and time it had. It also pins
-what is expected of a file whose publisher states no sha256: the content that was first trusted.
+Beside a file `<file>.sha256` says what it was found to hash to, with the size and time it had.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from songreel.ground.files import Document, read_json, write_json_if_changed
 from songreel.models.catalogue import Remote
 
 FOLDER = "SONGREEL_WEIGHTS"  # environment variable that names the cache
-CHUNK = 1 << 15  # bytes
 LARGE = 100_000_000  # bytes that take a while to hash
 
 Tell = Callable[[str], object]
@@ -33,15 +31,11 @@ def cache_folder() -> Path:
 
 
 def check(remote: Remote, target: Path, tell: Tell) -> None:
-    """Raise UserError unless the file is the published one, or the one first trusted in its place."""
-    wanted = expected(remote, target)
+    """Raise UserError unless the file is the published one."""
     found = of(target, record(target), tell)
-    if wanted is None:
-        trust(target, found, tell)
-    elif found != wanted:
-        since = "" if remote.sha256 else ", as it had when it was first used"
+    if found != remote.sha256:
         raise UserError(
-            f"{target}: found sha256 {found}, expected {wanted}{since}; move the file away, and the next"
+            f"{target}: found sha256 {found}, expected {remote.sha256}; move the file away, and the next"
             f" run downloads the right one."
         )
     remember(record(target), target.stat(), found)
@@ -53,33 +47,6 @@ def of(path: Path, record: Path, tell: Tell) -> str:
     if known.get("sha256") and (known.get("size"), known.get("mtime_ns")) == (stat.st_size, stat.st_mtime_ns):
         return str(known["sha256"])
     return digest(path, stat.st_size, tell)
-
-
-def expected(remote: Remote, target: Path) -> str | None:
-    """The sha256 stated by the publisher, or else that of the content first trusted, if any."""
-    if remote.sha256:
-        return remote.sha256
-    path = record(target)
-    found = told(path).get("sha256")
-    if found is None and path.exists():
-        raise UserError(
-            f"{path}: found a damaged file, expected the sha256 of {target.name}; remove it to trust the"
-            f" {target.name} that is found next."
-        )
-    return found
-
-
-def trust(target: Path, found: str, tell: Tell) -> None:
-    """Tell what is expected from now on. Raises UserError when the file is plainly something else."""
-    with files.opened(target) as file:
-        content = file.read(CHUNK)
-    if not content or is_page(content):
-        raise UserError(
-            f"{target}: found {'a web page' if content else 'an empty file'}, expected weights; move the file"
-            f" away, and the next run downloads them."
-        )
-    name = target.name.removesuffix(".part")
-    tell(f"{name}: nobody states its sha256; {found} was found and is expected from now on.")
 
 
 def remember(record: Path, stat: os.stat_result, sha256: str) -> None:
@@ -118,11 +85,6 @@ def digest(path: Path, size: int, tell: Tell) -> str:
     if size >= LARGE:
         tell(f"{path.name.removesuffix('.part')}: checking the sha256 of {megabytes(size)}.")
     return files.sha256(path)
-
-
-def is_page(content: bytes) -> bool:
-    """Whether a file begins as a web page does."""
-    return content.lstrip(b"\xef\xbb\xbf \t\r\n")[:9].lower().startswith((b"<html", b"<!doctype"))
 
 
 def megabytes(size: int) -> str:

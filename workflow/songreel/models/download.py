@@ -2,7 +2,7 @@
 
 Only what has the right sha256 gets the file's name. Whatever ends a download, what has arrived stays beside
 it in `<file>.part`, and the next one goes on from there. `<file>.sha256` remembers what a file was found to
-hash to, so that gigabytes are read once, and what to expect of a file whose publisher states no sha256.
+hash to, so that gigabytes are read once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from songreel.ground.files import write_json_if_changed
 from songreel.ground.telling import EVERY, clock
 from songreel.models import digests
 from songreel.models.catalogue import Remote
-from songreel.models.digests import Tell, is_page, megabytes
+from songreel.models.digests import Tell, megabytes
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0  # without a byte
@@ -107,7 +107,6 @@ class _Download:
 
     def __init__(self, remote: Remote, target: Path, tell: Tell) -> None:
         self.remote, self.target, self.tell = remote, target, tell
-        self.expected = digests.expected(remote, target)
         self.part = target.with_name(f"{target.name}.part")
         self.source = target.with_name(f"{target.name}.part.json")  # which address the part was begun from
         self.mended = self.part.exists()  # whether the part may be put together from several answers
@@ -131,16 +130,16 @@ class _Download:
         """Bring the file from one address; once more from its start if what was put together is not it."""
         self._fill(url)
         found = self._hash()
-        if self.mended and self.expected not in (None, found):
+        if self.mended and found != self.remote.sha256:
             self.tell(
                 f"{self.remote.name}: the parts do not fit together; downloading it from its start again."
             )
             self._discard()
             self._fill(url)
             found = self._hash()
-        if self.expected not in (None, found):
+        if found != self.remote.sha256:
             self._discard()
-            raise _UselessError(f"found sha256 {found}, expected {self.expected}")
+            raise _UselessError(f"found sha256 {found}, expected {self.remote.sha256}")
         self._keep(found)
 
     def _fill(self, url: str) -> None:
@@ -160,39 +159,27 @@ class _Download:
 
     def _go_on(self, url: str) -> None:
         """Ask once for what is missing; from the start where the answer is not that."""
-        offset = self._usable(url)
-        if offset and offset == self._total(url):
+        offset = self._usable()
+        if offset == self.remote.bytes:
             return None
         for start in (offset, 0):
             with self._ask(url, start) as response:
                 if response.status_code == WHOLE:
                     return self._receive(url, response, 0)
-                if response.status_code == PART and self._fits(url, response, start):
+                if response.status_code == PART and self._fits(response, start):
                     return self._receive(url, response, start)
-                if response.status_code == NO_SUCH_PART and start and _total_of(response) == start:
-                    return None  # nothing was missing
         raise _UselessError("found another part of the file than was asked for")
 
-    def _usable(self, url: str) -> int:
-        """From which byte to go on: what a sha256 will prove, or what came from the same address."""
-        size, limit = self._size(), self._total(url)
-        proven = self.expected or digests.told(self.source).get("url") == url
-        if size and (not proven or (limit is not None and size > limit)):
+    def _usable(self) -> int:
+        """From which byte to go on: the sha256 will prove what has arrived, wherever it came from."""
+        if self._size() > self.remote.bytes:
             self._discard()
-            return 0
-        return size
+        return self._size()
 
-    def _total(self, url: str) -> int | None:
-        """The size of the whole file, if it is stated or the address has told it before."""
-        begun = digests.told(self.source)
-        told = begun.get("total") if begun.get("url") == url else None
-        return self.remote.bytes or told
-
-    def _fits(self, url: str, response: requests.Response, start: int) -> bool:
+    def _fits(self, response: requests.Response, start: int) -> bool:
         """Whether a part of a file is the one that was asked for."""
         begins = response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
-        totals = {self._total(url), _total_of(response)} - {None}
-        return start > 0 and begins and len(totals) <= 1
+        return start > 0 and begins and _total_of(response) in (None, self.remote.bytes)
 
     def _ask(self, url: str, start: int) -> requests.Response:
         headers = {"Accept-Encoding": "identity"}
@@ -205,13 +192,13 @@ class _Download:
 
     def _receive(self, url: str, response: requests.Response, start: int) -> None:
         """Write what an answer holds into the part, from byte `start` on."""
-        total = self._announced(response, start)
+        self._check_announced(response, start)
         chunks = _chunks(response)
         first = next(chunks, b"")
         if not start:
-            self._begin(url, response, first, total)
-        self._check_space(total)
-        progress = _Progress(self.remote.name, start, total, self.tell)
+            self._begin(url, response, first)
+        self._check_space()
+        progress = _Progress(self.remote, start, self.tell)
         progress.begin(urlsplit(url).hostname or url)
         self.mended = start > 0
         with _naming(self.part), self.part.open("r+b" if start else "wb") as file:
@@ -219,33 +206,30 @@ class _Download:
             for chunk in chain((first,), chunks):
                 file.write(chunk)
                 progress.more(len(chunk))
-        if total is not None and progress.done < total:
-            raise _BrokenError(f"the connection was cut after {progress.done} of {total} bytes")
+        if progress.done < self.remote.bytes:
+            raise _BrokenError(f"the connection was cut after {progress.done} of {self.remote.bytes} bytes")
 
-    def _announced(self, response: requests.Response, start: int) -> int | None:
-        """The size of the whole file by an answer and by the table, None if neither tells."""
+    def _check_announced(self, response: requests.Response, start: int) -> None:
+        """Raise _UselessError when an answer says that it is another file, as it may or may not."""
         length = response.headers.get("Content-Length", "")
         told = start + int(length) if length.isdecimal() else _total_of(response)
-        stated = self.remote.bytes
         if response.headers.get("Content-Encoding", "identity") != "identity":
             raise _UselessError("found the file compressed, expected it as it is")
-        if None not in (stated, told) and stated != told:
-            raise _UselessError(f"found {told} bytes, expected {stated}")
-        return stated or told
+        if told not in (None, self.remote.bytes):
+            raise _UselessError(f"found {told} bytes, expected {self.remote.bytes}")
 
-    def _begin(self, url: str, response: requests.Response, first: bytes, total: int | None) -> None:
+    def _begin(self, url: str, response: requests.Response, first: bytes) -> None:
         """Note where a new part comes from, and refuse a web page before it replaces the old one."""
         if not first:
             raise _UselessError("found an empty file, expected weights")
-        named = response.headers.get("Content-Type", "").startswith("text/html")
-        if is_page(first) or (named and not self.expected):
+        if _is_page(first):
             raise _UselessError("found a web page, expected weights")
         self._discard()
-        write_json_if_changed(self.source, {"url": url, "validator": _validator(response), "total": total})
+        write_json_if_changed(self.source, {"url": url, "validator": _validator(response)})
 
-    def _check_space(self, total: int | None) -> None:
+    def _check_space(self) -> None:
         folder = self.target.parent
-        missing, free = (total or 0) - self._size(), shutil.disk_usage(folder).free
+        missing, free = self.remote.bytes - self._size(), shutil.disk_usage(folder).free
         if missing > free:
             raise UserError(
                 f"{folder}: found {megabytes(free)} free, expected {megabytes(missing)} for"
@@ -266,8 +250,6 @@ class _Download:
 
     def _keep(self, found: str) -> None:
         """Give the part the file's name, safe from a power cut."""
-        if self.expected is None:
-            digests.trust(self.part, found, self.tell)
         with _naming(self.part), self.part.open("rb") as file:
             os.fsync(file.fileno())
         digests.remember(digests.record(self.target), self.part.stat(), found)
@@ -276,11 +258,10 @@ class _Download:
         self.tell(f"{self.remote.name}: all {megabytes(self.target.stat().st_size)} are there.")
 
     def _unavailable(self, failures: list[str]) -> str:
-        size = f"{self.remote.bytes} bytes" if self.remote.bytes else "of unknown size"
-        sha256 = f"sha256 {self.expected}" if self.expected else "of unknown sha256"
+        facts = f"{self.remote.bytes} bytes, sha256 {self.remote.sha256}"
         return (
             f"{self.target}: found no such file, and none of its addresses gives it ({'; '.join(failures)});"
-            f" run the same command again when they can be reached, or get the file ({size}, {sha256}) from"
+            f" run the same command again when they can be reached, or get the file ({facts}) from"
             f" one of them in another way and put it there."
         )
 
@@ -315,13 +296,14 @@ class _Session(requests.Session):
 class _Progress:
     """Tells every few seconds how much of a file is there, how fast it comes and how long it will take."""
 
-    def __init__(self, name: str, start: int, total: int | None, tell: Tell) -> None:
-        self.name, self.start, self.done, self.total, self.tell = name, start, start, total, tell
+    def __init__(self, remote: Remote, start: int, tell: Tell) -> None:
+        self.name, self.total = remote.name, remote.bytes
+        self.start, self.done, self.tell = start, start, tell
         self.started = self.told = time.monotonic()
 
     def begin(self, host: str) -> None:
         """The first bytes are there."""
-        whole = megabytes(self.total) if self.total else "an unknown size"
+        whole = megabytes(self.total)
         self.tell(
             f"{self.name}: going on after {megabytes(self.start)} of {whole}, from {host}."
             if self.start
@@ -331,7 +313,7 @@ class _Progress:
     def more(self, count: int) -> None:
         """So many bytes more are there."""
         self.done += count
-        if self.total is not None and self.done > self.total:
+        if self.done > self.total:
             raise _UselessError(f"found more than the expected {self.total} bytes")
         if time.monotonic() - self.told >= EVERY:
             self.told = time.monotonic()
@@ -339,10 +321,13 @@ class _Progress:
 
     def _state(self) -> str:
         speed = max(self.done - self.start, 1) / max(self.told - self.started, 1e-9)
-        if self.total is None:
-            return f"{megabytes(self.done)}, {speed / 1e6:.1f} MB/s"
         left = clock((self.total - self.done) / speed)
         return f"{self.done / 1e6:.0f} of {megabytes(self.total)}, {speed / 1e6:.1f} MB/s, {left} left"
+
+
+def _is_page(content: bytes) -> bool:
+    """Whether a file begins as a web page does."""
+    return content.lstrip(b"\xef\xbb\xbf \t\r\n")[:9].lower().startswith((b"<html", b"<!doctype"))
 
 
 def _chunks(response: requests.Response) -> Iterator[bytes]:

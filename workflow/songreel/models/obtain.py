@@ -81,6 +81,8 @@ def context(checkpoint: Path) -> int:
 
 def model(name: str, tell: Tell) -> Weights:
     """The VQGAN or CLIP of that name or path, ready to load. Raises UserError when it cannot be had."""
+    if name in catalogue.DROPPED:
+        return weights.vqgan(name)  # which says what became of it
     known = [*weights.VQGANS, *catalogue.vqgans(), *catalogue.perceptors()]
     if name not in known and not name.endswith(weights.SUFFIXES):
         raise UserError(
