@@ -3,6 +3,8 @@
 Snakemake counts GPUs and does not say which one a job has. So a job leases one: it locks a file that stands
 for the device, which the kernel unlocks when the job ends in whatever way, and shows CUDA that device alone.
 A scheduler's devices are for the job that it gave them to, and are leased only where that job has several.
+
+`filelock` was tried: it takes no lock on another user's file in a folder for everybody, as these are.
 """
 
 from __future__ import annotations

@@ -82,6 +82,7 @@ def _alone(target: Path, tell: Tell) -> Iterator[None]:
     """Wait until no other process downloads the file. The kernel ends the claim with the process.
 
     Some file systems of clusters have no locks: two processes then write the same bytes at the same places.
+    `filelock` would save no line, look again and again, and may leave a marker where there are none.
     """
     path = target.with_name(f".{target.name}.lock")
     with path.open("ab") as lock:
