@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from songreel.ground import stops
 from songreel.ground.errors import UserError, sentence
-from songreel.ground.telling import note, say
-from songreel_starter import evaluation, sources
+from songreel.ground.messages import note, say
+from songreel_starter import evaluation_commands, sources
 
 if TYPE_CHECKING:
+    from songreel_starter.picture_towers import Recipe
     from songreel_starter.scenes import Library
-    from songreel_starter.towers import Recipe
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,17 +66,17 @@ def _texts(options: argparse.Namespace) -> None:
     from songreel_starter import sprites, texts
 
     shards = [sprites.load(path) for path in options.shards]
-    found = texts.collect(shards, options.wordnet, options.count, options.seed)
-    texts.write(found, options.target)
-    say(f"{len(found)} texts.", options.log)
+    collected = texts.collect(shards, options.wordnet, options.count, options.seed)
+    texts.write(collected, options.target)
+    say(f"{len(collected)} texts.", options.log)
 
 
 def _embed(options: argparse.Namespace) -> None:
     from songreel_starter import teacher, texts
 
     torch_threads(options.threads)
-    found = [text for path in options.texts for text in texts.load(path)]
-    teacher.embed(options.teacher, found, options.target, options.log)
+    read = [text for path in options.texts for text in texts.load(path)]
+    teacher.embed(options.teacher, read, options.target, options.log)
 
 
 def _train_text(options: argparse.Namespace) -> None:
@@ -89,14 +89,16 @@ def _train_text(options: argparse.Namespace) -> None:
 
 
 def _train_clip(options: argparse.Namespace) -> None:
-    from songreel_starter import clip_tower, pool, towers
+    from songreel_starter import clip_tower, picture_towers, pool
 
     torch_threads(options.threads)
     library = _library(options.shards)
     painted = pool.Pool(options.scenes)
     tower = clip_tower.Tower(options.width, tuple(options.layers), options.side)
     recipe = replace(
-        _recipe(options, text=towers.fingerprint(options.text), scenes=len(painted), tower=repr(tower)),
+        _recipe(
+            options, text=picture_towers.fingerprint(options.text), scenes=len(painted), tower=repr(tower)
+        ),
         pushed_from=options.pushed_from,
     )
     clip_tower.train(painted, library, options.text, tower, recipe, options.target, options.log)
@@ -113,16 +115,16 @@ def _train_judge(options: argparse.Namespace) -> None:
 
 
 def _library(shards: Sequence[Path]) -> Library:
-    from songreel.kernels import device
+    from songreel.kernels import devices
     from songreel_starter import scenes, sprites
 
-    return scenes.library([sprites.load(path) for path in shards], device.choose())
+    return scenes.library([sprites.load(path) for path in shards], devices.choose())
 
 
 def _recipe(options: argparse.Namespace, **kept: object) -> Recipe:
-    from songreel_starter import towers
+    from songreel_starter import picture_towers
 
-    return towers.Recipe(options.steps, options.batch, seed=options.seed, kept=kept)
+    return picture_towers.Recipe(options.steps, options.batch, seed=options.seed, kept=kept)
 
 
 def _train_vqgan(options: argparse.Namespace) -> None:
@@ -242,7 +244,7 @@ def _parser() -> argparse.ArgumentParser:
     look.add_argument("--seed", type=int, default=0)
     look.set_defaults(run=_look)
 
-    evaluation.add(commands)
+    evaluation_commands.add(commands)
 
     for command in commands.choices.values():
         command.add_argument("--log", type=Path, help="a file to add messages to")
