@@ -17,9 +17,9 @@ from songreel.kernels import devices
 from songreel.models import perceptor
 from songreel.models.weights import Weights
 from songreel_starter import clip_tower, distil, judge, picture_towers, pool, scenes, teacher
-from songreel_starter.scenes import Library
 from songreel_starter.sprites import Entry
 from songreel_starter.states import Keeper
+from songreel_starter.things import Library
 
 COLOURS = {"apple": (220, 30, 30), "leaf": (30, 180, 40), "whale": (40, 70, 220), "lemon": (240, 220, 40)}
 RECIPE = picture_towers.Recipe(steps=8, batch=16, pushed_from=5, kept={"for": "tests"})

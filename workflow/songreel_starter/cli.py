@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from songreel.ground import stops
 from songreel.ground.errors import UserError, sentence
@@ -15,7 +15,7 @@ from songreel_starter import evaluation_commands, sources
 
 if TYPE_CHECKING:
     from songreel_starter.picture_towers import Recipe
-    from songreel_starter.scenes import Library
+    from songreel_starter.things import Library
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -154,7 +154,19 @@ def _look(options: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m songreel_starter", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
+    _add_data(commands)
+    _add_texts(commands)
+    _add_towers(commands)
+    _add_vqgan(commands)
+    _add_look(commands)
+    evaluation_commands.add(commands)
+    for command in commands.choices.values():
+        command.add_argument("--log", type=Path, help="a file to add messages to")
+    return parser
 
+
+def _add_data(commands: Any) -> None:
+    """The commands that make pictures with words to learn from."""
     fetch = commands.add_parser("fetch", help="fetch a package with its package manager and check it")
     fetch.add_argument("source", help="a name in sources.yaml")
     fetch.add_argument("target", type=Path)
@@ -177,6 +189,9 @@ def _parser() -> argparse.ArgumentParser:
     paint.add_argument("--seed", type=int, default=0)
     paint.set_defaults(run=_paint)
 
+
+def _add_texts(commands: Any) -> None:
+    """The commands that make the text tower."""
     texts = commands.add_parser("texts", help="collect the texts that the text tower learns")
     texts.add_argument("target", type=Path)
     texts.add_argument("shards", type=Path, nargs="+")
@@ -202,6 +217,9 @@ def _parser() -> argparse.ArgumentParser:
     train_text.add_argument("--threads", type=int, default=2)
     train_text.set_defaults(run=_train_text)
 
+
+def _add_towers(commands: Any) -> None:
+    """The commands that train picture towers, CLIP's and the judge's."""
     train_clip = commands.add_parser("train-clip", help="train CLIP's picture tower beside its text tower")
     train_clip.add_argument("target", type=Path)
     train_clip.add_argument("--text", type=Path, required=True, help="the distilled text tower")
@@ -212,6 +230,7 @@ def _parser() -> argparse.ArgumentParser:
         "--pushed-from", type=int, help="the step from which pictures are pushed away from their words"
     )
     train_clip.set_defaults(run=_train_clip)
+
     train_judge = commands.add_parser("train-judge", help="train the CLIP that judges the pair")
     train_judge.add_argument("target", type=Path)
     train_judge.add_argument("--captions", type=Path, required=True, help="the scenes' captions, embedded")
@@ -226,6 +245,9 @@ def _parser() -> argparse.ArgumentParser:
         train.add_argument("--batch", type=int, required=True)
         train.add_argument("--seed", type=int, default=0)
         train.add_argument("--threads", type=int, default=2)
+
+
+def _add_vqgan(commands: Any) -> None:
     train_vqgan = commands.add_parser("train-vqgan", help="train the picture maker")
     train_vqgan.add_argument("target", type=Path)
     train_vqgan.add_argument("clip", type=Path, help="safetensors with CLIP's picture tower")
@@ -236,6 +258,8 @@ def _parser() -> argparse.ArgumentParser:
     train_vqgan.add_argument("--threads", type=int, default=2)
     train_vqgan.set_defaults(run=_train_vqgan)
 
+
+def _add_look(commands: Any) -> None:
     look = commands.add_parser("look", help="draw contact sheets of sprites and scenes")
     look.add_argument("target", type=Path, help="a folder")
     look.add_argument("shards", type=Path, nargs="+")
@@ -243,9 +267,3 @@ def _parser() -> argparse.ArgumentParser:
     look.add_argument("--side", type=int, default=96, help="the scenes' side in pixels")
     look.add_argument("--seed", type=int, default=0)
     look.set_defaults(run=_look)
-
-    evaluation_commands.add(commands)
-
-    for command in commands.choices.values():
-        command.add_argument("--log", type=Path, help="a file to add messages to")
-    return parser

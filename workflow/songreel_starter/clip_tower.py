@@ -18,7 +18,7 @@ from songreel.models import perceptor
 from songreel_starter import distil, picture_towers
 from songreel_starter.picture_towers import Recipe, Training
 from songreel_starter.pool import Pool
-from songreel_starter.scenes import Library
+from songreel_starter.things import Library
 
 AT_ONCE = 512  # texts
 STEERING_NOISE = (

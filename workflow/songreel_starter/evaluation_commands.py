@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
 def add(commands: Any) -> None:
     """Add the commands to the parser of the command line."""
+    _add_drawing(commands)
+    _add_figures(commands)
+    _add_card(commands)
+
+
+def _add_drawing(commands: Any) -> None:
+    """The commands that bring a pair, and draw with one."""
     first = commands.add_parser("first-pair", help="take the first pair from git's history")
     first.add_argument("target", type=Path, help="a folder")
     first.set_defaults(run=_first_pair)
@@ -36,6 +43,9 @@ def add(commands: Any) -> None:
     _add_film(keyframes)
     keyframes.set_defaults(run=_keyframes)
 
+
+def _add_figures(commands: Any) -> None:
+    """The commands that measure: each writes figures for the card."""
     judge = commands.add_parser("judge", help="rank the phrases for each picture with another CLIP")
     judge.add_argument("target", type=Path, help="a JSON file")
     judge.add_argument("judge", type=Path)
@@ -70,6 +80,8 @@ def add(commands: Any) -> None:
     _add_film(speed)
     speed.set_defaults(run=_speed)
 
+
+def _add_card(commands: Any) -> None:
     sheet = commands.add_parser("sheet", help="draw a contact sheet of a pair's keyframes")
     sheet.add_argument("target", type=Path, help="a JPEG file")
     sheet.add_argument("pictures", type=Path, nargs="+", help="files of keyframes of one pair")

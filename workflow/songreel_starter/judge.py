@@ -21,7 +21,7 @@ from songreel.models.clip_configs import MEAN, STD
 from songreel_starter import picture_towers, teacher
 from songreel_starter.picture_towers import Recipe, Training
 from songreel_starter.pool import Pool
-from songreel_starter.scenes import Library
+from songreel_starter.things import Library
 
 SIDE = 64  # pixels
 BLOCKS = (1, 1, 1, 1)

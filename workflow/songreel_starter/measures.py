@@ -22,8 +22,8 @@ from songreel.planning.config import Config
 from songreel_starter import pairs, scenes, words
 from songreel_starter.backgrounds import Background
 from songreel_starter.keyframes import Shown, Studio
-from songreel_starter.scenes import Placement, Scene
 from songreel_starter.sprites import Shard
+from songreel_starter.things import Library, Placement, Scene
 
 SIMPLE = 20  # phrases at the beginning of the list that name one thing or two
 SHUFFLES = 200
@@ -153,7 +153,7 @@ def one_a_label(style: Shard) -> list[int]:
     return list(first.values())
 
 
-def on_ground(library: scenes.Library, chosen: Sequence[int], ground: str, side: int, seed: int) -> Tensor:
+def on_ground(library: Library, chosen: Sequence[int], ground: str, side: int, seed: int) -> Tensor:
     """Sprites as pictures uint8 [n, 3, side, side], each on one colour or on a gradient between two."""
     dice = random.Random(f"{seed} {ground}")
     planned = []

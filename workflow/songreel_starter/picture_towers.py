@@ -23,10 +23,10 @@ from songreel.ground.messages import say
 from songreel.kernels import devices
 from songreel.kernels.cutouts import cut, halved
 from songreel.models.clip_configs import MEAN, STD
-from songreel_starter import scenes, words
+from songreel_starter import words
 from songreel_starter.pool import Pool
-from songreel_starter.scenes import Library
 from songreel_starter.states import Keeper
+from songreel_starter.things import ONE_COLOUR, Library
 
 LEAST_WEIGHT = 0.5  # of the sprites that are shown as single things: what has a name that says what it is
 AT_ONCE = 64  # pictures cut together: more need memory that has to be found anew each time
@@ -82,7 +82,7 @@ class Things:
         self.weights = torch.tensor(
             [weights[i] / often[name] ** 0.5 for i, name in zip(chosen, labels, strict=True)]
         )
-        inks = [library.entries[index].source in scenes.ONE_COLOUR for index in chosen]
+        inks = [library.entries[index].source in ONE_COLOUR for index in chosen]
         self.of_one_ink = torch.tensor(inks)
         embedded = torch.stack([embed([form(name) for name in self.names]) for form in (str, words.article)])
         self.bank = F.normalize(embedded.mean(0), dim=-1).to(device)  # [names, d]

@@ -13,11 +13,12 @@ from torch import Tensor
 from songreel.ground.errors import UserError
 from songreel.ground.files import replacing
 from songreel_starter import scenes
+from songreel_starter.things import Library
 
 AT_ONCE = 64  # scenes painted together
 
 
-def paint(library: scenes.Library, seed: int, number: int, count: int, side: int, target: Path) -> None:
+def paint(library: Library, seed: int, number: int, count: int, side: int, target: Path) -> None:
     """File `number` of a pool: scenes as uint8 [count, 3, side, side] in .npy, one caption a line in .txt."""
     written: list[str] = []
     with replacing(target) as temporary:

@@ -14,6 +14,7 @@ from songreel.ground.files import replacing
 from songreel_starter import scenes, words
 from songreel_starter.sources import read
 from songreel_starter.sprites import Shard
+from songreel_starter.things import Library
 
 SHORTEST, LONGEST = 2, 110  # characters
 SCENES_SEED = 1_000_003  # apart from the seeds that models are trained with
@@ -82,7 +83,7 @@ def _kept(texts: Iterable[str]) -> Iterator[str]:
     return (text for text in plain if SHORTEST <= len(text) <= LONGEST)
 
 
-def _labels(library: scenes.Library) -> Iterator[str]:
+def _labels(library: Library) -> Iterator[str]:
     for entry in library.entries:
         yield entry.label
         yield from entry.keywords
