@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,12 +15,11 @@ import platformdirs
 from songreel.ground import files
 from songreel.ground.errors import UserError
 from songreel.ground.files import Document, read_json, write_json_if_changed
+from songreel.ground.messages import say
 from songreel.models.catalogue import Remote
 
 FOLDER = "SONGREEL_WEIGHTS"  # environment variable that names the cache
 LARGE = 100_000_000  # bytes that take a while to hash
-
-Report = Callable[[str], object]
 
 
 def cache_folder() -> Path:
@@ -30,9 +28,9 @@ def cache_folder() -> Path:
     return Path(named).expanduser() if named else platformdirs.user_cache_path("songreel") / "weights"
 
 
-def check(remote: Remote, target: Path, report: Report) -> None:
+def check(remote: Remote, target: Path) -> None:
     """Raise UserError unless the file is the published one."""
-    sha256 = of(target, record(target), report)
+    sha256 = of(target, record(target), aloud=True)
     if sha256 != remote.sha256:
         raise UserError(
             f"{target}: found sha256 {sha256}, expected {remote.sha256}; move the file away, and the next"
@@ -41,12 +39,12 @@ def check(remote: Remote, target: Path, report: Report) -> None:
     remember(record(target), target.stat(), sha256)
 
 
-def of(path: Path, record: Path, report: Report) -> str:
+def of(path: Path, record: Path, aloud: bool = False) -> str:
     """The sha256 of a file, as `record` remembers it if the file was not changed since."""
     stat, known = path.stat(), read_record(record)
     if known.get("sha256") and (known.get("size"), known.get("mtime_ns")) == (stat.st_size, stat.st_mtime_ns):
         return str(known["sha256"])
-    return digest(path, stat.st_size, report)
+    return digest(path, aloud)
 
 
 def remember(record: Path, stat: os.stat_result, sha256: str) -> None:
@@ -74,17 +72,18 @@ def read_record(path: Path) -> Document:
 def check_again(path: Path, record: Path) -> None:
     """Raise UserError when a file, read whole, hashes to something else than is remembered of it."""
     known = read_record(record).get("sha256")
-    if known not in (None, sha256 := digest(path, 0, lambda _: None)):
+    if known not in (None, sha256 := digest(path)):
         raise UserError(
             f"{path}: found sha256 {sha256[:12]}…, expected {known[:12]}… as before, and its time is"
             " the same: it was damaged on its disk; get the file again."
         )
 
 
-def digest(path: Path, size: int, report: Report) -> str:
-    """The sha256 of a file, read whole."""
-    if size >= LARGE:
-        report(f"{path.name.removesuffix('.part')}: checking the sha256 of {megabytes(size)}.")
+def digest(path: Path, aloud: bool = False) -> str:
+    """The sha256 of a file, read whole; `aloud`, a large one is announced."""
+    size = path.stat().st_size
+    if aloud and size >= LARGE:
+        say(f"{path.name.removesuffix('.part')}: checking the sha256 of {megabytes(size)}.")
     return files.sha256(path)
 
 

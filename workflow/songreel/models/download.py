@@ -22,18 +22,18 @@ import requests
 
 from songreel.ground.errors import UserError
 from songreel.ground.files import write_json_if_changed
-from songreel.ground.messages import EVERY, duration
+from songreel.ground.messages import EVERY, duration, say
 from songreel.models import answers, digests
 from songreel.models.answers import BrokenError, UnreachableError, UselessError
 from songreel.models.catalogue import Remote
-from songreel.models.digests import Report, megabytes
+from songreel.models.digests import megabytes
 
 PAUSE_SECONDS = 1.0  # before a connection that broke is made again
 TRIES = 3  # in a row that bring no byte more, until an address is given up
 
 
-def fetch(remote: Remote, folder: Path, report: Report) -> Path:
-    """A file in the cache, downloaded if it is not there; `report` hears how far it is.
+def fetch(remote: Remote, folder: Path) -> Path:
+    """A file in the cache, downloaded if it is not there, saying how far it is.
 
     One process downloads and the others wait for it. A file that is there already, brought by whomever, is
     hashed once and needs no network. Raises UserError when the file is another than the published one, or
@@ -42,10 +42,10 @@ def fetch(remote: Remote, folder: Path, report: Report) -> Path:
     target = folder.absolute() / remote.name  # as sentences tell it
     if not _there(target):
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone(target, report):
+        with _alone(target):
             if not _there(target):
-                _Download(remote, target, report).run()
-    digests.check(remote, target, report)
+                _Download(remote, target).run()
+    digests.check(remote, target)
     return target
 
 
@@ -58,7 +58,7 @@ def _there(target: Path) -> bool:
 
 
 @contextmanager
-def _alone(target: Path, report: Report) -> Iterator[None]:
+def _alone(target: Path) -> Iterator[None]:
     """Wait until no other process downloads the file. The kernel ends the lock with the process.
 
     Some file systems of clusters have no locks: two processes then write the same bytes at the same places.
@@ -70,7 +70,7 @@ def _alone(target: Path, report: Report) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = path.read_text(encoding="utf-8") or "another process"
-            report(f"{target.name}: waiting for {holder}, which is downloading it.")
+            say(f"{target.name}: waiting for {holder}, which is downloading it.")
             fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError:
             pass
@@ -86,8 +86,8 @@ def _alone(target: Path, report: Report) -> Iterator[None]:
 class _Download:
     """One file's way into the cache, from the first of its addresses that gives it."""
 
-    def __init__(self, remote: Remote, target: Path, report: Report) -> None:
-        self.remote, self.target, self.report = remote, target, report
+    def __init__(self, remote: Remote, target: Path) -> None:
+        self.remote, self.target = remote, target
         self.part = target.with_name(f"{target.name}.part")
         # Which address the part was begun from
         self.source = target.with_name(f"{target.name}.part.json")
@@ -104,7 +104,7 @@ class _Download:
                     self._bring(url)
                 except UselessError as error:
                     failures.append(f"{url}: {error}")
-                    self.report(f"{self.remote.name}: {failures[-1]}.")
+                    say(f"{self.remote.name}: {failures[-1]}.")
                 else:
                     return
         raise UserError(self._unavailable(failures))
@@ -114,9 +114,7 @@ class _Download:
         self._fill(url)
         sha256 = self._hash()
         if self.mended and sha256 != self.remote.sha256:
-            self.report(
-                f"{self.remote.name}: the parts do not fit together; downloading it from its start again."
-            )
+            say(f"{self.remote.name}: the parts do not fit together; downloading it from its start again.")
             self._discard()
             self._fill(url)
             sha256 = self._hash()
@@ -181,7 +179,7 @@ class _Download:
         if not start:
             self._begin(url, response, first)
         self._check_space()
-        progress = _Progress(self.remote, start, self.report)
+        progress = _Progress(self.remote, start)
         progress.begin(urlsplit(url).hostname or url)
         self.mended = start > 0
         with _naming(self.part), self.part.open("r+b" if start else "wb") as file:
@@ -221,7 +219,7 @@ class _Download:
             )
 
     def _hash(self) -> str:
-        return digests.digest(self.part, self._size(), self.report)
+        return digests.digest(self.part, aloud=True)
 
     def _size(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0
@@ -238,7 +236,7 @@ class _Download:
         digests.remember(digests.record(self.target), self.part.stat(), sha256)
         self.part.replace(self.target)
         self.source.unlink(missing_ok=True)
-        self.report(f"{self.remote.name}: all {megabytes(self.target.stat().st_size)} are there.")
+        say(f"{self.remote.name}: all {megabytes(self.target.stat().st_size)} are there.")
 
     def _unavailable(self, failures: list[str]) -> str:
         facts = f"{self.remote.bytes} bytes, sha256 {self.remote.sha256}"
@@ -252,15 +250,15 @@ class _Download:
 class _Progress:
     """Tells every few seconds how much of a file is there, how fast it comes and how long it will take."""
 
-    def __init__(self, remote: Remote, start: int, report: Report) -> None:
+    def __init__(self, remote: Remote, start: int) -> None:
         self.name, self.total = remote.name, remote.bytes
-        self.start, self.done, self.report = start, start, report
+        self.start = self.done = start
         self.started = self.reported = time.monotonic()
 
     def begin(self, host: str) -> None:
         """The first bytes are there."""
         whole = megabytes(self.total)
-        self.report(
+        say(
             f"{self.name}: going on after {megabytes(self.start)} of {whole}, from {host}."
             if self.start
             else f"{self.name}: downloading {whole} from {host}."
@@ -273,7 +271,7 @@ class _Progress:
             raise UselessError(f"found more than the expected {self.total} bytes")
         if time.monotonic() - self.reported >= EVERY:
             self.reported = time.monotonic()
-            self.report(f"{self.name}: {self._state()}")
+            say(f"{self.name}: {self._state()}")
 
     def _state(self) -> str:
         speed = max(self.done - self.start, 1) / max(self.reported - self.started, 1e-9)

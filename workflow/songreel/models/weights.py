@@ -177,7 +177,7 @@ def _hash_once(key: str, path: Path) -> str:
     """The sha256 of a file of the user's own, remembered by its path, size and time."""
     record = record_of_own(path)
     try:
-        sha256 = digests.of(path, record, lambda _: None)
+        sha256 = digests.of(path, record)
         digests.remember(record, path.stat(), sha256)
     except OSError as error:
         raise UserError(
