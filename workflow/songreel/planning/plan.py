@@ -25,7 +25,7 @@ from songreel.ground.documents import (
     TimelineLine,
 )
 from songreel.ground.errors import UserError
-from songreel.ground.files import write_if_changed, write_json_if_changed
+from songreel.ground.files import write_json_if_changed
 from songreel.ground.messages import shorten
 from songreel.ground.paths import Paths, latents_file
 from songreel.planning import audio, beginnings, gallery, owners, recipes, screenplay, starts, timeline, trial
@@ -50,7 +50,6 @@ class Plan:
     clips: Mapping[str, ClipPlan]
     timeline: Timeline
     needs: Mapping[str, int]  # keyframes, by segment
-    tune: Path | None  # what the audio is made from, when a rule makes it
     sound: str  # what is heard, in words
     notes: tuple[str, ...] = ()  # what is not as the user may think, a sentence each
     album: Request | None = (
@@ -59,11 +58,6 @@ class Plan:
     starts: tuple[Choice, ...] = ()  # the picture of each line that starts from one of the album
     began: tuple[str | None, ...] = ()  # the name of the picture that each line starts from
     pictures: Mapping[str, Hung] = field(default_factory=dict)  # that it names, by what they show
-
-    @property
-    def played(self) -> Path | None:
-        """The sound that a rule makes from a tune."""
-        return Path(self.timeline.audio.path) if self.tune and self.timeline.audio else None
 
 
 def make(config: Config, paths: Paths) -> Plan:
@@ -102,7 +96,6 @@ def make(config: Config, paths: Paths) -> Plan:
         clips={clip.id: clip for clip in clips},
         timeline=_timeline(shots, segments, clips, sound.mixed(mix) if sound else None, config),
         needs=_needs(clips, script.recipes, config),
-        tune=sound.tune if sound else None,
         sound=audio.described(sound, mix, config.audio, config.screenplay) + _left_out(over),
         notes=tuple(notes),
         album=script.album,
@@ -122,8 +115,6 @@ def write(plan: Plan, paths: Paths) -> None:
         write_json_if_changed(paths.segment_plan(segment), recipe.to_json(), lasting=False)
     for clip, drawing in plan.clips.items():
         write_json_if_changed(paths.clip_plan(clip), drawing.to_json(), lasting=False)
-    if plan.tune and plan.played:
-        write_if_changed(paths.tune_plan(plan.played.stem), plan.tune.read_bytes(), lasting=False)
     write_json_if_changed(paths.owner(plan.song), {"screenplay": plan.screenplay})
     write_json_if_changed(paths.timeline(plan.song), plan.timeline.to_json(), lasting=False)
     if plan.album:

@@ -28,7 +28,8 @@ from songreel.jobs.heartbeat import Watch
 from songreel.planning import choices
 from songreel.planning.plan import Plan
 
-FIRST_KINDS = ("segments", "clips", "tunes", "audio")  # told by every version
+# Told by every version. Those that played tunes may be at work in the same results: each looks for all four.
+FIRST_KINDS = ("segments", "clips", "tunes", "audio")
 KINDS = (*FIRST_KINDS, "starts", "rankings", "seen", "albums")
 HOUR = 3600  # seconds without a beat, until a workflow on another machine is taken for dead
 PATIENCE_SECONDS = 0.2  # between two looks at whether a removal has ended
@@ -42,7 +43,7 @@ def needs(plan: Plan) -> Needs:
     return {
         "segments": sorted(plan.segments),
         "clips": sorted(plan.clips),
-        "tunes": [plan.played.stem] if plan.played else [],
+        "tunes": [],
         "audio": [sound.sha256] if sound else [],
         "starts": sorted({choice.start for choice in plan.starts} | set(plan.pictures)),
         **choices.needs(plan.album),

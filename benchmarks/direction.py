@@ -1,0 +1,112 @@
+"""Whether directions are followed: python -m benchmarks.direction --judge FOLDER.
+
+For each phrase the first keyframe is rendered from the same canvas as it is, and once more for each
+direction. Then a CLIP that has steered nothing, a pair's in a folder, says how near both are to what the
+direction names:
+
+- avoid: to another phrase, which is pushed away at -0.5, with and without that: lower is right;
+- weight: to that other phrase as a second part, at 1 against 0.25: higher is right;
+- style: to the style's words, with and without it: higher is right;
+- image: to the plain picture of another phrase, as an image prompt, with and without it: higher is right.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean
+
+import torch
+from torch import Tensor
+
+from songreel.planning import config
+from songreel.sampling import sampler
+from songreel.sampling.loss import Weighing
+from songreel.sampling.sampler import Pull
+from songreel_starter import pairs
+from songreel_starter.keyframes import Studio, read_phrases
+from songreel_starter.measures import Embedder, Sighted
+
+ROOT = Path(__file__).resolve().parents[1]
+CPU = torch.device("cpu")
+STYLE = "in the snow at night"
+FAR = 7  # phrases further on is what is avoided, added or shown: of another theme
+KINDS = ("avoid", "weight", "style", "image")
+
+
+def main() -> None:
+    """Render, and print a row for each phrase and how many went right."""
+    options = _parser().parse_args()
+    torch.set_num_threads(options.threads)
+    settings = dict(setting.split("=", 1) for setting in options.config)
+    studio = Studio(options.pair, config.resolve({"preset": "draft", "album": "none", **settings}), CPU)
+    judge = Sighted(pairs.load_clip(options.judge, CPU, torch.float32))
+    phrases = read_phrases(options.phrases, options.count)
+    plain = [picture(studio, [text(studio, phrase)], [1.0]) for phrase in phrases]
+    rows = []
+    for number, phrase in enumerate(phrases):
+        other = (number + FAR) % len(phrases)
+        rows.append(moved(studio, judge, phrase, phrases[other], plain[number], plain[other]))
+        print(f"{phrase!r}: " + ", ".join(f"{kind} {rows[-1][kind]:+.4f}" for kind in KINDS), flush=True)
+    for kind in KINDS:
+        shifts = [row[kind] for row in rows]
+        right = sum(shift > 0 for shift in shifts)
+        print(f"{kind}: {right} of {len(shifts)} in the right direction, {mean(shifts):+.4f} on average")
+
+
+def moved(
+    studio: Studio, judge: Embedder, phrase: str, other: str, plain: Tensor, shown: Tensor
+) -> dict[str, float]:
+    """By how much each direction moves the judge's cosine, above 0 where it does so as asked."""
+    own, second = text(studio, phrase), text(studio, other)
+    weak, strong = (picture(studio, [own, second], [1.0, weight]) for weight in (0.25, 1.0))
+    avoiding = picture(studio, [own, second], [1.0, -0.5])
+    styled = picture(studio, [text(studio, f"{phrase}, {STYLE}")], [1.0])
+    with torch.no_grad():
+        image = Sighted(studio.clip).embed_images(shown)
+        seen = judge.embed_images(shown)[0]
+    prompted = picture(studio, [own, image], [1.0, 1.0])
+    words, style = judge.embed_texts([other, STYLE])
+    return {
+        "avoid": near(judge, plain, words) - near(judge, avoiding, words),
+        "weight": near(judge, strong, words) - near(judge, weak, words),
+        "style": near(judge, styled, style) - near(judge, plain, style),
+        "image": near(judge, prompted, seen) - near(judge, plain, seen),
+    }
+
+
+def text(studio: Studio, phrase: str) -> Tensor:
+    """A phrase as the pair's CLIP reads it, float32 [1, d]."""
+    return studio.clip.embed_texts([phrase])
+
+
+def picture(studio: Studio, targets: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+    """The first keyframe that parts of these weights draw, float32 [1, 3, h, w] in 0..1."""
+    stops = torch.full((len(weights),), float("-inf"))
+    pull = Pull(studio.clip, torch.cat(list(targets)), 1.0, 0, Weighing(torch.tensor(weights), stops))
+    chain = sampler.chain(studio.vqgan, [pull], studio.strategy, studio.canvas, studio.film.seed, 0, 0)
+    tokens = next(chain).tokens[None]
+    with torch.no_grad():
+        return studio.vqgan.decode(studio.vqgan.embed(tokens)).clamp(0, 1)
+
+
+@torch.no_grad()
+def near(judge: Embedder, shown: Tensor, target: Tensor) -> float:
+    """The cosine of a picture and a unit vector [d], as the judge sees it."""
+    return float(judge.embed_images(shown)[0] @ target)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--judge", type=Path, required=True, help="the folder of a pair that steers nothing")
+    parser.add_argument("--pair", type=Path, default=ROOT / "models/starter", help="default: models/starter")
+    parser.add_argument("--phrases", type=Path, default=ROOT / "workflow/starter/phrases.txt")
+    parser.add_argument("--count", type=int, default=20, help="phrases (default 20)")
+    parser.add_argument("--config", nargs="*", default=[], metavar="KEY=VALUE", help="as snakemake's")
+    parser.add_argument("--threads", type=int, default=1, help="of the CPU")
+    return parser
+
+
+if __name__ == "__main__":
+    main()
