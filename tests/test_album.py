@@ -359,9 +359,8 @@ def test_a_job_without_its_picture_says_how_to_have_it_made(
     segment, *_ = made.segments
     shutil.rmtree(here.paths.root / "plan/starts")
     assert main(["keyframes", str(here.paths.segment_plan(segment)), "2"]) == 1
-    assert (
-        "expected a picture that 'everything is red' is rendered with; run snakemake" in capsys.readouterr().err
-    )
+    said = capsys.readouterr().err
+    assert "expected a picture that 'everything is red' is rendered with; run snakemake" in said
 
 
 @pytest.mark.parametrize("name", ["coco", "openimages-8192"])
@@ -376,7 +375,7 @@ def test_published_architectures_start_from_pictures(
     model = str(published.write_vqgan(name, tmp_path / "mine.ckpt"))
     judge = str(published.write_clip("ViT-B/32", tmp_path / "clip.pt"))
     for checkpoint in (model, judge):
-        obtain.model(checkpoint, lambda _: None)
+        obtain.model(checkpoint)
     planned = made.plan(model=model, perceptors=[judge])
     assert len({choice.start for choice in planned.starts}) == 2
     (segment, recipe), *_ = planned.segments.items()
