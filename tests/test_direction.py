@@ -332,8 +332,8 @@ def test_an_edit_renders_all_that_follow_in_the_chain(here: Here) -> None:
 def test_a_plan_says_how_long_the_longest_chain_is(here: Here) -> None:
     (note,) = here.plan(CHAIN).notes
     assert note == (
-        f"{here.file}: 3 lines start from the line before, so an edit of a line renders all that follow in its"
-        " chain, one after the other; the longest chain has 3 lines, rows 2 to 4."
+        f"{here.file}: 3 lines start from the line before, so an edit of a line renders all that follow in"
+        " its chain, one after the other; the longest chain has 3 lines, rows 2 to 4."
     )
     assert not here.plan("a,0\nb,2").notes
 

@@ -18,8 +18,10 @@ from songreel.jobs.latents import Segment
 from songreel.jobs.locks import Lock
 from songreel.kernels import devices, fused
 from songreel.models import perceptor, proofs, vqgan, weights
+from songreel.models.vqgan import VQGAN
 from songreel.models.weights import Weights
 from songreel.sampling import memory, sampler
+from songreel.sampling.sampler import Start
 
 
 class Watcher(Protocol):
@@ -99,11 +101,7 @@ def _grow(
             targets.pull(perceptor.load(judge, device, precision), entry, recipe, paths, micro_batch)
             for judge, entry in zip(judges, recipe.perceptors, strict=True)
         ]
-    kept_to = so_far is None or recipe.strategy.hold or recipe.mask
-    start = beginning.of(recipe, picture_maker, paths) if kept_to else None
-    if so_far is None:
-        assert start is not None
-        so_far = latents.empty(start.latent.cpu().numpy())
+    so_far, start = _begun(recipe, so_far, picture_maker, paths)
     watcher.keyframe(so_far)
     state = torch.from_numpy(so_far.latent).to(device)
     chain = sampler.chain(
@@ -124,6 +122,16 @@ def _grow(
             so_far = so_far.extended(link.tokens.cpu().numpy(), link.loss, link.latent.cpu().numpy())
             watcher.keyframe(so_far)
             yield so_far  # and it is kept
+
+
+def _begun(
+    recipe: SegmentRecipe, so_far: Segment | None, picture_maker: VQGAN, paths: Paths
+) -> tuple[Segment, Start | None]:
+    """The segment before its next keyframe, and its start where it is new or kept to that."""
+    if so_far is not None and not recipe.strategy.hold and not recipe.mask:
+        return so_far, None
+    start = beginning.of(recipe, picture_maker, paths)
+    return latents.empty(start.latent.cpu().numpy()) if so_far is None else so_far, start
 
 
 def weights_of(entry: ModelEntry, find: Callable[[str], Weights]) -> Weights:
