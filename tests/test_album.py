@@ -22,11 +22,12 @@ from songreel.jobs import choosing, latents, photographs, render
 from songreel.jobs.latents import Segment
 from songreel.models import obtain, perceptor, vqgan, weights
 from songreel.models.perceptor import Perceptor
-from songreel.planning import choices, plan, starts
+from songreel.planning import album, choices, plan, starts
 from songreel.planning.choices import Asked, Choice, Ranking, Request
 from songreel.planning.config import resolve
 from songreel.planning.plan import Plan
-from songreel.sampling import sampler
+from songreel.sampling import composing, sampler
+from songreel.sampling.albums import Candidate
 from songreel.upkeep import damage, running
 from tests import published, starter
 from tests.conftest import TINY, Project
@@ -221,6 +222,69 @@ def test_a_folder_is_found_from_where_songreel_runs(here: Here, monkeypatch: pyt
     monkeypatch.chdir(here.folder)
     assert set(here.plan(album="photos").segments) == set(absolute.segments)
     assert len(here.runs) == 1
+
+
+class Painted:
+    """An album as that of the starter pair is: pictures are made for words."""
+
+    digest = "d" * 64
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, int]] = []
+
+    def ranked(self, text: str, size: tuple[int, int], count: int) -> list[Candidate]:
+        self.asked.append((text, count))
+        found = []
+        for at in range(count):
+            picture = np.full((size[1], size[0], 3), (sum(text.encode()) % 256, 8 * at, 0), np.uint8)
+            found.append(Candidate(f"{text} no. {at}", picture, -at))
+        return found
+
+
+@pytest.fixture
+def painted(here: Here, monkeypatch: pytest.MonkeyPatch) -> Painted:
+    """An album that comes with the starter pair."""
+    made = Painted()
+    monkeypatch.setattr(album, "STARTER", draw(here.folder / "album.png", BLUE))
+    monkeypatch.setattr(composing, "load", lambda *_: made)
+    return made
+
+
+def test_the_starter_pair_brings_its_own_album(here: Here, painted: Painted) -> None:
+    made = here.plan(album="auto")
+    assert [choice.name for choice in made.starts] == [f"{text} no. 0" for text in (RED, SEA, GRASS)]
+    assert made.album and "the starter's, of which 3 lines" in starts.note(made.album, made.starts)
+    assert here.plan(album="auto") == made and len(here.runs) == 1
+    assert not here.plan(album="none").starts
+
+
+@pytest.mark.parametrize("keys", [{"model": "coco"}, {"perceptors": ["starter", "ViT-B/32"]}])
+def test_other_models_bring_none(here: Here, painted: Painted, keys: dict[str, Any]) -> None:
+    assert here.plan(album="auto", size="64x64", **keys).album is None
+
+
+def test_a_take_far_on_is_ranked_when_it_is_asked_for(here: Here, painted: Painted) -> None:
+    here.plan(album="auto")
+    here.write(RED, (RED, 12), SEA)
+    assert [choice.name for choice in here.plan(album="auto").starts][:2] == [f"{RED} no. 0", f"{RED} no. 12"]
+    assert painted.asked == [(RED, 8), (SEA, 8), (GRASS, 8), (RED, 16)]
+    here.write((RED, 999_999), SEA)
+    assert here.plan(album="auto").starts[0].name == f"{RED} no. {999_999 % choices.MOST}"
+
+
+def test_a_picture_that_comes_out_otherwise_is_chosen_anew(
+    here: Here, painted: Painted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the album's pictures are painted by another version."""
+    made = here.plan(album="auto")
+    shutil.rmtree(here.paths.root / "plan/starts")
+    ranked = painted.ranked
+    monkeypatch.setattr(painted, "ranked", lambda text, *more: ranked(f"{text}!", *more))
+    with pytest.raises(UserError, match="cannot be made again as it was; run the same command again"):
+        starts.settle(made, made.segments, here.paths)
+    again = here.plan(album="auto")
+    assert [choice.name for choice in again.starts] == [f"{text}! no. 0" for text in (RED, SEA, GRASS)]
+    starts.settle(again, again.segments, here.paths)
 
 
 # Recipes

@@ -18,8 +18,7 @@ from songreel.jobs.photographs import Judge, Photographs
 from songreel.jobs.render import weights_of
 from songreel.models import perceptor, proofs, weights
 from songreel.models.perceptor import Perceptor
-from songreel.planning import choices
-from songreel.planning.album import STARTER
+from songreel.planning import album, choices
 from songreel.planning.choices import Choice, Ranking, Request
 from songreel.sampling import composing
 from songreel.sampling.albums import Album
@@ -97,6 +96,6 @@ def load(request: Request, paths: Paths, report: Report) -> Album:
 def _of_starter(judge: Perceptor) -> Album:
     """The album that came with the starter. Raises UserError when it is damaged."""
     try:
-        return composing.load(STARTER.parent, lambda texts: judge.embed_texts(texts).numpy())
+        return composing.load(album.STARTER.parent, lambda texts: judge.embed_texts(texts).numpy())
     except DamageError as fault:
         raise UserError(f"{fault}; restore it, {data.RESTORE}.") from None
