@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,7 @@ from songreel.sampling import composing, sampler
 from songreel.sampling.albums import Candidate
 from songreel.upkeep import damage, running
 from tests import published, starter
-from tests.conftest import TINY, Project
+from tests.conftest import REPOSITORY, TINY, Project
 
 COLOURS = {
     "red": (220, 20, 20),
@@ -170,6 +172,29 @@ def test_what_was_chosen_is_kept(here: Here) -> None:
     for start in {recipe.start for recipe in first.segments.values()}:
         assert start
         assert pictures.digest(pictures.load(here.paths.start(start), start)) == start
+
+
+PLANNING = """
+import sys
+from pathlib import Path
+from songreel.ground.paths import Paths
+from songreel.planning import plan
+from songreel.planning.config import resolve
+keys = {"screenplay": "song.csv", "audio": "none", "album": "photos", "size": "32x32"}
+plan.make(resolve(keys), Paths(Path("results")))
+print(*sorted({"torch", "PIL"} & sys.modules.keys()))
+"""
+
+
+def test_what_was_chosen_is_planned_without_loading_models(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(here.folder)
+    here.plan(album="photos")
+    command = [sys.executable, "-c", PLANNING]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "workflow")}
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert (run.stdout.split(), run.stderr) == ([], "")
 
 
 def test_a_new_picture_changes_only_the_lines_that_it_fits_best(here: Here) -> None:
