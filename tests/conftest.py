@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import pytest
 
 from songreel.ground.documents import Timeline
 from songreel.ground.paths import Paths, song_folder
+from songreel.planning import album
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -39,6 +40,7 @@ TINY: Settings = {
     "transition": 0.5,
     "tail": 2,
     "audio": "none",
+    "album": "none",
 }
 
 
@@ -176,6 +178,14 @@ def new_project(folder: Path, song: str = "song", **settings: Any) -> Project:
     project = Project(folder, song)
     project.configure(screenplay=f"screenplays/{song}.csv", **settings)
     return project
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_album() -> Iterator[None]:
+    """What tests plan starts from the canvas unless they ask for an album, since to choose takes long."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(album, "STARTER", Path("no album"))
+        yield
 
 
 @pytest.fixture

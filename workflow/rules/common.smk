@@ -13,7 +13,7 @@ from songreel.upkeep import damage, places, running
 from songreel import data
 from songreel.costs import history, request, sharing
 from songreel.jobs import host, leases, slurm
-from songreel.planning import owners
+from songreel.planning import owners, starts
 from songreel.ground import shortage
 from songreel.planning import plan as planning
 from songreel.models import weights as models
@@ -24,7 +24,7 @@ from songreel.jobs.environment import hand_on, threads_per_job
 from songreel.ground.errors import UserError, sentence
 from songreel.ground.files import set_aside
 from songreel.ground.paths import Paths
-from songreel.ground.telling import say, say_first
+from songreel.ground.messages import say, say_first
 from songreel.ground.stops import stop_jobs_too
 
 
@@ -70,8 +70,11 @@ try:
             say(f"{fault}; it is now {set_aside(fault.path).name}, and written again.")
         planning.write(plan, paths)
         say(f"sound: {plan.sound}")
+        if plan.album:
+            say(f"album: {starts.note(plan.album, plan.starts)}")
         for fault in damage.find(plan, paths):
             say(f"{fault}; it is now {set_aside(fault.path).name}, and rendered again.")
+        starts.settle(plan, planning.missing_latents(plan, paths), paths)
         outdated = damage.is_outdated(plan, paths)
 except UserError as error:
     stop(error)

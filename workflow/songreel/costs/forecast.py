@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from songreel.costs import history
 from songreel.costs.history import Speeds
 from songreel.ground.documents import ClipPlan, TimelineLine
 from songreel.ground.errors import DamageError
 from songreel.ground.files import Document
+from songreel.ground.messages import duration, shorten
 from songreel.ground.paths import Paths
-from songreel.ground.telling import clock, shorten
-from songreel.jobs import claims
+from songreel.jobs import locks
 from songreel.planning.plan import Plan, missing_latents
 
 
@@ -25,6 +25,7 @@ class Row:
     keyframes: int
     iterations: int
     seconds: float | None  # of one device or core; None before anything like it was rendered here
+    start: str | None = None  # the name of the picture of the album that it starts from
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,16 @@ def make(plan: Plan, paths: Paths, price_per_hour: float) -> Forecast:
     missing = missing_latents(plan, paths)
     to_draw = {clip for clip in plan.clips if not paths.clip(clip).exists()}
     rows = []
-    for line, entry in zip(plan.timeline.lines, plan.timeline.clips, strict=True):
+    starts: list[str | None] = [choice.name for choice in plan.starts]
+    starts = starts or [None] * len(plan.timeline.lines)
+    for line, entry, start in zip(plan.timeline.lines, plan.timeline.clips, starts, strict=True):
         # What several lines share is rendered, and counted, for the first of them.
         want = missing.pop(line.segment, 0)
         frames = plan.clips[entry.clip].shown.frames if entry.clip in to_draw else 0
         to_draw.discard(entry.clip)
         have = _keyframes(line.segment, paths) if want else 0
-        rows.append(_row(plan, speeds, line, plan.clips[entry.clip], have, want, frames))
+        row = _row(plan, speeds, line, plan.clips[entry.clip], have, want, frames)
+        rows.append(replace(row, start=start))
     seconds = _total([row.seconds for row in rows])
     return Forecast(
         tuple(rows),
@@ -64,7 +68,7 @@ def make(plan: Plan, paths: Paths, price_per_hour: float) -> Forecast:
 def _keyframes(segment: str, paths: Paths) -> int:
     """How far a segment is, by its longest file or by what an interrupted job kept."""
     rendered = max(paths.rendered(segment), default=0)
-    kept = claims.kept(paths.work(segment))
+    kept = locks.kept(paths.work(segment))
     if not kept:
         return rendered
     from songreel.jobs import latents  # zarr takes a while to import
@@ -109,8 +113,11 @@ def as_table(forecast: Forecast, jobs: int, price_per_hour: float) -> str:
     """The forecast for a person to read, with the time that `jobs` jobs side by side take."""
     table = [f"{'time':>9}  {'work':<14} {'takes':>12}  text"]
     for row in forecast.rows:
-        takes = "?" if row.seconds is None else clock(row.seconds)
-        table.append(f"{_time(row.start_seconds):>9}  {row.state:<14} {takes:>12}  {shorten(row.text)}")
+        from_picture = f" from {shorten(row.start)}" if row.start else ""
+        takes = "?" if row.seconds is None else duration(row.seconds)
+        table.append(
+            f"{_time(row.start_seconds):>9}  {row.state:<14} {takes:>12}  {shorten(row.text)}{from_picture}"
+        )
     table.append(
         f"{forecast.keyframes} keyframes, {forecast.iterations} iterations to do: {_sum(forecast, jobs)}"
     )
@@ -122,7 +129,7 @@ def as_table(forecast: Forecast, jobs: int, price_per_hour: float) -> str:
 def _sum(forecast: Forecast, jobs: int) -> str:
     if forecast.seconds is None:
         return "time unknown until a line like these has been rendered on this machine"
-    return f"about {clock(forecast.seconds / jobs)} with {jobs} at a time"
+    return f"about {duration(forecast.seconds / jobs)} with {jobs} at a time"
 
 
 def _time(seconds: float) -> str:

@@ -29,6 +29,22 @@ class Paths:
     def audio_facts(self, sha256: str) -> Path:
         return self.root / f"plan/audio/{sha256}.json"
 
+    def start(self, sha256: str) -> Path:
+        """A picture that lines start from, by what its pixels hash to (see `pictures.digest`)."""
+        return self.root / f"plan/starts/{sha256}.png"
+
+    def ranking(self, ranking: str) -> Path:
+        """Which pictures of an album fit some words best."""
+        return self.root / f"plan/rankings/{ranking}.json"
+
+    def seen(self, look: str) -> Path:
+        """What a perceptor makes of a picture of an album."""
+        return self.root / f"plan/seen/{look}.npy"
+
+    def album_facts(self, place: str) -> Path:
+        """What the pictures of a folder hash to, by a hash of where it lies."""
+        return self.root / f"plan/albums/{place}.json"
+
     def trials(self) -> Path:
         """Where it stands what an ffmpeg was found to be able to make."""
         return self.root / "plan/ffmpeg.json"
@@ -48,6 +64,10 @@ class Paths:
     def owner(self, song: str) -> Path:
         """Which screenplay a song's folder belongs to."""
         return self.root / song / "screenplay.json"
+
+    def starts_of(self, song: str) -> Path:
+        """From which picture each of a song's lines starts, by the plan that was carried out last."""
+        return self.root / song / "starts.json"
 
     def film(self, song: str) -> Path:
         return self.root / song / "film.mp4"
@@ -89,17 +109,18 @@ def _rendered(folder: Path) -> Rendered:
     except FileNotFoundError:
         return {}
     if _last_read.get(folder, (0, {}))[0] != changed:
-        settled = time.time_ns() - changed > SETTLED_NS  # else a file may come at the same tick of the clock
+        # Else a file may come at the same tick of the clock
+        settled = time.time_ns() - changed > SETTLED_NS
         _last_read[folder] = (changed if settled else 0, _read(folder))
     return _last_read[folder][1]
 
 
 def _read(folder: Path) -> Rendered:
-    found: dict[str, dict[int, Path]] = {}
+    segments: dict[str, dict[int, Path]] = {}
     for name in os.listdir(folder):  # noqa: PTH208
         if (match := re.fullmatch(r"([^.].*)-(\d+)\.zarr\.zip", name)) and int(match[2]):
-            found.setdefault(match[1], {})[int(match[2])] = folder / name
-    return {segment: dict(sorted(files.items())) for segment, files in found.items()}
+            segments.setdefault(match[1], {})[int(match[2])] = folder / name
+    return {segment: dict(sorted(files.items())) for segment, files in segments.items()}
 
 
 SETTLED_NS = 2_000_000_000
@@ -108,8 +129,10 @@ _last_read: dict[
 ] = {}  # with the time of the folder then; 0 when that may yet be another's
 
 
-MOST_LETTERS = 242  # of a name to which a hash is added: with the end of a log's name, file systems take 255
-_PERIODIC = re.compile(r"(.+?)\1{19,}$")  # at its end, Snakemake takes it for a rule that goes in circles
+# Of a name to which a hash is added: with the end of a log's name, file systems take 255
+MOST_LETTERS = 242
+# At its end, Snakemake takes it for a rule that goes in circles
+_PERIODIC = re.compile(r"(.+?)\1{19,}$")
 
 
 def song_folder(screenplay: Path) -> str:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from songreel.sampling import drawings, habitats, layouts
+from songreel.sampling.albums import Candidate
 from songreel.sampling.drawings import Drawings, Ground, Sky, Thing
 from songreel.sampling.layouts import Part, Scene
 from songreel.sampling.wishes import Mention, Wish, Words
@@ -29,15 +30,6 @@ OTHERWISE = 3  # what its second drawing weighs less
 VIEW, MIRRORED = 0.05, 0.07  # how much less a ground's other picture, and a mirrored scene, fit
 ALTERNATIVES = 3  # things tried for a word, and grounds for a scene
 NEAREST = 3  # things near a text that names none
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A picture that a line may start from."""
-
-    name: str  # what it shows, in words: "a black cat in a garden at night"
-    picture: NDArray[np.uint8]  # [height, width, 3], RGB
-    fit: float  # how well it fits the words; comparable within one text only
 
 
 def load(folder: Path, embed: Embed | None = None) -> Composer:

@@ -35,7 +35,8 @@ def check_notes() -> None:
         try:
             _write(folder)
         except OSError as error:
-            if error.errno in REFUSED:  # a disk that is full only matters when there is something to do
+            # A disk that is full only matters when there is something to do
+            if error.errno in REFUSED:
                 raise UserError(
                     f"{folder.absolute()}: snakemake may not write its notes here ({error.strerror}),"
                     f" expected a folder of your own; copy songreel into one and run it there."
@@ -53,6 +54,7 @@ def _written(song: str, paths: Paths) -> Iterator[Path]:
     files = [
         *(paths.segment_plan(""), paths.clip_plan(""), paths.tune_plan(""), paths.audio_facts("")),
         *(paths.latents("", ""), paths.clip(""), paths.tune(""), paths.film(song), paths.work("any")),
+        *(paths.start(""), paths.ranking(""), paths.seen(""), paths.album_facts("")),
         *(paths.log(kind, "") for kind in ("keyframes", "clips", "tunes", "films")),
     ]
     folders = {folder for file in files for folder in file.parents if folder.is_relative_to(paths.root)}
