@@ -15,7 +15,7 @@ from typing import Any
 from songreel_starter import readers
 from songreel_starter.sources import read
 
-CONCRETE = frozenset(range(5, 9)) | {13, 17, 18, 20}  # WordNet's files of nouns that can be shown
+CONCRETE = frozenset((5, 6, 8, 13, 17, 18, 20))  # WordNet's files of nouns that can be shown
 # Where a group's things are in WordNet; those of other groups may be anywhere that can be shown.
 FILES: Mapping[str, frozenset[int]] = {
     **{"nature": frozenset((5, 20)), "food": frozenset((13, 6, 20)), "people": frozenset((18, 8))},
