@@ -26,11 +26,11 @@ from songreel.ground.errors import UserError
 from songreel.ground.files import replacing
 from songreel.models.perceptor import Perceptor
 from songreel_starter import places, readers, rooms
-from songreel_starter.lexicon import Named, WordNet, lexicon, missing, subgroups
-from songreel_starter.sources import FOLDER
+from songreel_starter.lexicon import Named, WordNet, lexicon, missing
+from songreel_starter.sources import ALBUM
 from songreel_starter.sprites import SIDE, Entry, Shard
 
-TABLE = FOLDER / "album.yaml"
+TABLE = ALBUM
 DRAWINGS = 2  # of a thing, at most
 OWN = "songreel"  # the source of what is drawn here
 GROUPS = ("smileys", "people", "nature", "food", "travel", "activities", "objects")
@@ -61,29 +61,30 @@ class Thing:
     subgroup: str
 
 
-def make(shards: Sequence[Shard], emojibase: Path, wordnet: Path, vectors: Embed, target: Path) -> str:
+def make(
+    shards: Sequence[Shard], subgroups: Mapping[str, str], wordnet: WordNet, vectors: Embed, target: Path
+) -> str:
     """Write the album; returns a sentence about it. Raises UserError when names in the table are unknown."""
     table = read_table()
-    things = list(
-        _things({str(shard.source["name"]): shard for shard in shards}, table, subgroups(emojibase))
-    )
+    by_source = {str(shard.source["name"]): shard for shard in shards}
+    things = list(_things(by_source, table, subgroups))
     named = [thing.named for thing in things]
     _check(named, table)
-    words = lexicon(named, WordNet(wordnet), table["words"])
+    words = _kept(lexicon(named, wordnet, table["words"]), table)
     tensors, told = _tensors(things, table)
-    told |= {"words": _kept(words, table), "silent": table["silent"]}
-    packed = zlib.compress(
-        json.dumps(told, separators=(",", ":"), ensure_ascii=False, sort_keys=True).encode(), 9
-    )
-    tensors |= {"words": np.frombuffer(packed, np.uint8), "vectors": vectors([it.label for it in named])}
-    data = save(tensors)
+    told |= {"words": words, "silent": table["silent"], "acts": sorted(table["words"])}
+    data = save(tensors | {"words": _squeezed(told), "vectors": vectors([it.label for it in named])})
     if len(data) > LARGEST:
         raise UserError(f"{target}: found {len(data)} bytes, expected at most {LARGEST}; leave things out.")
     with replacing(target) as temporary:
         temporary.write_bytes(data)
-    drawings = sum(len(thing.drawings) for thing in things)
-    places_told = f"{len(told['grounds'])} places, {len(words)} words"
-    return f"{len(things)} things in {drawings} drawings, {places_told}, {len(data) / 1e6:.2f} MB."
+    shown = f"{len(things)} things in {sum(len(it.drawings) for it in things)} drawings"
+    return f"{shown}, {len(told['grounds'])} places, {len(words)} words, {len(data) / 1e6:.2f} MB."
+
+
+def _squeezed(told: Mapping[str, Any]) -> npt.NDArray[np.uint8]:
+    text = json.dumps(told, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
+    return np.frombuffer(zlib.compress(text.encode(), 9), np.uint8)
 
 
 def _check(named: Sequence[Named], table: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from songreel_starter import readers
 from songreel_starter.sources import read
 
-CONCRETE = frozenset(range(5, 9)) | {13, 17, 18, 20}  # WordNet's files of nouns that can be shown
+CONCRETE = frozenset((5, 6, 8, 13, 17, 18, 20))  # WordNet's files of nouns that can be shown
 # Where a group's things are in WordNet; those of other groups may be anywhere that can be shown.
 FILES: Mapping[str, frozenset[int]] = {
     **{"nature": frozenset((5, 20)), "food": frozenset((13, 6, 20)), "people": frozenset((18, 8))},
@@ -24,6 +24,7 @@ FILES: Mapping[str, frozenset[int]] = {
 LABEL, HEAD, BY_HAND, PICTURED, KEYWORD, CLIMBED = 100, 82, 96, 64, 52, 90  # weights of names
 STEP, SENSE = 14, 40  # less for each step up in WordNet, and for a sense that is never meant
 STEPS = 4
+ALIVE, COUSIN = ("nature", "food"), 44
 BEHIND = 12  # that much less than what the table says are all others
 LEAST, MOST = 34, 8  # weight of a name; things of a word
 PLAIN = re.compile(r"[a-z][a-z' ]+")
@@ -102,7 +103,11 @@ def lexicon(
 ) -> dict[str, list[tuple[int, int]]]:
     """For each word the things that it may mean as (index, weight 0..100), the best first."""
     weights: dict[str, dict[int, int]] = defaultdict(dict)
-    for word, index, weight in (*_told(things, wordnet), *_kinds(things, wordnet)):
+    for word, index, weight in (
+        *_told(things, wordnet),
+        *_kinds(things, wordnet),
+        *_cousins(things, wordnet),
+    ):
         weights[word][index] = max(weight, weights[word].get(index, 0))
     for word, told in _pictured(things, wordnet, by_hand).items():
         most = min(told.values()) - BEHIND
@@ -141,6 +146,19 @@ def _head(label: str, wordnet: WordNet) -> str | None:
     if known and not any(it in kinds for it, _ in wordnet.senses.get(head, ())):
         return None
     return head
+
+
+def _cousins(things: Sequence[Named], wordnet: WordNet) -> Iterator[tuple[str, int, int]]:
+    """Animals, plants and food of one kind with a thing: a weasel is near an otter."""
+    kin: dict[str, list[int]] = defaultdict(list)
+    for index, thing in enumerate(things):
+        if thing.group in ALIVE and (meaning := wordnet.meaning(thing.label, FILES[thing.group])):
+            for above in wordnet.synsets[meaning].above:
+                kin[above].append(index)
+    for word in wordnet.words:
+        synset = wordnet.senses[word][0][0]
+        for above in wordnet.synsets[synset].above:
+            yield from ((word, index, COUSIN) for index in kin.get(above, ())[:MOST])
 
 
 def _kinds(things: Sequence[Named], wordnet: WordNet) -> Iterator[tuple[str, int, int]]:

@@ -24,7 +24,7 @@ from songreel.sampling.wishes import Mention, Wish, Words
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]  # unit vectors [n, d] of texts
 
 TOGETHER = 2  # things of a text that are shown side by side
-WEAK = 30  # what a second thing may weigh less than the first
+WEAK = 36  # what a second thing may weigh less than the first
 OTHERS = 24  # what another thing for the same word may weigh less than the best
 OTHERWISE = 3  # what its second drawing weighs less
 VIEW, MIRRORED = 0.05, 0.07  # how much less a ground's other picture, and a mirrored scene, fit

@@ -84,7 +84,9 @@ class Drawings:
     weathers: tuple[Weather, ...]
     words: dict[str, list[int]]  # a thing's index and its weight, 0 to 100, after each other
     silent: frozenset[str]
+    acts: frozenset[str]  # words whose -ing and -ed mean the same things
     elsewhere: dict[str, tuple[str, ...]]  # grounds for things of a home, the best first
+    sources: tuple[str, ...]  # of each drawing of a thing
     horizon: float  # share of a ground's height
     vectors: NDArray[np.int8]  # [things, d]: their names, embedded
     blobs: dict[str, list[bytes]]
@@ -138,7 +140,9 @@ def _album(data: bytes) -> Drawings:
         ),
         words=dict(told["words"]),
         silent=frozenset(told["silent"]),
+        acts=frozenset(told["acts"]),
         elsewhere={home: tuple(names) for home, names in told["elsewhere"].items()},
+        sources=tuple(source for row in told["things"] for source in row["sources"]),
         horizon=float(told["horizon"]),
         vectors=tensors["vectors"],
         blobs=blobs,

@@ -168,7 +168,7 @@ def _aloft(part: Part, alone: bool) -> list[_Spot]:
         side = 0.26 if alone else 0.19
         spots = ALOFT[: max(part.count + 2, 5)]
         return [(part, x, y, side * dice.uniform(0.8, 1.15), False, False) for x, y in spots]
-    return [(part, 0.5, 0.33, 0.5, False, False)] if alone else [(part, 0.76, 0.2, 0.3, False, False)]
+    return [(part, 0.5, 0.28, 0.46, False, False)] if alone else [(part, 0.76, 0.2, 0.3, False, False)]
 
 
 def _of(part: Part, number: int, among: int, ground: str, crowded: bool) -> list[_Spot]:
@@ -191,6 +191,8 @@ def _floating(part: Part, x: float, side: float, ground: str, among: int) -> lis
     high = 0.52 if ground in MIDDLE else 0.32
     if among > 1 and ground not in MIDDLE:
         side, high = 0.42, 0.27
+    elif ground not in MIDDLE:
+        side, high = min(side, 0.58), 0.31
     if part.count > 1:
         spots = [(x + (at - 0.5) * (1 if among == 1 else 0.5), y) for at, y in ALOFT[: part.count]]
         low = 1.35 if ground in MIDDLE else 0.9

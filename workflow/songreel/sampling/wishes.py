@@ -80,6 +80,7 @@ IRREGULAR = {
 }
 EXACT = 100  # the weight of a thing's own name
 REACH = 3  # words from a colour to what has it
+DONE = 45  # what a verb's form weighs less than the noun that it looks like
 SHOWN = 30  # weight from which a word's thing is shown
 NAMED = 90  # the least that a thing weighs which a word names by itself
 BESIDE = 45  # the most that a thing weighs whose word is a place, too
@@ -215,7 +216,7 @@ class Words:
     def _mention(self, found: _Reading, form: str, phrase: str, position: int, place: bool) -> None:
         numbers = self.album.words[form]
         things = tuple(zip(numbers[::2], numbers[1::2], strict=True))
-        weight = things[0][1]
+        weight = things[0][1] - (DONE if _is_done(phrase, form) and form not in self.album.acts else 0)
         first = self.album.things[things[0][0]]
         place = place and not first.aloft
         if place:
@@ -238,6 +239,10 @@ def _is_plural(phrase: str, form: str) -> bool:
         phrase == form
         and last in ("flowers", "leaves", "bells", "waves", "sheep", "cattle", "tulips", "balloons", "jewels")
     )
+
+
+def _is_done(phrase: str, form: str) -> bool:
+    return phrase != form and phrase.endswith(("ing", "ed"))
 
 
 def _forms(word: str) -> Iterator[str]:
