@@ -20,6 +20,7 @@ from songreel.ground import pictures
 from songreel.ground.documents import SegmentRecipe
 from songreel.ground.errors import DamageError, UserError
 from songreel.ground.paths import Paths
+from songreel.ground.strategy import Strategy
 from songreel.jobs import choosing, latents, photographs, render
 from songreel.jobs.latents import Segment
 from songreel.models import obtain, perceptor, vqgan, weights
@@ -415,6 +416,34 @@ def test_pictures_of_a_phone_that_cannot_be_read_are_told(here: Here) -> None:
 def test_a_model_that_is_not_fetched_is_named_with_the_remedy(here: Here) -> None:
     with pytest.raises(UserError, match=r"'ViT-B/32', found that its weights .* run songreel fetch ViT-B/32"):
         here.plan(model="coco", perceptors=["ViT-B/32"], size="64x64")
+
+
+# Steering
+
+
+def test_a_chain_is_held_to_its_start_and_yet_moves() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    start = sampler.started(starter.picture_maker(), picture)
+
+    def moved(hold: float) -> float:
+        strategy = Strategy(12, 0, 2, 0.15, hold=hold)
+        links = sampler.chain(
+            starter.picture_maker(), [starter.pull("a red boat")], strategy, start, 0, 0, 0, held=start
+        )
+        return float((next(links).latent - start).square().mean())
+
+    free, held, tight = map(moved, (0, 1, 30))
+    assert 0 < tight < 0.8 * held < 0.8 * 0.8 * free
+
+
+def test_a_chain_starts_from_the_codes_of_its_picture() -> None:
+    vectors = starter.picture_maker().codebook
+    start = sampler.started(starter.picture_maker(), np.full((32, 64, 3), 200, np.uint8))
+    assert start.shape == (vectors.shape[1], 4, 8)
+    flat = start.permute(1, 2, 0).reshape(-1, vectors.shape[1])
+    assert torch.equal(vectors[torch.cdist(flat, vectors).argmin(1)], flat)
+    drawn = starter.picture_maker().decode(start[None])
+    assert abs(float(drawn.mean()) - 200 / 255) < 0.05
 
 
 # Jobs

@@ -39,7 +39,7 @@ def choose(request: Request, judges: Sequence[Weights], paths: Paths) -> list[Ch
     if unknown := [text for text in request.texts if text not in rankings]:
         check_ready(judges)
         count = f"{len(unknown)} line{'s' * (len(unknown) != 1)}"
-        say(f"choosing the pictures that {count} may start from: this is kept.")
+        say(f"choosing the pictures that {count} may start from, which is kept for the next time.")
         run(request, paths)
         rankings = choices.known(request, paths)
     return choices.assigned(request.lines, rankings)
