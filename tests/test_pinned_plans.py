@@ -93,7 +93,7 @@ def planned(case: str, monkeypatch: pytest.MonkeyPatch) -> Plan:
     monkeypatch.setattr(audio, "find", lambda *_: sound)
     monkeypatch.setattr(trial, "check", lambda *_: mix)
     monkeypatch.setattr(film, "working", lambda _: "ffmpeg")
-    made = plan.make(resolve({"screenplay": "screenplays/sóng.csv", **keys}), Paths())
+    made = plan.make(resolve({"screenplay": "screenplays/sóng.csv", "album": "none", **keys}), Paths())
     plan.write(made, Paths())
     return made
 
