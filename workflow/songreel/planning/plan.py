@@ -55,6 +55,7 @@ class Plan:
     tune: Path | None  # what the audio is made from, when a rule makes it
     sound: str  # what is heard, in words
     notes: tuple[str, ...] = ()  # what is not as the user may think, a sentence each
+    shots: tuple[Shot, ...] = ()  # the lines, with all that their file says of them
 
     @property
     def played(self) -> Path | None:
@@ -68,7 +69,9 @@ def make(config: Config, paths: Paths) -> Plan:
     Raises UserError for what is wrong with any of them.
     """
     notes: list[str] = []
-    over, lines = timeline.moved(screenplay.read(config.screenplay, notes.append), config.offset)
+    song = screenplay.read_song(config.screenplay, notes.append)
+    config = replace(config, title=config.title or song.title, artist=config.artist or song.artist)
+    over, lines = timeline.moved(song.lines, config.offset)
     ffmpeg = film.working(config.ffmpeg)
     # A clip is named by the encoder that draws it, not by how that was found.
     config = replace(config, encoder=film.encoder(config.encoder, (config.width, config.height), ffmpeg))
@@ -80,8 +83,8 @@ def make(config: Config, paths: Paths) -> Plan:
             f"{config.screenplay}: the film would have no frames; expected a second line, audio, or a config"
             f" key 'tail' above 0."
         )
-    song = owners.folder(config.screenplay, paths)
-    if elsewhere := owners.note(config.screenplay, song, paths):
+    folder = owners.folder(config.screenplay, paths)
+    if elsewhere := owners.note(config.screenplay, folder, paths):
         notes.append(elsewhere)
     if short := timeline.too_short(lines, shots, config.tail):
         notes.append(f"{config.screenplay}: {short}")
@@ -92,7 +95,7 @@ def make(config: Config, paths: Paths) -> Plan:
     clips = _clips(shots, segments, config)
     mix = trial.check(config, sound, ffmpeg, paths)
     return Plan(
-        song=song,
+        song=folder,
         screenplay=owners.place(config.screenplay, paths),
         segments=dict(zip(segments, recipes, strict=True)),
         clips={clip.id: clip for clip in clips},
@@ -101,6 +104,7 @@ def make(config: Config, paths: Paths) -> Plan:
         tune=sound.tune if sound else None,
         sound=audio.described(sound, mix, config.audio, config.screenplay) + _left_out(over),
         notes=tuple(notes),
+        shots=shots,
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from fractions import Fraction
 
 from songreel.ground.telling import shorten
@@ -29,14 +28,9 @@ class Shot:
 
 def moved(lines: Sequence[Line], offset: float) -> tuple[Sequence[Line], Sequence[Line]]:
     """The lines so many seconds later, and first those of them that are over before the film begins."""
-    after = [replace(line, start_seconds=_sum(line.start_seconds, offset)) for line in lines]
+    after = [line.later(offset) for line in lines]
     over = sum(following.start_seconds <= 0 for following in after[1:])
     return after[:over], after[over:]
-
-
-def _sum(seconds: float, offset: float) -> float:
-    """By decimal arithmetic, as people do it."""
-    return float(Decimal(str(seconds)) + Decimal(str(offset))) if offset else seconds
 
 
 def end_seconds(lines: Sequence[Line], tail: float, audio_seconds: float | None) -> float:
