@@ -165,7 +165,7 @@ def _odd_time(value: str, chance: random.Random) -> str:
 
 def _odd_json(value: Any, chance: random.Random) -> Any:
     if chance.random() < 0.04:
-        odd = [
+        odd: list[Any] = [
             None,
             True,
             -1,

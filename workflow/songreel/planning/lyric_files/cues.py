@@ -26,7 +26,7 @@ _INSIDE = re.compile(rf"<({_TIME})>")
 _SUBRIP_TAG = re.compile(
     r"</?(?:b|i|u|s|c|v|em|font|span|strong|ruby|rt)\b[^<>]*>|\{\\[^{}]*\}|\{[YyFfSsCcPp]:[^{}]*\}", re.I
 )
-_SUBRIP_MARKUP = re.compile(r"<(?=[/A-Za-z0-9])|\{(?=\\|[YyFfSsCcPp]:)|-(?=->)")
+_SUBRIP_MARKUP = re.compile(r"<(?=[/A-Za-z0-9])|\{(?=\\|[YyFfSsCcPp]:)|-(?=>)")
 _BROKEN_UP = re.compile(rf"(?<=[<{{-]){JOINER}")
 _VTT_TAG = re.compile(r"<[^<>]*>")
 
@@ -43,7 +43,7 @@ def read_vtt(text: str, notes: Notes) -> Song:
 
 def read_sbv(text: str, notes: Notes) -> Song:
     """The song that an SBV file says, which has no markup."""
-    return Song(list(_lines(text, _COMMA, _until_next, _as_is, notes)))
+    return Song(list(_lines(text, _COMMA, _all, _as_is, notes)))
 
 
 def _lines(
@@ -80,6 +80,10 @@ def _until_next(rows: Sequence[str]) -> Sequence[str]:
     """All rows to the next cue, without its number: a text may hold blank rows."""
     if len(rows) > 1 and _NUMBER.fullmatch(rows[-1]) and not rows[-2].strip():
         return rows[:-1]
+    return rows
+
+
+def _all(rows: Sequence[str]) -> Sequence[str]:
     return rows
 
 

@@ -82,7 +82,7 @@ def _line(content: str, start: float, row: int, notes: Notes) -> Line:
     pieces.append((content[at:], since))
     cleaned = [(_BROKEN_UP.sub("", text), time) for text, time in pieces]
     text, timed = words.joined(cleaned, start)
-    return Line(text, start, row, words=timed, end_seconds=timed[-1].end_seconds if timed else None)
+    return Line(text, start, row, words=timed)
 
 
 def _seconds(time: str, row: int, notes: Notes) -> float | None:
@@ -113,8 +113,7 @@ def written(song: Song) -> str:
     rows = []
     for line, following in zip(song.lines, [*song.lines[1:], None], strict=True):
         rows.append(f"[{_time(line.start_seconds)}]{_content(line)}")
-        ends_words = bool(line.words) and line.words[-1].end_seconds == line.end_seconds
-        end = None if ends_words else line.end_seconds
+        end = line.end_seconds
         if end is not None and (following is None or end < following.start_seconds):
             rows.append(f"[{_time(end)}]")
     return "\n".join([*tags, *rows]) + "\n"

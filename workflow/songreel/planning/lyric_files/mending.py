@@ -99,6 +99,8 @@ def _with_sound_ends(lines: Sequence[Line], marks: Sequence[float], notes: Notes
         at = bisect_right(marks, line.start_seconds)
         if line.end_seconds is None and at < len(marks) and marks[at] < until:
             line = replace(line, end_seconds=marks[at])
+        elif line.end_seconds is None and line.words:
+            line = replace(line, end_seconds=line.words[-1].end_seconds)
         line = replace(line, end_seconds=_end(line, until, notes))
         yield replace(line, words=_rising(line, until, notes))
 
@@ -119,15 +121,16 @@ def _end(line: Line, until: float, notes: Notes) -> float | None:
 
 
 def _rising(line: Line, until: float, notes: Notes) -> tuple[Word, ...]:
-    """The words, if their times rise within the line."""
+    """The words, if their times rise within the line; their ends are said where a pause follows."""
     words, last = [], line.start_seconds
-    for word in line.words:
-        if not last <= word.start_seconds < until:
+    for word, following in pairwise([*line.words, None]):
+        assert word is not None
+        start, end = max(word.start_seconds, line.start_seconds), word.end_seconds
+        if not last <= start < until:
             notes.odd(line.row, "has times of words that are not within it", "they are not used")
             return ()
-        end = word.end_seconds
-        if end is not None and not word.start_seconds < end <= until:
-            word = replace(word, end_seconds=None)
-        words.append(word)
-        last = max(word.start_seconds, word.end_seconds or 0.0)
+        limit = following.start_seconds if following else line.end_seconds or until
+        pause = end is not None and start < end < limit
+        words.append(replace(word, start_seconds=start, end_seconds=end if pause else None))
+        last = start
     return tuple(words)

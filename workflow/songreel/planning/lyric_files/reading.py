@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from songreel.planning.lines import is_visible
 from songreel.planning.lyric_files import cues, json_files, labels, lrc, mending, ttml
 from songreel.planning.lyric_files.song import Notes, Song, Tell, split_rows
 from songreel.planning.lyric_files.xml_tree import XmlError
@@ -12,7 +13,7 @@ from songreel.planning.rows import Place, on_one_line
 
 Read = Callable[[str, Notes], Song]
 
-MOST_BYTES = 16 << 20  # of a file of lyrics; an hour's transcript with times of words has about 4 MB
+MOST_BYTES = 8 << 20  # of a file of lyrics; an hour's transcript with times of words has about 4 MB
 _SNIFFED = 1 << 16  # letters from which a file is told that has no telling ending
 
 
@@ -88,9 +89,10 @@ def _read(text: str, path: Path, name: str, reader: Read, tell: Tell) -> Song:
     lines = mending.mended(song.lines, notes)
     if not lines:
         raise Place(path).error(f"no line of {name} with a time", "at least one", WITHOUT_TIMES)
-    if len(lines) == 1 and len(song.lines) > 2:  # two may be a line and its translation
+    sung = sum(is_visible(line.text) for line in song.lines)
+    if len(lines) == 1 and sung > 2:  # two may be a line and its translation
         raise Place(path).error(
-            f"that all {len(song.lines)} lines start at {lines[0].start_seconds} s",
+            f"that all {sung} lines start at {lines[0].start_seconds} s",
             "each at its own time",
             WITHOUT_TIMES,
         )

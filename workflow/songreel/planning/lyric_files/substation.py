@@ -18,8 +18,9 @@ _BLOCK = re.compile(r"\{([^{}]*)\}")
 _ESCAPED = re.compile(r"\\([{}])")
 _KARAOKE = re.compile(r"\\[kK]([fot]?)([0-9]{1,6})")
 _SPACE = re.compile(r"\\[Nnh]")
-_MARKUP = re.compile(r"\\(?=[Nnh{}])")
+_MARKUP = re.compile(r"\\(?=[Nnh{}]|\Z)")
 _BROKEN_UP = re.compile(rf"(?<=\\){JOINER}")
+_DRAWING = re.compile(r"\{[^{}]*\\p[1-9]")  # pysubs2's own look for it takes memory by the square of a text
 _SAMI_STYLE = re.compile(r"\{\\[bisu][01]\}")
 _FAILURES = (pysubs2.Pysubs2Error, ValueError, TypeError, LookupError, ArithmeticError, AssertionError)
 _START = r"[^<>]{0,200}?\bstart\s*=\s*[\"']?([0-9]{1,9})\b"
@@ -50,7 +51,8 @@ def read_ass(text: str, notes: Notes) -> Song:
         [
             _line(event.text, event.start, event.end, row)
             for row, event in events
-            if (event.effect == "karaoke" if prepared else event.is_text)
+            if (event.effect == "karaoke" if prepared else not event.is_comment)
+            and not _DRAWING.search(event.text)
         ]
     )
 
@@ -136,7 +138,9 @@ def _content(line: Line) -> str:
     ends = [start for _, start in pieces[1:]] + [line.end_seconds or line.start_seconds]
     if (first := _hundredths(pieces[0][1])) > now:
         told.append(f"{{\\k{first - now}}}")
-    for (text, start), end in zip(pieces, ends, strict=True):
+    if not pieces[-1][0]:  # a last word that ends before its line does says so by its length
+        pieces.pop()
+    for (text, start), end in zip(pieces, ends, strict=False):
         told.append(f"{{\\k{max(0, _hundredths(end) - _hundredths(start))}}}{_escaped(text)}")
     return "".join(told)
 
