@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from songreel.ground.files import write_json_if_changed
+from songreel.ground.messages import prints_all, say
 from songreel.ground.paths import Paths
-from songreel.ground.telling import prints_all, say
 
 EXPORTS = ("lrc", "srt", "vtt", "ass", "ttml", "sbv", "chapters", "otio")
 
@@ -81,13 +81,13 @@ def _plan(options: argparse.Namespace) -> None:
         say(message, options.log)
     for fault in damage.find(made, paths):
         say(f"{fault}; the next run renders it again, which is not counted here.", options.log)
-    told = forecast.make(made, paths, options.price)
+    estimate = forecast.make(made, paths, options.price)
     if options.json:
-        document = {"sound": made.sound, **dataclasses.asdict(told), "notes": made.notes}
+        document = {"sound": made.sound, **dataclasses.asdict(estimate), "notes": made.notes}
         print(json.dumps(document, indent=1, ensure_ascii=not prints_all()))
     else:
         print(f"sound: {made.sound}")
-        print(forecast.as_table(told, options.jobs, options.price))
+        print(forecast.as_table(estimate, options.jobs, options.price))
 
 
 def _declare_prune(commands: Commands) -> Parser:
@@ -124,15 +124,15 @@ def _prune(options: argparse.Namespace) -> None:
     plans = prune.plans(options.configfile or [Path("config.yaml")], over, paths)
     needed = running.union(running.needs(plan) for plan in plans)
     with running.removing(paths) if options.yes else nullcontext():
-        found = prune.find(needed, paths)
-        if not found:
+        items = prune.find(needed, paths)
+        if not items:
             print("Nothing to remove: everything is needed by a screenplay or by a run that is going on.")
             return
-        print(prune.as_table(found))
-        for item in found if options.yes else []:
+        print(prune.as_table(items))
+        for item in items if options.yes else []:
             prune.remove(item)
     done = "removed." if options.yes else "nothing was removed: say --yes to remove them."
-    print(f"{prune.together(found)}; {done}")
+    print(f"{prune.together(items)}; {done}")
 
 
 def _declare_bench(commands: Commands) -> Parser:
@@ -148,12 +148,12 @@ def _declare_bench(commands: Commands) -> Parser:
 
 
 def _bench(options: argparse.Namespace) -> None:
-    from songreel.costs import bench
+    from songreel.costs import bench, bench_table
 
-    found = bench.run(options.only, options.rounds, options.seconds, options.threads)
+    document = bench.run(options.only, options.rounds, options.seconds, options.threads)
     if options.json:
-        write_json_if_changed(options.json, found)
-    print(bench.as_table(found))
+        write_json_if_changed(options.json, document)
+    print(bench_table.as_table(document))
 
 
 def _declare_convert(commands: Commands) -> Parser:
@@ -169,10 +169,10 @@ def _declare_convert(commands: Commands) -> Parser:
 def _convert(options: argparse.Namespace) -> None:
     from songreel.exports import convert
 
-    def tell(message: str) -> None:
+    def report(message: str) -> None:
         say(message, options.log)
 
-    print(convert.convert(options.source, options.target, options.audio, options.force, tell))
+    print(convert.convert(options.source, options.target, options.audio, options.force, report))
 
 
 def _declare_export(commands: Commands) -> Parser:
@@ -194,7 +194,7 @@ def _export(options: argparse.Namespace) -> None:
     from songreel.exports import film_text
     from songreel.planning import config, plan
 
-    def tell(message: str) -> None:
+    def report(message: str) -> None:
         say(message, options.log)
 
     keys = config.read(Path("config.yaml")) | config.read(options.configfile)
@@ -202,8 +202,8 @@ def _export(options: argparse.Namespace) -> None:
     paths = Paths(settings.results)
     made = plan.make(settings, paths)
     for message in made.notes:
-        tell(message)
-    target = film_text.export(options.format, made, paths, options.output, options.force, tell)
+        report(message)
+    target = film_text.export(options.format, made, paths, options.output, options.force, report)
     print(f"{target} is written.")
 
 

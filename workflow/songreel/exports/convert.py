@@ -9,8 +9,9 @@ from songreel.exports import out
 from songreel.ground.errors import UserError
 from songreel.ground.paths import Paths
 from songreel.planning import audio, screenplay
+from songreel.planning.dialects import Report
 from songreel.planning.lyric_files import plain, writing
-from songreel.planning.lyric_files.song import Song, Tell, clock
+from songreel.planning.lyric_files.song import Song, timestamp
 from songreel.planning.screenplay import UntimedError
 
 REST = 0.06  # of a song, before and after its words: an intro and an end that are most often played alone
@@ -18,7 +19,7 @@ LONGEST_REST = 15.0  # seconds
 REACH = 0.75  # seconds by which a guessed start moves to something that is heard
 
 
-def convert(source: Path, target: Path, song: Path | None, force: bool, tell: Tell) -> str:
+def convert(source: Path, target: Path, song: Path | None, force: bool, report: Report) -> str:
     """Write the lyrics of one file into another, in the format that its ending names.
 
     Returns what was written, in a sentence. Where the source has no times, a draft's are guessed from `song`.
@@ -33,12 +34,12 @@ def convert(source: Path, target: Path, song: Path | None, force: bool, tell: Te
         )
     out.check_free(target, force, source)
     try:
-        lyrics, comment = screenplay.read_song(source, tell), ""
+        lyrics, comment = screenplay.read_song(source, report), ""
     except UntimedError as untimed:
         lyrics, comment = _draft(untimed.text, source, song), plain.DRAFT
-        tell(f"{target}: {plain.DRAFT[0].lower()}{plain.DRAFT[1:].rstrip('.')}.")
+        report(f"{target}: {plain.DRAFT[0].lower()}{plain.DRAFT[1:].rstrip('.')}.")
     if lost := writing.loses(lyrics, ending):
-        tell(f"{target}: the format has no place for {lost}, which are not in it.")
+        report(f"{target}: the format has no place for {lost}, which are not in it.")
     if ending == ".csv":
         text = writing.csv(lyrics, comment)
     else:
@@ -49,7 +50,7 @@ def convert(source: Path, target: Path, song: Path | None, force: bool, tell: Te
 
 def _described(target: Path, lyrics: Song) -> str:
     first, last = (
-        clock(line.start_seconds, 2, ".", hours=False) for line in (lyrics.lines[0], lyrics.lines[-1])
+        timestamp(line.start_seconds, 2, ".", hours=False) for line in (lyrics.lines[0], lyrics.lines[-1])
     )
     return f"{target} holds {len(lyrics.lines)} lines, the first at {first} and the last at {last}."
 

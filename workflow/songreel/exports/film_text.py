@@ -7,15 +7,16 @@ from pathlib import Path
 
 from songreel.exports import chapters, otio, out
 from songreel.ground.paths import Paths
+from songreel.planning.dialects import Report
 from songreel.planning.lyric_files import writing
-from songreel.planning.lyric_files.song import Song, Tell
+from songreel.planning.lyric_files.song import Song
 from songreel.planning.plan import Plan
 
 LYRICS = {ending.removeprefix("."): ending for ending in writing.FORMATS if ending != ".csv"}
 FORMATS = (*LYRICS, "chapters", "otio")
 
 
-def export(kind: str, plan: Plan, paths: Paths, output: Path | None, force: bool, tell: Tell) -> Path:
+def export(kind: str, plan: Plan, paths: Paths, output: Path | None, force: bool, report: Report) -> Path:
     """Write what a film says, in one of FORMATS; returns the file. Raises UserError, OSError."""
     name = "chapters.txt" if kind == "chapters" else f"{plan.song}.{kind}"
     target = output or paths.export(plan.song, name)
@@ -23,9 +24,11 @@ def export(kind: str, plan: Plan, paths: Paths, output: Path | None, force: bool
     out.check_free(target, force)
     out.write(target, text)
     if kind == "otio" and (missing := sum(not paths.clip(clip).exists() for clip in plan.clips)):
-        tell(f"{target}: {missing} of its {len(plan.clips)} clips are not rendered yet; snakemake does that.")
+        report(
+            f"{target}: {missing} of its {len(plan.clips)} clips are not rendered yet; snakemake does that."
+        )
     if kind in LYRICS and (lost := writing.loses(lyrics(plan), LYRICS[kind])):
-        tell(f"{target}: the format has no place for {lost}, which are not in it.")
+        report(f"{target}: the format has no place for {lost}, which are not in it.")
     return target
 
 

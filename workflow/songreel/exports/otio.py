@@ -36,8 +36,8 @@ def _pictures(plan: Plan, paths: Paths, otio: opentimelineio) -> opentimelineio.
         span = _span(entry.frames, rate, otio)
         media = otio.schema.ExternalReference(paths.clip(entry.clip).absolute().as_uri(), span)
         name = " ".join(line.text.split())
-        told = {"text": line.text, "start_seconds": line.start_seconds, "end_seconds": line.end_seconds}
-        track.append(otio.schema.Clip(name, media, span, metadata={"songreel": told}))
+        line_says = {"text": line.text, "start_seconds": line.start_seconds, "end_seconds": line.end_seconds}
+        track.append(otio.schema.Clip(name, media, span, metadata={"songreel": line_says}))
     return track
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from songreel.ground import files
 from songreel.ground.errors import UserError
 from songreel.planning import dialects, encodings, times
-from songreel.planning.dialects import Tell
+from songreel.planning.dialects import Report
 from songreel.planning.lines import Line as Line
 from songreel.planning.lines import is_visible
 from songreel.planning.lyric_files import plain, reading
@@ -42,40 +42,40 @@ class UntimedError(UserError):
         self.text = text
 
 
-def read(path: Path, tell: Tell = lambda _: None) -> tuple[Line, ...]:
+def read(path: Path, report: Report = lambda _: None) -> tuple[Line, ...]:
     """The lines of a screenplay, at least one, by strictly rising start.
 
-    `tell` is told where it was read in an unusual way, or may have been meant in another.
+    `report` is told where it was read in an unusual way, or may have been meant in another.
 
     Raises:
         UserError: the file cannot be read, is no text, or has a row without a text and a rising start.
     """
-    return tuple(read_song(path, tell).lines)
+    return tuple(read_song(path, report).lines)
 
 
-def read_song(path: Path, tell: Tell = lambda _: None) -> Song:
+def read_song(path: Path, report: Report = lambda _: None) -> Song:
     """What `read` reads, with the title and the artist where a file of lyrics names them."""
     if reading.knows(path):
-        return reading.read(_decode(_read_bytes(path, reading.MOST_BYTES), path), path, tell)
+        return reading.read(_decode(_read_bytes(path, reading.MOST_BYTES), path), path, report)
     text = _decode(_read_bytes(path), path)
     try:
-        return Song(_rows(text, path, tell))
+        return Song(_rows(text, path, report))
     except UserError:
         if path.suffix.lower() not in reading.UNTOLD:
             raise
-        if song := reading.sniffed(text, path, tell):
+        if song := reading.sniffed(text, path, report):
             return song
         if plain.looks_like(text):
             raise UntimedError(path, text) from None
         raise
 
 
-def _rows(text: str, path: Path, tell: Tell) -> tuple[Line, ...]:
+def _rows(text: str, path: Path, report: Report) -> tuple[Line, ...]:
     """The lines of a CSV file."""
     separator, text = dialects.separator(text, path)
     rows = dialects.in_order([dialects.without_empty_end(row) for row in records(text, path, separator)])
     if separator == ",":
-        rows = dialects.as_subtitles(rows, tell)
+        rows = dialects.as_subtitles(rows, report)
     for row in rows:
         _check_columns(row, separator)
     dialects.check_marks(rows, separator)
@@ -87,8 +87,8 @@ def _rows(text: str, path: Path, tell: Tell) -> tuple[Line, ...]:
         _check_rises(before, line, row.place)
     if as_days:
         days = "fractions of a day, as a spreadsheet keeps times"
-        dialects.tell_reading(rows[-1], lines[-1].start_seconds, days, tell)
-    dialects.tell_doubts(rows, separator, tell)
+        dialects.report_reading(rows[-1], lines[-1].start_seconds, days, report)
+    dialects.report_doubts(rows, separator, report)
     return tuple(lines)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from songreel.ground.telling import shorten
+from songreel.ground.messages import shorten
 from songreel.planning.screenplay import Line
 
 MOST_NAMED = 100  # lines of which one note gives row and words

@@ -14,7 +14,15 @@ from itertools import pairwise
 
 from songreel.planning.lines import Line
 from songreel.planning.lyric_files import words
-from songreel.planning.lyric_files.song import JOINER, Notes, Song, clock, one_line, split_rows, stamp
+from songreel.planning.lyric_files.song import (
+    JOINER,
+    Notes,
+    Song,
+    one_line,
+    parse_time,
+    split_rows,
+    timestamp,
+)
 
 _TIME = r"(?:[0-9]{1,4}:)?[0-9]{1,4}:[0-9]{1,2}(?:[.,][0-9]{1,9})?"
 ARROW = re.compile(rf"\s*({_TIME})\s*-+>\s*({_TIME})(?:\s.*)?")
@@ -58,7 +66,7 @@ def _lines(
     for at, following in pairwise([*starts, len(rows)]):
         times = timing.fullmatch(rows[at])
         assert times is not None
-        start, end = stamp(times[1]), stamp(times[2])
+        start, end = parse_time(times[1]), parse_time(times[2])
         if start is None:
             notes.odd(at + 1, "has a time of 60 or more minutes or seconds", "it is left out")
             continue
@@ -72,7 +80,7 @@ def _pieces(content: str) -> Iterator[words.Piece]:
     at, since = 0, None
     for time in _INSIDE.finditer(content):
         yield content[at : time.start()], since
-        at, since = time.end(), stamp(time[1])
+        at, since = time.end(), parse_time(time[1])
     yield content[at:], since
 
 
@@ -126,13 +134,13 @@ def written_sbv(song: Song) -> str:
 
 
 def _sbv_clock(seconds: float) -> str:
-    return clock(seconds, 3, ".").removeprefix("0")
+    return timestamp(seconds, 3, ".").removeprefix("0")
 
 
 def _vtt_content(line: Line) -> str:
     if not line.words:
         return _escaped(one_line(line.text))
-    return "".join(f"<{clock(start, 3, '.')}>{_escaped(text)}" for text, start in words.pieces(line))
+    return "".join(f"<{timestamp(start, 3, '.')}>{_escaped(text)}" for text, start in words.pieces(line))
 
 
 def _escaped(text: str) -> str:
@@ -144,7 +152,7 @@ def _broken_up(start: re.Match[str]) -> str:
 
 
 def _span(line: Line, mark: str) -> str:
-    return f"{clock(line.start_seconds, 3, mark)} --> {clock(_end(line), 3, mark)}"
+    return f"{timestamp(line.start_seconds, 3, mark)} --> {timestamp(_end(line), 3, mark)}"
 
 
 def _end(line: Line) -> float:

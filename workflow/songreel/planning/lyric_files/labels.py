@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from songreel.planning.lines import Line
-from songreel.planning.lyric_files.song import Notes, Song, number, one_line, split_rows
+from songreel.planning.lyric_files.song import Notes, Song, one_line, parse_seconds, split_rows
 
 _TIME = r"[0-9]{1,9}(?:[.,][0-9]{1,12})?"
 _LABEL = re.compile(rf"({_TIME})\t({_TIME})(?:\t(.*))?")
@@ -23,7 +23,7 @@ def read(text: str, notes: Notes) -> Song:
     lines = []
     for row, content in enumerate(split_rows(text), 1):
         if label := _LABEL.fullmatch(content):
-            start, end = (number(time.replace(",", ".")) for time in label.groups()[:2])
+            start, end = (parse_seconds(time.replace(",", ".")) for time in label.groups()[:2])
             if start is not None:
                 until = end if end != start else None
                 lines.append(Line(one_line(label[3] or ""), start, row, end_seconds=until))

@@ -14,7 +14,15 @@ from dataclasses import dataclass, field
 
 from songreel.planning.lines import Line, is_visible
 from songreel.planning.lyric_files import words
-from songreel.planning.lyric_files.song import JOINER, Notes, Song, clock, one_line, split_rows, stamp
+from songreel.planning.lyric_files.song import (
+    JOINER,
+    Notes,
+    Song,
+    one_line,
+    parse_time,
+    split_rows,
+    timestamp,
+)
 
 # Minutes may go on above 59. A third part after a colon is hundredths, or with decimals of its own, seconds.
 _TIME = r"[0-9]{1,4}:[0-9]{1,2}(?:(?:[.,][0-9]{1,6})|:[0-9]{1,2}(?:[.,][0-9]{1,6})?)?"
@@ -30,7 +38,7 @@ _OFFSET = re.compile(r"[+-]?[0-9]{1,7}")
 
 @dataclass
 class _Read:
-    """What was found so far."""
+    """What was read so far."""
 
     lines: list[Line] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
@@ -43,16 +51,16 @@ def looks_like(text: str) -> bool:
 
 def read(text: str, notes: Notes) -> Song:
     """The song that an LRC file says."""
-    found = _Read()
+    parsed = _Read()
     for row, content in enumerate(split_rows(text), 1):
-        if not _row(content, row, found, notes) and is_visible(content):
+        if not _row(content, row, parsed, notes) and is_visible(content):
             notes.odd(row, "has no time", "it is left out")
-    offset = _offset(found.tags.get("offset", ""), notes)
-    moved = [line.later(-offset / 1000) for line in found.lines]
-    return Song(moved, found.tags.get("ti", ""), found.tags.get("ar", ""))
+    offset = _offset(parsed.tags.get("offset", ""), notes)
+    moved = [line.later(-offset / 1000) for line in parsed.lines]
+    return Song(moved, parsed.tags.get("ti", ""), parsed.tags.get("ar", ""))
 
 
-def _row(content: str, row: int, found: _Read, notes: Notes) -> bool:
+def _row(content: str, row: int, parsed: _Read, notes: Notes) -> bool:
     """Take a row for what it is; False when it says nothing that LRC knows."""
     starts, at = [], 0
     while time := _LEADING.match(content, at):
@@ -61,7 +69,7 @@ def _row(content: str, row: int, found: _Read, notes: Notes) -> bool:
     if not starts:
         tag = _TAG.fullmatch(content)
         if tag:
-            found.tags.setdefault(tag[1].lower(), one_line(tag[2]))
+            parsed.tags.setdefault(tag[1].lower(), one_line(tag[2]))
         return bool(tag)
     timed = [start for start in starts if start is not None]
     if len(timed) < len(starts):
@@ -69,7 +77,7 @@ def _row(content: str, row: int, found: _Read, notes: Notes) -> bool:
     if not timed:
         return True
     line = _line(content[at:], timed[0], row, notes)
-    found.lines += [line.later(start - timed[0]) for start in timed]
+    parsed.lines += [line.later(start - timed[0]) for start in timed]
     return True
 
 
@@ -90,20 +98,20 @@ def _seconds(time: str, row: int, notes: Notes) -> float | None:
     if hundredths:
         notes.odd(row, "has a third part in its time", "it is read as decimals of the seconds")
         time = f"{hundredths[1]}.{hundredths[2]}"
-    return stamp(time)
+    return parse_time(time)
 
 
-def _offset(told: str, notes: Notes) -> int:
+def _offset(tag: str, notes: Notes) -> int:
     """Milliseconds that all lines are sooner."""
-    if not told:
+    if not tag:
         return 0
-    if not _OFFSET.fullmatch(told):
-        notes.say(f"the offset {told[:40]!r} is no number of milliseconds; it is not used")
+    if not _OFFSET.fullmatch(tag):
+        notes.say(f"the offset {tag[:40]!r} is no number of milliseconds; it is not used")
         return 0
-    offset = int(told)
+    offset = int(tag)
     if offset:
         way = "sooner" if offset > 0 else "later"
-        notes.say(f"by its offset of {told}, all lines start {abs(offset) / 1000} s {way}")
+        notes.say(f"by its offset of {tag}, all lines start {abs(offset) / 1000} s {way}")
     return offset
 
 
@@ -131,4 +139,4 @@ def _plain(text: str) -> str:
 
 def _time(seconds: float) -> str:
     digits = 2 if round(seconds * 1000) % 10 == 0 else 3
-    return clock(seconds, digits, ".", hours=False)
+    return timestamp(seconds, digits, ".", hours=False)

@@ -41,26 +41,26 @@ def command(path: Path) -> str:
 
 def verses(text: str) -> list[list[Line]]:
     """The lines of words, without times, parted by blank rows. Headings as `[Chorus]` are not sung."""
-    found: list[list[Line]] = [[]]
+    parted: list[list[Line]] = [[]]
     for row, content in enumerate(split_rows(text), 1):
         if not is_visible(content):
-            found.append([])
+            parted.append([])
         elif not _is_heading(content):
-            found[-1].append(Line(one_line(content), 0.0, row))
-    return [verse for verse in found if verse]
+            parted[-1].append(Line(one_line(content), 0.0, row))
+    return [verse for verse in parted if verse]
 
 
 def _is_heading(content: str) -> bool:
     return bool(re.fullmatch(r"\s*\[[^\]]*\]\s*", content))
 
 
-def spread(found: Sequence[Sequence[Line]], begin: float, end: float) -> list[Line]:
+def spread(parted: Sequence[Sequence[Line]], begin: float, end: float) -> list[Line]:
     """The lines of verses with starts from `begin` on, so that all is sung by `end`."""
-    weights = [weight for verse in found for weight in _weights(verse)]
+    weights = [weight for verse in parted for weight in _weights(verse)]
     weights[-1] -= PAUSE + VERSE  # nothing is waited for after the last line
     total = sum(weights)
     before = [0.0, *accumulate(weights[:-1])]
-    lines = [line for verse in found for line in verse]
+    lines = [line for verse in parted for line in verse]
     return [
         replace(line, start_seconds=round(begin + (end - begin) * sung / total, 3))
         for line, sung in zip(lines, before, strict=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from songreel.planning.dialects import Report
 from songreel.planning.lines import is_visible
 from songreel.planning.lyric_files import cues, json_files, labels, lrc, mending, ttml
-from songreel.planning.lyric_files.song import Notes, Song, Tell, split_rows
+from songreel.planning.lyric_files.song import Notes, Song, split_rows
 from songreel.planning.lyric_files.xml_tree import XmlError
 from songreel.planning.rows import Place, on_one_line
 
@@ -56,30 +57,30 @@ def knows(path: Path) -> bool:
     return path.suffix.lower() in FORMATS
 
 
-def read(text: str, path: Path, tell: Tell) -> Song:
+def read(text: str, path: Path, report: Report) -> Song:
     """The song that a file of lyrics with a telling ending says, by strictly rising start.
 
     Raises UserError where it is no such file, or has no line.
     """
-    return _read(text, path, *FORMATS[path.suffix.lower()], tell)
+    return _read(text, path, *FORMATS[path.suffix.lower()], report)
 
 
-def sniffed(text: str, path: Path, tell: Tell) -> Song | None:
+def sniffed(text: str, path: Path, report: Report) -> Song | None:
     """The song of a file that is one of lyrics by its rows, not its ending; None where it is not."""
     beginning = text[:_SNIFFED]
     if beginning.lstrip().startswith("WEBVTT"):
-        return _read(text, path, "WebVTT", cues.read_vtt, tell)
+        return _read(text, path, "WebVTT", cues.read_vtt, report)
     if any(map(cues.ARROW.fullmatch, split_rows(beginning))):
-        return _read(text, path, "SubRip", cues.read_subrip, tell)
+        return _read(text, path, "SubRip", cues.read_subrip, report)
     if labels.looks_like(text):
-        return _read(text, path, "Audacity labels", labels.read, tell)
+        return _read(text, path, "Audacity labels", labels.read, report)
     if lrc.looks_like(beginning):
-        return _read(text, path, "LRC", lrc.read, tell)
+        return _read(text, path, "LRC", lrc.read, report)
     return None
 
 
-def _read(text: str, path: Path, name: str, reader: Read, tell: Tell) -> Song:
-    notes = Notes(path, tell)
+def _read(text: str, path: Path, name: str, reader: Read, report: Report) -> Song:
+    notes = Notes(path, report)
     try:
         song = reader(text, notes)
     except ValueError as error:
@@ -96,5 +97,5 @@ def _read(text: str, path: Path, name: str, reader: Read, tell: Tell) -> Song:
             "each at its own time",
             WITHOUT_TIMES,
         )
-    notes.tell()
+    notes.report()
     return Song(lines, song.title, song.artist)

@@ -7,19 +7,22 @@ from typing import Any
 
 from songreel.planning.lines import Line, plus
 from songreel.planning.lyric_files import words
-from songreel.planning.lyric_files.song import Notes, number, one_line, thousandths
+from songreel.planning.lyric_files.song import Notes, one_line, parse_milliseconds, parse_seconds
 
 NO_WORDS = ("♪", "♫")  # how Spotify writes that nothing is sung
 
 
 def spotify(row: Mapping[str, Any], at: int, notes: Notes) -> Line | None:
     """`{"startTimeMs": "960", "words": "text", "endTimeMs": "0"}`, where an end of 0 is none."""
-    start = thousandths(row.get("startTimeMs"))
+    start = parse_milliseconds(row.get("startTimeMs"))
     if start is None or not isinstance(row.get("words"), str):
         return None
     text = one_line(row["words"])
     return Line(
-        "" if text in NO_WORDS else text, start, at, end_seconds=thousandths(row.get("endTimeMs")) or None
+        "" if text in NO_WORDS else text,
+        start,
+        at,
+        end_seconds=parse_milliseconds(row.get("endTimeMs")) or None,
     )
 
 
@@ -28,24 +31,24 @@ def musixmatch(row: Mapping[str, Any], at: int, notes: Notes) -> Line | None:
     time = row.get("time")
     if not isinstance(time, Mapping) or not isinstance(row.get("text"), str):
         return None
-    start = number(time.get("total"))
+    start = parse_seconds(time.get("total"))
     return None if start is None else Line(one_line(row["text"]), start, at)
 
 
 def musixmatch_words(row: Mapping[str, Any], at: int, notes: Notes) -> Line | None:
     """`{"ts": 12.3, "te": 15, "l": [{"c": "word", "o": 0.5}], "x": "word"}`, where `o` counts from `ts`."""
-    start, parts = number(row.get("ts")), row.get("l")
+    start, parts = parse_seconds(row.get("ts")), row.get("l")
     if start is None or not isinstance(parts, list):
         return None
     pieces: list[words.Piece] = []
     for part in parts:
         if not isinstance(part, Mapping) or not isinstance(part.get("c"), str):
             return None
-        offset = number(part.get("o"))
+        offset = parse_seconds(part.get("o"))
         sung = bool(part["c"].strip()) and offset is not None
         pieces.append((part["c"], plus(start, offset) if sung and offset is not None else None))
     text, timed = words.joined(pieces, start)
-    told = row.get("x")
-    if isinstance(told, str) and one_line(told) != text:
-        text, timed = one_line(told), words.located(one_line(told), timed)
-    return Line(text, start, at, end_seconds=number(row.get("te")), words=timed)
+    whole = row.get("x")
+    if isinstance(whole, str) and one_line(whole) != text:
+        text, timed = one_line(whole), words.located(one_line(whole), timed)
+    return Line(text, start, at, end_seconds=parse_seconds(row.get("te")), words=timed)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
+from songreel.planning.dialects import Report
 from songreel.planning.lines import Line
 from songreel.planning.rows import on_one_line
-
-Tell = Callable[[str], None]
 
 JOINER = "\u2060"  # invisible; a writer puts it where a letter would begin markup, a reader takes it out
 LATEST = 360_000.0  # seconds; a hundred hours, as long as a song's sound may be
@@ -34,20 +33,20 @@ class Song:
 class Notes:
     """What was odd in a file: told once a kind, with the rows that it is about."""
 
-    def __init__(self, path: Path, tell: Tell) -> None:
-        self._path, self._tell = path, tell
+    def __init__(self, path: Path, report: Report) -> None:
+        self._path, self._report = path, report
         self._rows: dict[tuple[str, str], list[int]] = {}
 
     def say(self, message: str) -> None:
-        """Tell something of the whole file."""
-        self._tell(f"{on_one_line(str(self._path))}: {message}.")
+        """Report something of the whole file."""
+        self._report(f"{on_one_line(str(self._path))}: {message}.")
 
     def odd(self, row: int, what: str, mended: str) -> None:
         """Note a row for later: what is odd there, and what was made of it."""
         self._rows.setdefault((what, mended), []).append(row)
 
-    def tell(self) -> None:
-        """Tell what was noted of rows."""
+    def report(self) -> None:
+        """Report what was noted of rows."""
         for (what, mended), rows in self._rows.items():
             named = ", ".join(map(str, rows[:MOST_NAMED]))
             more = f" and {len(rows) - MOST_NAMED} more" if len(rows) > MOST_NAMED else ""
@@ -64,7 +63,7 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def stamp(text: str) -> float | None:
+def parse_time(text: str) -> float | None:
     """The seconds of `[h:]mm:ss[.fff]`, also with a comma; None for anything else."""
     parts = _STAMP.fullmatch(text.strip())
     if not parts:
@@ -75,7 +74,7 @@ def stamp(text: str) -> float | None:
     return float(hours * 3600 + minutes * 60 + seconds)
 
 
-def number(value: object) -> float | None:
+def parse_seconds(value: object) -> float | None:
     """The seconds that a number, or a text of one, says: from 0 to LATEST; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str) or len(str(value)) > 40:
         return None
@@ -86,17 +85,17 @@ def number(value: object) -> float | None:
     return seconds if math.isfinite(seconds) and 0 <= seconds <= LATEST else None
 
 
-def thousandths(value: object) -> float | None:
+def parse_milliseconds(value: object) -> float | None:
     """The seconds that a number of milliseconds, or a text of one, says; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str) or len(str(value)) > 40:
         return None
     try:
-        return number(str(Decimal(str(value).strip()) / 1000))
+        return parse_seconds(str(Decimal(str(value).strip()) / 1000))
     except (ArithmeticError, ValueError):
         return None
 
 
-def clock(seconds: float, digits: int, mark: str, hours: bool = True) -> str:
+def timestamp(seconds: float, digits: int, mark: str, hours: bool = True) -> str:
     """`hh:mm:ss.fff` with so many digits and such a mark; without hours, minutes go on above 59."""
     parts = round(Decimal(str(seconds)) * 10**digits)
     whole, fraction = divmod(parts, 10**digits)

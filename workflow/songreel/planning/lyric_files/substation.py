@@ -133,16 +133,16 @@ def written_ass(song: Song) -> str:
 def _content(line: Line) -> str:
     if not line.words:
         return _escaped(one_line(line.text))
-    told, now = [], _hundredths(line.start_seconds)
+    parts, now = [], _hundredths(line.start_seconds)
     pieces = list(words.pieces(line))
     ends = [start for _, start in pieces[1:]] + [line.end_seconds or line.start_seconds]
     if (first := _hundredths(pieces[0][1])) > now:
-        told.append(f"{{\\k{first - now}}}")
+        parts.append(f"{{\\k{first - now}}}")
     if not pieces[-1][0]:  # a last word that ends before its line does says so by its length
         pieces.pop()
     for (text, start), end in zip(pieces, ends, strict=False):
-        told.append(f"{{\\k{max(0, _hundredths(end) - _hundredths(start))}}}{_escaped(text)}")
-    return "".join(told)
+        parts.append(f"{{\\k{max(0, _hundredths(end) - _hundredths(start))}}}{_escaped(text)}")
+    return "".join(parts)
 
 
 def _hundredths(seconds: float) -> int:

@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 
 from songreel.planning.lines import Line
 from songreel.planning.lyric_files import words, xml_tree
-from songreel.planning.lyric_files.song import LATEST, Notes, Song, clock, one_line
+from songreel.planning.lyric_files.song import LATEST, Notes, Song, one_line, timestamp
 from songreel.planning.lyric_files.xml_tree import Element, XmlError
 
 _OFFSET = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)(h|ms|m|s|f|t)")
@@ -37,30 +37,34 @@ class _Times:
     @classmethod
     def of(cls, root: Element) -> _Times:
         """What the root says. Raises ValueError for rates that are none."""
-        told = root.attributes
-        rate = _rate(told.get("frameRate", "30"))
-        above, below = ([*told.get("frameRateMultiplier", "1 1").replace(":", " ").split(), "1"])[:2]
+        stated = root.attributes
+        rate = _rate(stated.get("frameRate", "30"))
+        above, below = ([*stated.get("frameRateMultiplier", "1 1").replace(":", " ").split(), "1"])[:2]
         ticks = (
-            _rate(told["tickRate"]) if "tickRate" in told else rate if "frameRate" in told else Fraction(1)
+            _rate(stated["tickRate"])
+            if "tickRate" in stated
+            else rate
+            if "frameRate" in stated
+            else Fraction(1)
         )
-        return cls(1 / (rate * _rate(above) / _rate(below)), 1 / ticks, "timing" in told)
+        return cls(1 / (rate * _rate(above) / _rate(below)), 1 / ticks, "timing" in stated)
 
-    def seconds(self, told: str, element: Element) -> Fraction:
+    def seconds(self, time: str, element: Element) -> Fraction:
         """The seconds of a time. Raises XmlError for what is none."""
-        told = told.strip()
-        if offset := _OFFSET.fullmatch(told):
+        time = time.strip()
+        if offset := _OFFSET.fullmatch(time):
             units = {"h": Fraction(3600), "m": Fraction(60), "s": Fraction(1), "ms": Fraction(1, 1000)}
             return Fraction(offset[1]) * (units | {"f": self.frame, "t": self.tick})[offset[2]]
-        if not (parts := _CLOCK.fullmatch(told)):
-            raise XmlError(f"the time {told[:40]!r}", element.row)
+        if not (parts := _CLOCK.fullmatch(time)):
+            raise XmlError(f"the time {time[:40]!r}", element.row)
         hours, minutes, seconds, frames = (Fraction(part or 0) for part in parts.groups())
         return hours * 3600 + minutes * 60 + seconds + frames * self.frame
 
 
-def _rate(told: str) -> Fraction:
-    if not re.fullmatch(rf"[0-9]{{1,{_MOST_DIGITS}}}", told) or not int(told):
-        raise ValueError(f"the rate {told[:40]!r}")
-    return Fraction(told)
+def _rate(time: str) -> Fraction:
+    if not re.fullmatch(rf"[0-9]{{1,{_MOST_DIGITS}}}", time) or not int(time):
+        raise ValueError(f"the rate {time[:40]!r}")
+    return Fraction(time)
 
 
 def read(text: str, notes: Notes) -> Song:
@@ -74,8 +78,8 @@ def read(text: str, notes: Notes) -> Song:
 
 def _title(root: Element) -> str:
     heads = [element for element in root.elements() if element.name == "head"]
-    found = (part for head in heads for part in _within(head) if part.name == "title")
-    return next((one_line(_all_text(title)) for title in found), "")
+    titles = (part for head in heads for part in _within(head) if part.name == "title")
+    return next((one_line(_all_text(title)) for title in titles), "")
 
 
 def _within(element: Element) -> Iterator[Element]:
@@ -108,17 +112,17 @@ def _span(
     if part.attributes.get("timeContainer", "par") != "par":
         raise XmlError("times that follow each other (timeContainer)", part.row)
     zero = Fraction(0) if times.absolute else since
-    told = {
+    stated = {
         key: times.seconds(part.attributes[key], part)
         for key in ("begin", "end", "dur")
         if key in part.attributes
     }
-    begin = zero + told["begin"] if "begin" in told else since
+    begin = zero + stated["begin"] if "begin" in stated else since
     ends = [end for end in (until,) if end is not None and not times.absolute]
-    if "end" in told:
-        ends.append(zero + told["end"])
-    if "dur" in told:
-        ends.append(begin + told["dur"])
+    if "end" in stated:
+        ends.append(zero + stated["end"])
+    if "dur" in stated:
+        ends.append(begin + stated["dur"])
     if begin > LATEST:
         raise XmlError(f"the time {part.attributes.get('begin', '')[:40]!r}, over a hundred hours", part.row)
     return begin, min(ends, default=until)
@@ -185,14 +189,16 @@ def _paragraph(line: Line) -> str:
             )
             for word, end in zip(line.words, ends, strict=True)
         )
-    return f'<p begin="{clock(begin, 3, ".")}" end="{clock(line.end_seconds, 3, ".")}">{content}</p>'
+    return f'<p begin="{timestamp(begin, 3, ".")}" end="{timestamp(line.end_seconds, 3, ".")}">{content}</p>'
 
 
 def _span_of(text: str, start: float, end: float, begin: float) -> str:
     """A word; its times count from its paragraph's, and the space after it stands outside."""
     word = text.rstrip()
-    told = (clock(float(Fraction(str(seconds)) - Fraction(str(begin))), 3, ".") for seconds in (start, end))
-    return '<span begin="{}" end="{}">{}</span>{}'.format(*told, _escaped(word), text[len(word) :])
+    span = (
+        timestamp(float(Fraction(str(seconds)) - Fraction(str(begin))), 3, ".") for seconds in (start, end)
+    )
+    return '<span begin="{}" end="{}">{}</span>{}'.format(*span, _escaped(word), text[len(word) :])
 
 
 def _escaped(text: str) -> str:

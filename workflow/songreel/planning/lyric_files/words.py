@@ -51,13 +51,13 @@ class _Sung:
         return " " if self.texts[-1].endswith(" ") else ""
 
 
-def located(text: str, found: Sequence[Word]) -> tuple[Word, ...]:
+def located(text: str, words: Sequence[Word]) -> tuple[Word, ...]:
     """Words with their times as parts of a line's text; none when they are not the text's.
 
     What stands between two of them, as a comma or a word without a time, belongs to the one before.
     """
     at, bounds = 0, []
-    for word in found:
+    for word in words:
         bare = one_line(word.text)
         start = text.find(bare, at)
         if not bare or start < 0:
@@ -69,7 +69,7 @@ def located(text: str, found: Sequence[Word]) -> tuple[Word, ...]:
     bounds[0] = 0
     ends = [*bounds[1:], len(text)]
     return tuple(
-        replace(word, text=text[start:end]) for word, start, end in zip(found, bounds, ends, strict=True)
+        replace(word, text=text[start:end]) for word, start, end in zip(words, bounds, ends, strict=True)
     )
 
 

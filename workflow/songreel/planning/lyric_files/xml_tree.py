@@ -17,8 +17,8 @@ MOST_ELEMENTS = 500_000
 class XmlError(ValueError):
     """What was found that is no XML, or none that is read; and in which row."""
 
-    def __init__(self, found: str, row: int) -> None:
-        super().__init__(found)
+    def __init__(self, message: str, row: int) -> None:
+        super().__init__(message)
         self.row = row
 
 
