@@ -70,6 +70,26 @@ def read_song(path: Path, report: Report = lambda _: None) -> Song:
         raise
 
 
+def screenplays(folder: Path) -> list[Path]:
+    """The screenplays in a folder: CSV files, files of lyrics, and what may be one by its ending and is read.
+
+    As a shell finds them: an editor's hidden files are none.
+    """
+    return [path for path in sorted(folder.glob("[!.]*")) if _is_screenplay(path)]
+
+
+def _is_screenplay(path: Path) -> bool:
+    ending = path.suffix.lower()
+    if path.suffix == ".csv" or (reading.knows(path) and ending not in reading.UNSURE):
+        return True
+    if ending not in reading.UNSURE:
+        return False
+    try:
+        return bool(read(path))
+    except UserError:
+        return False
+
+
 def _rows(text: str, path: Path, report: Report) -> tuple[Line, ...]:
     """The lines of a CSV file."""
     separator, text = dialects.separator(text, path)
