@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import wave
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from songreel import commands
 from songreel.cli import main
+from songreel.drawing import lyrics
 from songreel.exports import chapters, film_text
 from songreel.ground.errors import UserError
 from songreel.ground.paths import Paths
@@ -60,7 +62,7 @@ def test_the_same_lines_have_the_same_ids_whatever_file_they_are_in() -> None:
     ours, theirs = planned("river.lrc"), planned("river.csv")
     assert ours.segments == theirs.segments
     assert ours.clips == theirs.clips
-    assert ours.timeline.lines == theirs.timeline.lines
+    assert [replace(line, words_end_seconds=None) for line in ours.timeline.lines] == [*theirs.timeline.lines]
     assert (ours.timeline.title, ours.timeline.artist) == ("River", "Somebody")
     assert (theirs.timeline.title, theirs.timeline.artist) == ("river", "")
 
@@ -87,6 +89,22 @@ def test_an_offset_moves_words_with_their_line() -> None:
     line = made.shots[1].line
     assert (line.start_seconds, line.end_seconds) == (10.0, 18.0)
     assert [word.start_seconds for word in line.words] == [10.0, 11.0, 12.5]
+
+
+def test_words_that_end_before_their_picture_end_in_the_subtitles_alone() -> None:
+    made = planned("river.lrc")
+    assert [line.words_end_seconds for line in made.timeline.lines] == [None, 20.0, None]
+    cues = lyrics.subtitles(made.timeline).split("\n\n")
+    assert cues[1] == "2\n00:00:12,000 --> 00:00:20,000\nwhere the willows"
+    assert "START=12000\nEND=30000" in lyrics.metadata(made.timeline)
+
+
+@pytest.mark.parametrize(("offset", "cues"), [(-21, 1), (-13, 2), (-12, 2), (0, 3)])
+def test_words_that_an_offset_puts_before_the_film_are_not_shown(offset: float, cues: int) -> None:
+    made = plan.make(
+        resolve({"screenplay": "river.lrc", "audio": "none", "tail": 5, "offset": offset}), Paths()
+    )
+    assert lyrics.subtitles(made.timeline).count(" --> ") == cues == len(film_text.lyrics(made).lines)
 
 
 def test_screenplays_are_found_by_what_they_are() -> None:

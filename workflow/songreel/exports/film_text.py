@@ -46,5 +46,9 @@ def _text(kind: str, plan: Plan, paths: Paths) -> str:
 
 def lyrics(plan: Plan) -> Song:
     """What is sung in a film, at its times; which take of a line is shown is not said."""
-    lines = [replace(shot.line, take=None) for shot in plan.shots]
+    lines = [
+        replace(shot.line, take=None)
+        for shot in plan.shots
+        if shot.line.end_seconds is None or shot.line.end_seconds > shot.line.start_seconds
+    ]
     return Song(lines, plan.timeline.title, plan.timeline.artist)

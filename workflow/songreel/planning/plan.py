@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
@@ -56,7 +56,8 @@ class Plan:
     tune: Path | None  # what the audio is made from, when a rule makes it
     sound: str  # what is heard, in words
     notes: tuple[str, ...] = ()  # what is not as the user may think, a sentence each
-    shots: tuple[Shot, ...] = ()  # the lines, with all that their file says of them
+    # The lines, with all that their file says of them; no document is made of it.
+    shots: tuple[Shot, ...] = field(default=(), compare=False)
 
     @property
     def played(self) -> Path | None:
@@ -256,7 +257,9 @@ def _timeline(
         audio=sound,
         clips=tuple(TimelineClip(clip.id, clip.shown.frames) for clip in clips),
         lines=tuple(
-            TimelineLine(shot.line.text, shot.line.start_seconds, shot.end_seconds, segment)
+            TimelineLine(
+                shot.line.text, shot.line.start_seconds, shot.end_seconds, segment, shot.line.end_seconds
+            )
             for shot, segment in zip(shots, segments, strict=True)
         ),
     )

@@ -82,6 +82,6 @@ def _peaks(flux: NDArray[np.float64], seconds: float) -> tuple[tuple[float, floa
     padded = np.pad(flux, width, mode="edge")
     around = np.lib.stride_tricks.sliding_window_view(padded, 2 * width + 1)
     is_peak = (flux == around.max(axis=1)) & (flux > 1.3 * around.mean(axis=1) + 1e-9)
-    # A window is heard from its middle on; so what begins in it is on average a hop before that.
-    offset = (WINDOW / 2 - HOP) / RATE
+    # The largest change is that of the first window with what begins, which has it in its last hop.
+    offset = (WINDOW - HOP) / RATE
     return tuple((float(at * seconds + offset), float(flux[at])) for at in np.flatnonzero(is_peak))
