@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import wave
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,6 +26,7 @@ from songreel.planning import plan, screenplay
 from songreel.planning.config import resolve
 from songreel.planning.lines import Line
 from songreel.planning.lyric_files import plain
+from tests import films
 from tests.lyrics_by_lot import SAMPLES
 
 LRC = """[ti:River]
@@ -274,6 +276,18 @@ def test_an_exported_lrc_is_the_song_again(capsys: pytest.CaptureFixture[str]) -
     assert [(line.text, line.start_seconds, line.end_seconds, line.words) for line in again.lines] == [
         (line.text, line.start_seconds, line.end_seconds, line.words) for line in before.lines
     ]
+
+
+@pytest.mark.parametrize("kind", ["srt", "vtt", "ass"])
+def test_what_is_exported_is_read_by_other_programs(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert songreel("export", kind, "--output", f"again.{kind}", capsys=capsys)[0] == 0
+    read = films.ffmpeg("-i", f"again.{kind}", "-c:s", "srt", "-f", "srt", "-").decode()
+    texts = re.sub(r"<[^>]*>|\{[^}]*\}", "", read)  # what ffmpeg writes of styles
+    assert texts.strip() == (
+        "1\n00:00:00,000 --> 00:00:12,000\nDown by the river\n\n"
+        "2\n00:00:12,000 --> 00:00:20,000\nwhere the willows\n\n"
+        "3\n00:00:30,000 --> 00:00:45,000\nAnd the water runs"
+    )
 
 
 @pytest.mark.parametrize("kind", ["vtt", "ass", "ttml"])

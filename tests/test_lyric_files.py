@@ -324,7 +324,8 @@ def songs(draw: st.DrawFn, unit: int) -> Song:
             )
             for number, (word, pause) in enumerate(zip(words, pauses, strict=False))
         )
-        sung = timed if draw(st.booleans()) else ()
+        says_nothing = len(timed) == 1 and timed[0].end_seconds is None
+        sung = timed if draw(st.booleans()) and not says_nothing else ()
         made.append(Line(" ".join(words), start, 0, end_seconds=end, words=sung))
     return Song(made, draw(texts), draw(texts))
 

@@ -140,7 +140,13 @@ def _sbv_clock(seconds: float) -> str:
 def _vtt_content(line: Line) -> str:
     if not line.words:
         return _escaped(one_line(line.text))
-    return "".join(f"<{timestamp(start, 3, '.')}>{_escaped(text)}" for text, start in words.pieces(line))
+    pieces = ((_vtt_time(start, line), _escaped(text)) for text, start in words.pieces(line))
+    return "".join(f"{time}{text}" for time, text in pieces)
+
+
+def _vtt_time(start: float, line: Line) -> str:
+    """A word's time, which by the rules of WebVTT is later than its cue's."""
+    return f"<{timestamp(start, 3, '.')}>" if start > line.start_seconds else ""
 
 
 def _escaped(text: str) -> str:

@@ -133,4 +133,5 @@ def _rising(line: Line, until: float, notes: Notes) -> tuple[Word, ...]:
         pause = end is not None and start < end < limit
         words.append(replace(word, start_seconds=start, end_seconds=end if pause else None))
         last = start
-    return tuple(words)
+    say_nothing = len(words) == 1 and replace(words[0], text="") == Word("", line.start_seconds)
+    return () if say_nothing else tuple(words)

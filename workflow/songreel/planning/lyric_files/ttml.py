@@ -171,7 +171,8 @@ def written(song: Song) -> str:
     rows = "".join(f"      {_paragraph(line)}\n" for line in song.lines)
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
-        '<tt xmlns="http://www.w3.org/ns/ttml" xmlns:ttm="http://www.w3.org/ns/ttml#metadata">\n'
+        '<tt xmlns="http://www.w3.org/ns/ttml" xmlns:ttm="http://www.w3.org/ns/ttml#metadata"'
+        ' xml:lang="">\n'
         f"  <head>{title}</head>\n  <body>\n    <div>\n{rows}    </div>\n  </body>\n</tt>\n"
     )
 

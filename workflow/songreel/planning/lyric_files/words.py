@@ -34,7 +34,7 @@ def joined(pieces: Sequence[Piece], start_seconds: float) -> tuple[str, tuple[Wo
     words = tuple(Word(one_line("".join(word.texts)) + word.space(), word.start, word.end) for word in sung)
     if words:
         words = (*words[:-1], replace(words[-1], text=words[-1].text.rstrip()))
-    timed = any(start is not None and text.strip() for text, start in pieces)
+    timed = any(start is not None for _, start in pieces)
     return one_line("".join(text for text, _ in pieces)), words if timed else ()
 
 
