@@ -150,6 +150,7 @@ def test_a_target_is_never_overwritten_unasked(capsys: pytest.CaptureFixture[str
         ("river.lrc", "river.lrc", "found the file that is to be read, expected another"),
         ("river.lrc", "river.mp3", "found the ending '.mp3', expected one of .csv, .lrc, .srt"),
         ("gone.lrc", "new.csv", "gone.lrc: found no such file, expected a screenplay"),
+        ("words.txt", "new.srt", "expected a .csv for their draft, which is to be edited"),
         ("words.txt", "new.csv", "found words without times, and no song of its name beside it"),
     ],
 )
@@ -160,7 +161,7 @@ def test_what_cannot_be_converted_is_said(
     assert status == 1
     assert said in told
     assert len(told.splitlines()) == 1
-    assert not Path("new.csv").exists()
+    assert not list(Path().glob("new.*"))
 
 
 # A draft of words without times

@@ -176,10 +176,19 @@ def test_what_is_odd_is_mended_and_told_by_row(
     assert notes == told
 
 
-def test_a_line_before_the_song_starts_with_it(tmp_path: Path) -> None:
-    song, notes = read("song.lrc", "[offset:2000]\n[00:01.00]a\n[00:03.00]b", tmp_path)
-    assert [line.start_seconds for line in song.lines] == [0.0, 1.0]
-    assert notes[1:] == ["row 2: starts before the song; it starts at 0."]
+def test_a_song_begins_with_the_line_that_is_being_sung(tmp_path: Path) -> None:
+    song, notes = read("song.lrc", "[offset:2000]\n[00:00.50]a\n[00:01.00]b\n[00:03.00]c", tmp_path)
+    assert [(line.text, line.start_seconds) for line in song.lines] == [("b", 0.0), ("c", 1.0)]
+    assert notes[1:] == [
+        "row 3: starts before the song; it starts at 0.",
+        "row 2: is over before the song begins; it is left out.",
+    ]
+
+
+def test_lines_before_the_song_are_left_out_where_another_begins_it(tmp_path: Path) -> None:
+    song, notes = read("song.lrc", "[offset:1000]\n[00:00.50]a\n[00:01.00]b", tmp_path)
+    assert [(line.text, line.start_seconds) for line in song.lines] == [("b", 0.0)]
+    assert notes[1:] == ["row 2: is over before the song begins; it is left out."]
 
 
 def test_words_out_of_their_line_are_not_used(tmp_path: Path) -> None:

@@ -34,17 +34,27 @@ def convert(source: Path, target: Path, song: Path | None, force: bool, report: 
         )
     out.check_free(target, force, source)
     try:
-        lyrics, comment = screenplay.read_song(source, report), ""
+        lyrics = screenplay.read_song(source, report)
     except UntimedError as untimed:
-        lyrics, comment = _draft(untimed.text, source, song), plain.DRAFT
-        report(f"{target}: {plain.DRAFT[0].lower()}{plain.DRAFT[1:].rstrip('.')}.")
+        return _write_draft(untimed.text, source, target, song, report)
+    if song:
+        report(f"{source}: has times, so --audio {song} is not used.")
     if lost := writing.loses(lyrics, ending):
         report(f"{target}: the format has no place for {lost}, which are not in it.")
-    if ending == ".csv":
-        text = writing.csv(lyrics, comment)
-    else:
-        text = writing.FORMATS[ending](writing.with_ends(lyrics) if ending in writing.NEED_ENDS else lyrics)
-    out.write(target, text)
+    ended = writing.with_ends(lyrics) if ending in writing.NEED_ENDS else lyrics
+    out.write(target, writing.FORMATS[ending](ended))
+    return _described(target, lyrics)
+
+
+def _write_draft(text: str, source: Path, target: Path, song: Path | None, report: Report) -> str:
+    if target.suffix.lower() != ".csv":
+        raise UserError(
+            f"{target}: found words without times in {source}, expected a .csv for their draft, which is to"
+            f" be edited; name one, and convert that later."
+        )
+    lyrics = _draft(text, source, song)
+    report(f"{target}: {plain.DRAFT[0].lower()}{plain.DRAFT[1:]}")
+    out.write(target, writing.csv(lyrics, plain.DRAFT))
     return _described(target, lyrics)
 
 

@@ -24,12 +24,12 @@ from songreel.planning.lyric_files.song import (
     timestamp,
 )
 
-# Minutes may go on above 59. A third part after a colon is hundredths, or with decimals of its own, seconds.
+# Minutes may go on above 59. A third part is decimals of the seconds or, where it has some, the seconds.
 _TIME = r"[0-9]{1,4}:[0-9]{1,2}(?:(?:[.,][0-9]{1,6})|:[0-9]{1,2}(?:[.,][0-9]{1,6})?)?"
 _LEADING = re.compile(rf"\s*\[\s*({_TIME})\s*\]")
 _INSIDE = re.compile(rf"[<\[]\s*({_TIME})\s*[>\]]")
 _TAG = re.compile(r"\s*\[\s*([A-Za-z#][\w ]{0,30}?)\s*:(.*)\]\s*")
-_HUNDREDTHS = re.compile(r"([0-9]+:[0-9]{1,2}):([0-9]{1,2})")
+_THIRD = re.compile(r"([0-9]+:[0-9]{1,2}):([0-9]{1,2})")
 # Where a text would be read as a time, in each of which it is broken up.
 _MARKUP = re.compile(rf"[<\[](?=\s*(?:{_TIME})\s*[>\]])")
 _BROKEN_UP = re.compile(rf"(?<=[<\[]){JOINER}")
@@ -94,10 +94,9 @@ def _line(content: str, start: float, row: int, notes: Notes) -> Line:
 
 
 def _seconds(time: str, row: int, notes: Notes) -> float | None:
-    hundredths = _HUNDREDTHS.fullmatch(time)
-    if hundredths:
+    if third := _THIRD.fullmatch(time):
         notes.odd(row, "has a third part in its time", "it is read as decimals of the seconds")
-        time = f"{hundredths[1]}.{hundredths[2]}"
+        time = f"{third[1]}.{third[2]}"
     return parse_time(time)
 
 

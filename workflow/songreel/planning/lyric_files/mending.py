@@ -26,12 +26,12 @@ def mended(lines: Sequence[Line], notes: Notes) -> tuple[Line, ...]:
         if line.start_seconds > LATEST:
             notes.odd(line.row, "starts after a hundred hours", "it is left out")
         elif is_visible(line.text):
-            visible.append(_from_0(line, notes))
+            visible.append(line)
         elif line.end_seconds is None:
             marks.append(line.start_seconds)
         else:
             notes.odd(line.row, "has a time and no words", "it is left out")
-    apart = _apart(_in_order(visible, notes), notes)
+    apart = _apart(_from_0(_in_order(visible, notes), notes), notes)
     return tuple(_with_sound_ends(apart, sorted(marks), notes))
 
 
@@ -44,17 +44,23 @@ def _clean(line: Line, notes: Notes) -> Line:
     return replace(line, text=text, words=())
 
 
-def _from_0(line: Line, notes: Notes) -> Line:
-    if line.start_seconds >= 0:
-        return line
-    notes.odd(line.row, "starts before the song", "it starts at 0")
-    words = tuple(replace(word, start_seconds=max(0.0, word.start_seconds)) for word in line.words)
-    return replace(line, start_seconds=0.0, words=words)
+def _from_0(lines: Sequence[Line], notes: Notes) -> list[Line]:
+    """The lines of a song that begins at 0: one that is being sung then starts there."""
+    before = [line for line in lines if line.start_seconds < 0]
+    after = [*lines[len(before) :]]
+    if before and not (after and after[0].start_seconds == 0):
+        sung = before.pop()
+        notes.odd(sung.row, "starts before the song", "it starts at 0")
+        words = tuple(replace(word, start_seconds=max(0.0, word.start_seconds)) for word in sung.words)
+        after.insert(0, replace(sung, start_seconds=0.0, words=words))
+    for line in before:
+        notes.odd(line.row, "is over before the song begins", "it is left out")
+    return after
 
 
 def _in_order(lines: Sequence[Line], notes: Notes) -> list[Line]:
     """By start. A row said several times is no disorder, since LRC folds what is sung again."""
-    latest = 0.0
+    latest = -LATEST
     once = _once(lines)
     for line in lines:
         if line.row in once and line.start_seconds < latest:

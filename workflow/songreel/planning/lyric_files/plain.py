@@ -18,9 +18,14 @@ PAUSE = 1.5  # syllables that a singer rests after a line
 VERSE = 6.0  # syllables that a song goes on without words after a verse
 DRAFT = "A draft: its times are guessed from syllables and sound; correct them by ear."
 
+_HEADING = re.compile(r"\s*\[[^\]]*\]\s*")
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*|[0-9]+")
 _VOWELS = re.compile(
-    "[aeiouy\u00e6\u00f8\u0153\u0131\u03b1\u03b5\u03b7\u03b9\u03bf\u03c5\u03c9\u0430\u0435\u0438\u043e\u0443\u044b\u044d\u044e\u044f\u0456\u0454]+"
+    "["
+    "aeiouy\u00e6\u00f8\u0153\u0131"  # Latin
+    "\u03b1\u03b5\u03b7\u03b9\u03bf\u03c5\u03c9"  # Greek
+    "\u0430\u0435\u0438\u043e\u0443\u044b\u044d\u044e\u044f\u0456\u0454"  # Cyrillic
+    "]+"
 )
 _SILENT_E = re.compile(r"[aeiouy].*[^aeiouyl]e(?:s|d)?$")
 _SYLLABIC = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL")  # scripts of which a letter is about a syllable
@@ -45,13 +50,9 @@ def verses(text: str) -> list[list[Line]]:
     for row, content in enumerate(split_rows(text), 1):
         if not is_visible(content):
             parted.append([])
-        elif not _is_heading(content):
+        elif not _HEADING.fullmatch(content):
             parted[-1].append(Line(one_line(content), 0.0, row))
     return [verse for verse in parted if verse]
-
-
-def _is_heading(content: str) -> bool:
-    return bool(re.fullmatch(r"\s*\[[^\]]*\]\s*", content))
 
 
 def spread(parted: Sequence[Sequence[Line]], begin: float, end: float) -> list[Line]:

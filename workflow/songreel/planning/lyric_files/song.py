@@ -15,6 +15,7 @@ from songreel.planning.rows import on_one_line
 
 JOINER = "\u2060"  # invisible; a writer puts it where a letter would begin markup, a reader takes it out
 LATEST = 360_000.0  # seconds; a hundred hours, as long as a song's sound may be
+MOST_DIGITS = 40  # of a number of seconds; Python's floats have 17 at most
 MOST_NAMED = 20  # rows that one note names
 
 _NEWLINE = re.compile(r"\r\n|\r|\n")
@@ -76,23 +77,22 @@ def parse_time(text: str) -> float | None:
 
 def parse_seconds(value: object) -> float | None:
     """The seconds that a number, or a text of one, says: from 0 to LATEST; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str) or len(str(value)) > 40:
-        return None
-    try:
-        seconds = float(Decimal(str(value).strip()))
-    except (ArithmeticError, ValueError):
-        return None
-    return seconds if math.isfinite(seconds) and 0 <= seconds <= LATEST else None
+    return _parse(value, 1)
 
 
 def parse_milliseconds(value: object) -> float | None:
     """The seconds that a number of milliseconds, or a text of one, says; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str) or len(str(value)) > 40:
+    return _parse(value, 1000)
+
+
+def _parse(value: object, unit: int) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str) or len(str(value)) > MOST_DIGITS:
         return None
     try:
-        return parse_seconds(str(Decimal(str(value).strip()) / 1000))
+        seconds = float(Decimal(str(value).strip()) / unit)
     except (ArithmeticError, ValueError):
         return None
+    return seconds if math.isfinite(seconds) and 0 <= seconds <= LATEST else None
 
 
 def timestamp(seconds: float, digits: int, mark: str, hours: bool = True) -> str:

@@ -40,13 +40,7 @@ class _Times:
         stated = root.attributes
         rate = _rate(stated.get("frameRate", "30"))
         above, below = ([*stated.get("frameRateMultiplier", "1 1").replace(":", " ").split(), "1"])[:2]
-        ticks = (
-            _rate(stated["tickRate"])
-            if "tickRate" in stated
-            else rate
-            if "frameRate" in stated
-            else Fraction(1)
-        )
+        ticks = _rate(stated.get("tickRate", stated.get("frameRate", "1")))
         return cls(1 / (rate * _rate(above) / _rate(below)), 1 / ticks, "timing" in stated)
 
     def seconds(self, time: str, element: Element) -> Fraction:
@@ -136,8 +130,8 @@ def _line(part: Element, begin: Fraction, end: Fraction | None, times: _Times) -
         begin = Fraction(str(min(starts)))
     elif "begin" not in part.attributes and not begin:
         return None
-    sung, timed = words.joined(pieces, _float(begin))
-    return Line(sung, _float(begin), part.row, end_seconds=None if end is None else _float(end), words=timed)
+    sung, timed = words.joined(pieces, float(begin))
+    return Line(sung, float(begin), part.row, end_seconds=None if end is None else float(end), words=timed)
 
 
 def _pieces(
@@ -146,7 +140,7 @@ def _pieces(
     """The texts in an element, each with the time of the innermost span that has one."""
     for part in element.content:
         if isinstance(part, str):
-            yield part, _float(since) if inner and part.strip() else None
+            yield part, float(since) if inner and part.strip() else None
         elif part.name == "br":
             yield " ", None
         elif part.name == "span" and part.attributes.get("role") not in _NOT_SUNG:
@@ -154,15 +148,11 @@ def _pieces(
             timed = "begin" in part.attributes
             yield from _pieces(part, begin, end, times, timed or inner)
             if timed and end is not None:
-                yield "", _float(end)
+                yield "", float(end)
 
 
 def _all_text(element: Element) -> str:
     return "".join(part if isinstance(part, str) else _all_text(part) for part in element.content)
-
-
-def _float(seconds: Fraction) -> float:
-    return float(seconds)
 
 
 def written(song: Song) -> str:
