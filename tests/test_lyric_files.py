@@ -118,6 +118,7 @@ JSON = {
     "whisper.cpp": '{"transcription": [{"offsets": {"from": 1000, "to": 3500}, "text": " a"}]}',
     "transformers": '{"chunks": [{"timestamp": [1.0, 3.5], "text": " a"}]}',
     "WhisperX": '{"segments": [{"start": 1.0, "end": 3.5, "text": "a", "words": [{"word": "a"}]}]}',
+    "Spotify's of once": '{"lines": [{"startTimeMs": 1000, "words": [{"string": "a"}]}]}',
     "Musixmatch": '{"body": {"subtitle_body": "[{\\"text\\": \\"a\\", \\"time\\": {\\"total\\": 1.0}}]"}}',
     "Musixmatch's words": '[{"ts": 1.0, "te": 3.5, "l": [{"c": "a", "o": 0}], "x": "a"}]',
     "LRCLIB": '{"id": 1, "plainLyrics": "a", "syncedLyrics": "[00:01.00] a"}',
@@ -129,6 +130,25 @@ def test_json_is_known_by_its_rows(text: str, tmp_path: Path) -> None:
     (line,) = lines("song.json", text, tmp_path)
     assert line[:2] == ("a", 1.0)
     assert line[2] in (None, 3.5)
+
+
+APPLES = """<tt xmlns="http://www.w3.org/ns/ttml" xmlns:ttm="http://www.w3.org/ns/ttml#metadata"%s>
+<body dur="1:03.000"><div begin="10.000" end="20.000">
+<p begin="10.200" end="13.400"><span begin="10.200" end="11.000">an</span><span
+begin="11.000" end="12.000">gels</span> <span
+ttm:role="x-bg"><span begin="11.500" end="12.500">(ooh)</span></span><span ttm:role="x-translation">x</span></p>
+<p begin="1:01.000" end="1:02.500">sing</p></div></body></tt>"""
+
+
+@pytest.mark.parametrize("timing", ["", ' xmlns:itunes="http://music.apple.com/x" itunes:timing="Word"'])
+def test_times_of_ttml_are_the_songs_where_they_can_be_nothing_else(timing: str, tmp_path: Path) -> None:
+    song, notes = read("song.ttml", APPLES % timing, tmp_path)
+    assert [(line.text, line.start_seconds, line.end_seconds) for line in song.lines] == [
+        ("angels (ooh)", 10.2, 13.4),
+        ("sing", 61.0, 62.5),
+    ]
+    assert song.lines[0].words == (Word("an", 10.2), Word("gels (ooh)", 11.0, 12.0))
+    assert not notes
 
 
 ODD = {

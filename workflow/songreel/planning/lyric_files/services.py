@@ -14,10 +14,12 @@ NO_WORDS = ("♪", "♫")  # how Spotify writes that nothing is sung
 
 def spotify(row: Mapping[str, Any], at: int, notes: Notes) -> Line | None:
     """`{"startTimeMs": "960", "words": "text", "endTimeMs": "0"}`, where an end of 0 is none."""
-    start = parse_milliseconds(row.get("startTimeMs"))
-    if start is None or not isinstance(row.get("words"), str):
+    start, sung = parse_milliseconds(row.get("startTimeMs")), row.get("words")
+    if isinstance(sung, list) and all(isinstance(word, Mapping) for word in sung):  # as it once was
+        sung = " ".join(str(word.get("string", "")) for word in sung)
+    if start is None or not isinstance(sung, str):
         return None
-    text = one_line(row["words"])
+    text = one_line(sung)
     return Line(
         "" if text in NO_WORDS else text,
         start,

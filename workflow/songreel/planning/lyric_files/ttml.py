@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from xml.sax.saxutils import escape
 
@@ -22,6 +22,7 @@ _CLOCK = re.compile(
     r"(?:(?:([0-9]{1,4}):)?([0-9]{1,4}):)?([0-9]{1,6}(?:\.[0-9]{1,12})?)(?::([0-9]{1,4})(?:\.[0-9]+)?)?"
 )
 _NOT_SUNG = ("x-translation", "x-roman", "x-transliteration")  # roles of what stands beside the words
+_BACKGROUND = "x-bg"  # the role of what is sung meanwhile, of which a line has no times
 _MOST_DIGITS = 12
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -41,7 +42,8 @@ class _Times:
         rate = _rate(stated.get("frameRate", "30"))
         above, below = ([*stated.get("frameRateMultiplier", "1 1").replace(":", " ").split(), "1"])[:2]
         ticks = _rate(stated.get("tickRate", stated.get("frameRate", "1")))
-        return cls(1 / (rate * _rate(above) / _rate(below)), 1 / ticks, "timing" in stated)
+        relative = cls(1 / (rate * _rate(above) / _rate(below)), 1 / ticks, False)
+        return replace(relative, absolute="timing" in stated or _are_absolute(root, relative))
 
     def seconds(self, time: str, element: Element) -> Fraction:
         """The seconds of a time. Raises XmlError for what is none."""
@@ -53,6 +55,22 @@ class _Times:
             raise XmlError(f"the time {time[:40]!r}", element.row)
         hours, minutes, seconds, frames = (Fraction(part or 0) for part in parts.groups())
         return hours * 3600 + minutes * 60 + seconds + frames * self.frame
+
+
+def _are_absolute(element: Element, times: _Times) -> bool:
+    """Whether something in an element would begin after its end, were its times not the song's."""
+    begin, end = (_time(element, key, times) for key in ("begin", "end"))
+    for part in element.elements():
+        inner = _time(part, "begin", times)
+        if begin is None or end is None or inner is None:
+            continue
+        if begin <= inner < end <= begin + inner:
+            return True
+    return any(_are_absolute(part, times) for part in element.elements())
+
+
+def _time(element: Element, key: str, times: _Times) -> Fraction | None:
+    return times.seconds(element.attributes[key], element) if key in element.attributes else None
 
 
 def _rate(time: str) -> Fraction:
@@ -143,6 +161,8 @@ def _pieces(
             yield part, float(since) if inner and part.strip() else None
         elif part.name == "br":
             yield " ", None
+        elif part.name == "span" and part.attributes.get("role") == _BACKGROUND:
+            yield _all_text(part), None
         elif part.name == "span" and part.attributes.get("role") not in _NOT_SUNG:
             begin, end = _span(part, since, until, times)
             timed = "begin" in part.attributes
