@@ -136,7 +136,8 @@ APPLES = """<tt xmlns="http://www.w3.org/ns/ttml" xmlns:ttm="http://www.w3.org/n
 <body dur="1:03.000"><div begin="10.000" end="20.000">
 <p begin="10.200" end="13.400"><span begin="10.200" end="11.000">an</span><span
 begin="11.000" end="12.000">gels</span> <span
-ttm:role="x-bg"><span begin="11.500" end="12.500">(ooh)</span></span><span ttm:role="x-translation">x</span></p>
+ttm:role="x-bg"><span begin="11.500" end="12.500">(ooh)</span></span><span
+ ttm:role="x-translation">x</span></p>
 <p begin="1:01.000" end="1:02.500">sing</p></div></body></tt>"""
 
 
@@ -215,6 +216,32 @@ def test_words_out_of_their_line_are_not_used(tmp_path: Path) -> None:
     song, notes = read("song.lrc", "[00:01.00]<00:01.00>a <00:09.00>b\n[00:03.00]c", tmp_path)
     assert song.lines[0] == Line("a b", 1.0, 1)
     assert notes == ["row 1: has times of words that are not within it; they are not used."]
+
+
+EVENT = "0,0:00:0%d.00,0:00:0%d.00,Default,,0,0,0,%s,%s"
+
+
+def test_of_karaoke_effects_the_lines_that_they_were_made_from_are_read(tmp_path: Path) -> None:
+    events = [
+        "Comment: " + EVENT % (1, 3, "karaoke", "{\\k50}Down {\\k150}by"),
+        "Comment: " + EVENT % (0, 0, "template syl", "{\\pos($x,$y)}"),
+        *("Dialogue: " + EVENT % (1, 2, "fx", word) for word in ("Down", "by")),
+    ]
+    song, _ = read("song.ass", "\n".join(["[V4+ Styles]", "[Events]", *events]), tmp_path)
+    assert [(line.text, line.row) for line in song.lines] == [("Down by", 3)]
+
+
+def test_what_is_damaged_in_ass_spoils_nothing_else(tmp_path: Path) -> None:
+    rows = [
+        "[V4+ Styles]",
+        "Style: a,b,c",
+        "Dialogue: 0,soon",
+        "Dialogue: " + EVENT % (1, 2, "", "{\\p1}m 0 0 l 9 9"),
+    ]
+    rows.append("Dialogue: " + EVENT % (3, 4, "", "sung"))
+    song, notes = read("song.ass", "\n".join(rows), tmp_path)
+    assert [(line.text, line.row) for line in song.lines] == [("sung", 5)]
+    assert notes == ["row 3: is no event that can be read; it is left out."]
 
 
 def test_a_row_without_a_time_is_told(tmp_path: Path) -> None:
