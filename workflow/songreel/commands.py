@@ -169,10 +169,7 @@ def _declare_convert(commands: Commands) -> Parser:
 def _convert(options: argparse.Namespace) -> None:
     from songreel.exports import convert
 
-    def report(message: str) -> None:
-        say(message, options.log)
-
-    print(convert.convert(options.source, options.target, options.audio, options.force, report))
+    print(convert.convert(options.source, options.target, options.audio, options.force, say))
 
 
 def _declare_export(commands: Commands) -> Parser:
@@ -194,16 +191,13 @@ def _export(options: argparse.Namespace) -> None:
     from songreel.exports import film_text
     from songreel.planning import config, plan
 
-    def report(message: str) -> None:
-        say(message, options.log)
-
     keys = config.read(Path("config.yaml")) | config.read(options.configfile)
     settings = config.resolve(keys | dict(options.config))
     paths = Paths(settings.results)
     made = plan.make(settings, paths)
     for message in made.notes:
-        report(message)
-    target = film_text.export(options.format, made, paths, options.output, options.force, report)
+        say(message)
+    target = film_text.export(options.format, made, paths, options.output, options.force, say)
     print(f"{target} is written.")
 
 
