@@ -197,6 +197,8 @@ class TimelineLine(Written):
     start_seconds: float
     end_seconds: float
     segment: str
+    # Where its words end, if that is before its picture does.
+    words_end_seconds: float | None = None
 
 
 @dataclass(frozen=True)

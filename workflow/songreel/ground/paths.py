@@ -71,6 +71,10 @@ class Paths:
     def film(self, song: str) -> Path:
         return self.root / song / "film.mp4"
 
+    def export(self, song: str, name: str) -> Path:
+        """What is made of a film for other programs, where no other place is named."""
+        return self.root / song / name
+
     def film_read(self, song: str) -> Path:
         """Where is noted that a large film was read and is whole."""
         return self.root / song / ".film-read.json"

@@ -7,7 +7,7 @@ it and how it is drawn. So whatever an edit leaves as it was has the name it had
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
@@ -51,10 +51,11 @@ class Plan:
     needs: Mapping[str, int]  # keyframes, by segment
     sound: str  # what is heard, in words
     notes: tuple[str, ...] = ()  # what is not as the user may think, a sentence each
-    album: Request | None = (
-        None  # what the lines' pictures are chosen by; None where they start from the canvas
-    )
+    # What the lines' pictures are chosen by; None where they start from the canvas.
+    album: Request | None = None
     starts: tuple[Choice, ...] = ()  # the picture of each line, if there is an album
+    # The lines, with all that their file says of them; no document is made of it.
+    shots: tuple[Shot, ...] = field(default=(), compare=False)
 
 
 def make(config: Config, paths: Paths) -> Plan:
@@ -63,7 +64,9 @@ def make(config: Config, paths: Paths) -> Plan:
     Raises UserError for what is wrong with any of them.
     """
     notes: list[str] = []
-    over, lines = timeline.moved(screenplay.read(config.screenplay, notes.append), config.offset)
+    song = screenplay.read_song(config.screenplay, notes.append)
+    config = replace(config, title=config.title or song.title, artist=config.artist or song.artist)
+    over, lines = timeline.moved(song.lines, config.offset)
     ffmpeg = film.working(config.ffmpeg)
     # A clip is named by the encoder that draws it, not by how that was found.
     config = replace(config, encoder=film.encoder(config.encoder, (config.width, config.height), ffmpeg))
@@ -75,8 +78,8 @@ def make(config: Config, paths: Paths) -> Plan:
             f"{config.screenplay}: the film would have no frames; expected a second line, audio, or a config"
             f" key 'tail' above 0."
         )
-    song = owners.folder(config.screenplay, paths)
-    if elsewhere := owners.note(config.screenplay, song, paths):
+    folder = owners.folder(config.screenplay, paths)
+    if elsewhere := owners.note(config.screenplay, folder, paths):
         notes.append(elsewhere)
     if short := timeline.too_short(lines, shots, config.tail):
         notes.append(f"{config.screenplay}: {short}")
@@ -89,7 +92,7 @@ def make(config: Config, paths: Paths) -> Plan:
     clips = _clips(shots, segments, config)
     mix = trial.check(config, sound, ffmpeg, paths)
     return Plan(
-        song=song,
+        song=folder,
         screenplay=owners.place(config.screenplay, paths),
         segments=dict(zip(segments, optimised, strict=True)),
         clips={clip.id: clip for clip in clips},
@@ -99,6 +102,7 @@ def make(config: Config, paths: Paths) -> Plan:
         notes=tuple(notes),
         album=request,
         starts=tuple(chosen),
+        shots=shots,
     )
 
 
@@ -206,7 +210,9 @@ def _timeline(
         audio=sound,
         clips=tuple(TimelineClip(clip.id, clip.shown.frames) for clip in clips),
         lines=tuple(
-            TimelineLine(shot.line.text, shot.line.start_seconds, shot.end_seconds, segment)
+            TimelineLine(
+                shot.line.text, shot.line.start_seconds, shot.end_seconds, segment, shot.line.end_seconds
+            )
             for shot, segment in zip(shots, segments, strict=True)
         ),
     )
