@@ -12,6 +12,7 @@ DATA = (
     "benchmarks/baseline.py",
     "config.yaml",
     "envs/songreel.yaml",
+    "fonts",
     "models/published.yaml",
     "models/starter",
     "profiles/default/config.yaml",

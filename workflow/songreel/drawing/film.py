@@ -20,7 +20,7 @@ import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
-from songreel.drawing import joined, lyrics, sound
+from songreel.drawing import joined, lyrics, onpicture, sound
 from songreel.ground import rates, seal, stops
 from songreel.ground.documents import DRAWING, ClipPlan, Shown, Timeline
 from songreel.ground.errors import DamageError, UserError
@@ -120,10 +120,12 @@ def encode(
     size: tuple[int, int],
     target: Path,
     program: str,
+    script: bytes | None = None,
 ) -> None:
     """Pipe frames uint8 [b, height, width, 3] into a clip of exactly its number of frames.
 
-    A batch is written while the next one is made. Raises UserError with ffmpeg's own words when it fails.
+    The words of a `script`, see `onpicture`, are drawn on them. A batch is written while the next one is
+    made. Raises UserError with ffmpeg's own words when it fails.
     """
     width, height = size
     rate = clip.frames_per_second
@@ -135,8 +137,8 @@ def encode(
     if clip.interpolation == "motion":
         # Scene-change detection would freeze a frame wherever many tokens change at once.
         stream = stream.filter("minterpolate", fps=str(rate), mi_mode="mci", scd="none")
-    with replacing(target) as temporary:
-        output = stream.output(
+    with replacing(target) as temporary, onpicture.handed_on(script) as handle:
+        output = onpicture.drawn(stream, handle, rate).output(
             str(temporary),
             format="mp4",
             video_track_timescale=rates.ticks(rate),
@@ -146,7 +148,7 @@ def encode(
             **COLOURS,
             **BITEXACT,
         )
-        status, words = _pipe(batches, output.compile(cmd=program, overwrite_output=True))
+        status, words = _pipe(batches, output.compile(cmd=program, overwrite_output=True), handle)
         _check(status, words, temporary, target)
         seal.add(temporary, seal.of_clip(target.stem))
 
@@ -163,11 +165,16 @@ def _encoding(name: str, crf: int) -> dict[str, Any]:
     return options
 
 
-def _pipe(batches: Iterable[NDArray[np.uint8]], command: Sequence[str]) -> tuple[int, bytes]:
-    """Run ffmpeg on frames; returns its exit status and what it complained of."""
+def _pipe(
+    batches: Iterable[NDArray[np.uint8]], command: Sequence[str], handle: int | None
+) -> tuple[int, bytes]:
+    """Run ffmpeg on frames; returns its exit status and what it complained of. It inherits the `handle`."""
+    shared: dict[str, Any] = {}
+    if handle is not None:
+        shared = {"pass_fds": [handle], "env": onpicture.environment()}
     with (
         tempfile.TemporaryFile() as words,
-        subprocess.Popen(_quiet(command), stdin=subprocess.PIPE, stderr=words) as process,
+        subprocess.Popen(_quiet(command), stdin=subprocess.PIPE, stderr=words, **shared) as process,
         stops.undoing(process.kill),
         ThreadPoolExecutor(1) as writer,
     ):
@@ -214,7 +221,8 @@ def join(timeline: Timeline, clips: Sequence[Path], target: Path, program: str) 
             command += ["-c:a", "aac", "-b:a", "192k", "-af", heard]
         else:
             command += ["-map", "0:v"]
-        command += ["-map", "1:s", "-c:v", "copy", "-c:s", "mov_text", "-map_metadata", "2"]
+        command += ["-map", "1:s"] if timeline.subtitles else []
+        command += ["-c:v", "copy", "-c:s", "mov_text", "-map_metadata", "2"]
         command += ["-map_chapters", "2", "-movflags", "+faststart", "-fflags", "+bitexact"]
         command += ["-f", "mp4", str(temporary)]
         with stops.undoing(lambda: shutil.rmtree(folder, ignore_errors=True)):

@@ -56,6 +56,12 @@ class Config(Strategy):
     encoder: str
     crf: int
 
+    lyrics: str  # "soft", "burned", "karaoke" or "off"
+    lyrics_font: str  # a file's path, a family's name, or "" for the one that comes along
+    lyrics_size: float  # of an em, in percent of the picture's shorter side
+    lyrics_colour: str  # as it was written
+    lyrics_position: str  # "bottom", "middle" or "top"
+
     results: Path  # the folder
     jobs_per_gpu: str  # "auto" or a whole number
     ffmpeg: str  # "" is the one that comes with imageio-ffmpeg
@@ -109,7 +115,8 @@ def _defaults(preset: str) -> dict[str, Any]:
 def _build(values: dict[str, Any]) -> Config:
     width, height = map(int, values.pop("size").split("x"))
     values |= {
-        key: _at_home(key, values[key]) for key in ("screenplay", "audio", "model", "results", "ffmpeg")
+        key: _at_home(key, values[key])
+        for key in ("screenplay", "audio", "model", "results", "ffmpeg", "lyrics_font")
     }
     values["perceptors"] = tuple(_at_home("perceptors", name) for name in values["perceptors"])
     values |= {"screenplay": Path(values["screenplay"]), "results": _results(values["results"])}
@@ -188,6 +195,11 @@ def _size(value: Any) -> str:
     return re.sub(r"\s*[x\u00d7]\s*", "x", _text(value).lower())
 
 
+def _choice(value: Any) -> str:
+    """A word, `off` among them: YAML takes it for False, and Snakemake hands that on to its jobs as text."""
+    return "off" if value is False or value == "False" else _text(value)
+
+
 def _number(value: Any) -> int | float:
     """A finite number, also from text: YAML 1.1 takes 1e-3 for text."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
@@ -221,7 +233,11 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "number": lambda value: float(_number(value)),  # one type, so that 15 and 15.0 make one id
     "array": _names,
 }
-_SPECIAL: dict[str, Callable[[Any], Any]] = {"size": _size, "frames_per_second": rates.parsed}
+_SPECIAL: dict[str, Callable[[Any], Any]] = {
+    "size": _size,
+    "frames_per_second": rates.parsed,
+    "lyrics": _choice,
+}
 
 
 def _validate(given: dict[str, Any]) -> None:

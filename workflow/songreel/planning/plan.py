@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
@@ -30,10 +30,11 @@ from songreel.ground.documents import (
 )
 from songreel.ground.errors import UserError
 from songreel.ground.files import write_if_changed, write_json_if_changed
+from songreel.ground.lettering import Lettering
 from songreel.ground.paths import Paths
 from songreel.ground.telling import shorten
 from songreel.models import weights
-from songreel.planning import audio, owners, screenplay, timeline, trial, wording
+from songreel.planning import audio, lettering, owners, screenplay, timeline, trial, wording
 from songreel.planning.config import Config, weighed
 from songreel.planning.screenplay import Line
 from songreel.planning.timeline import Shot
@@ -54,6 +55,7 @@ class Plan:
     needs: Mapping[str, int]  # keyframes, by segment
     tune: Path | None  # what the audio is made from, when a rule makes it
     sound: str  # what is heard, in words
+    fonts: Mapping[str, Path] = field(default_factory=dict)  # that words are drawn with, by their sha256
     notes: tuple[str, ...] = ()  # what is not as the user may think, a sentence each
 
     @property
@@ -89,7 +91,8 @@ def make(config: Config, paths: Paths) -> Plan:
         notes.append(f"{config.screenplay}: {silent}")
     recipes = list(_recipes(shots, config, notes.append))
     segments = [recipe.id for recipe in recipes]
-    clips = _clips(shots, segments, config)
+    letters = lettering.made(shots, config, notes.append)
+    clips = _clips(shots, segments, letters.of_clips, config)
     mix = trial.check(config, sound, ffmpeg, paths)
     return Plan(
         song=song,
@@ -100,6 +103,7 @@ def make(config: Config, paths: Paths) -> Plan:
         needs=_needs(clips, config),
         tune=sound.tune if sound else None,
         sound=audio.described(sound, mix, config.audio, config.screenplay) + _left_out(over),
+        fonts=letters.fonts,
         notes=tuple(notes),
     )
 
@@ -113,6 +117,8 @@ def write(plan: Plan, paths: Paths) -> None:
         write_json_if_changed(paths.segment_plan(segment), recipe.to_json(), lasting=False)
     for clip, drawing in plan.clips.items():
         write_json_if_changed(paths.clip_plan(clip), drawing.to_json(), lasting=False)
+    for file, content in lettering.copies(plan.fonts, paths.font):
+        write_if_changed(file, content)
     if plan.tune and plan.played:
         write_if_changed(paths.tune_plan(plan.played.stem), plan.tune.read_bytes(), lasting=False)
     write_json_if_changed(paths.owner(plan.song), {"screenplay": plan.screenplay})
@@ -205,14 +211,16 @@ def _check_size(config: Config, model: weights.Weights) -> None:
         )
 
 
-def _clips(shots: Sequence[Shot], segments: Sequence[str], config: Config) -> list[ClipPlan]:
+def _clips(
+    shots: Sequence[Shot], segments: Sequence[str], letters: Sequence[Lettering | None], config: Config
+) -> list[ClipPlan]:
     """What to draw for each shot."""
     parts = [Shown(segment, shot.frames) for segment, shot in zip(segments, shots, strict=True)]
     transition = round(config.transition * config.frames_per_second)  # frames
     befores = [None, *parts] if transition else [None] * len(parts)
     return [
-        ClipPlan.of(config, shown, before, min(transition, shown.frames) if before else 0)
-        for before, shown in zip(befores, parts, strict=False)
+        ClipPlan.of(config, shown, before, min(transition, shown.frames) if before else 0, words)
+        for before, shown, words in zip(befores, parts, letters, strict=False)
     ]
 
 
@@ -254,4 +262,5 @@ def _timeline(
             TimelineLine(shot.line.text, shot.line.start_seconds, shot.end_seconds, segment)
             for shot, segment in zip(shots, segments, strict=True)
         ),
+        subtitles=config.lyrics == "soft",
     )

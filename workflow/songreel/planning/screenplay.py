@@ -44,6 +44,8 @@ class Line:
     start_seconds: float  # in the song; 0 or more, finite
     row: int  # where the record starts in the file, counted from 1
     take: int | None = None  # which rendering of the text, from 0; None leaves it to the plan
+    end_seconds: float | None = None  # when its words are over; None where the next line starts
+    words: tuple[tuple[str, float], ...] = ()  # when each word is sung, in seconds, where that is known
 
 
 def read(path: Path, tell: Tell = lambda _: None) -> tuple[Line, ...]:

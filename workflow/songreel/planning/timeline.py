@@ -29,9 +29,15 @@ class Shot:
 
 def moved(lines: Sequence[Line], offset: float) -> tuple[Sequence[Line], Sequence[Line]]:
     """The lines so many seconds later, and first those of them that are over before the film begins."""
-    after = [replace(line, start_seconds=_sum(line.start_seconds, offset)) for line in lines]
+    after = [_later(line, offset) for line in lines]
     over = sum(following.start_seconds <= 0 for following in after[1:])
     return after[:over], after[over:]
+
+
+def _later(line: Line, offset: float) -> Line:
+    end = None if line.end_seconds is None else _sum(line.end_seconds, offset)
+    words = tuple((word, _sum(seconds, offset)) for word, seconds in line.words)
+    return replace(line, start_seconds=_sum(line.start_seconds, offset), end_seconds=end, words=words)
 
 
 def _sum(seconds: float, offset: float) -> float:

@@ -18,12 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
-from songreel.drawing import film, sound
+from songreel.drawing import film, onpicture, sound
 from songreel.ground import files, rates, stops
 from songreel.ground.documents import JOINING, ClipPlan, Shown, Sound, Timeline, TimelineClip, TimelineLine
 from songreel.ground.errors import UserError
 from songreel.ground.files import Document, identity, read_json, write_json_if_changed
 from songreel.ground.paths import Paths
+from songreel.planning import lettering
 from songreel.planning.audio import Audio
 from songreel.planning.config import Config
 
@@ -53,7 +54,8 @@ def check(config: Config, audio: Audio | None, program: str, paths: Paths) -> st
 def _settings(config: Config) -> Document:
     size = [config.width, config.height]
     rate = rates.written(config.frames_per_second)
-    return {"size": size, "rate": rate, "encoder": config.encoder, "crf": config.crf} | _motion(config)
+    known = {"size": size, "rate": rate, "encoder": config.encoder, "crf": config.crf} | _motion(config)
+    return known | ({"words": True} if config.lyrics in lettering.ON_PICTURE else {})
 
 
 def _motion(config: Config) -> Document:
@@ -97,16 +99,38 @@ def _try(config: Config, audio: Audio | None, program: str) -> str:
 def _make_clip(config: Config, clip: Path, program: str) -> None:
     drawing = ClipPlan.of(config, Shown("", FRAMES))
     size = (config.width, config.height)
+    script = None
+    if words := lettering.trial(config):
+        script = onpicture.script(words[0], size, drawing.frames_per_second, words[1])
     frame = np.random.default_rng(0).integers(0, 256, (config.height, config.width, 3), dtype=np.uint8)
     try:
-        film.encode([frame[None]] * DRAWN, drawing, size, clip, program)
+        film.encode([frame[None]] * DRAWN, drawing, size, clip, program, script)
     except film.FFmpegError as error:
+        if script and _works_without(config, clip, program):
+            raise _wordless(config, error, program) from None
         filters = ", interpolation 'motion'" if drawing.interpolation == "motion" else ""
         raise _incapable(
             f"the clips of this film (encoder {config.encoder!r}{filters}, {size[0]}x{size[1]})",
             error,
             program,
         ) from None
+
+
+def _works_without(config: Config, clip: Path, program: str) -> bool:
+    """Whether it is the words alone that it cannot draw."""
+    try:
+        _make_clip(replace(config, lyrics="soft"), clip, program)
+    except UserError:
+        return False
+    return True
+
+
+def _wordless(config: Config, error: film.FFmpegError, program: str) -> UserError:
+    return UserError(
+        f"config key 'lyrics': {config.lyrics!r} has words drawn on the picture, and {program} was tried and"
+        f" cannot do that ({error.reason}), expected an ffmpeg with libass; leave the key 'ffmpeg' empty for"
+        f" the one that comes with songreel, or write 'lyrics: soft'."
+    )
 
 
 def _make_film(config: Config, clip: Path, song: Sound | None, program: str) -> None:

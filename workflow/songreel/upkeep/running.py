@@ -27,7 +27,7 @@ from songreel.jobs import claims, presence
 from songreel.jobs.presence import Watch
 from songreel.planning.plan import Plan
 
-KINDS = ("segments", "clips", "tunes", "audio")
+KINDS = ("segments", "clips", "fonts", "tunes", "audio")
 HOUR = 3600  # seconds without a beat, until a workflow on another machine is taken for dead
 PATIENCE_SECONDS = 0.2  # between two looks at whether a removal has ended
 
@@ -40,6 +40,7 @@ def needs(plan: Plan) -> Needs:
     return {
         "segments": sorted(plan.segments),
         "clips": sorted(plan.clips),
+        "fonts": sorted(plan.fonts),
         "tunes": [plan.played.stem] if plan.played else [],
         "audio": [sound.sha256] if sound else [],
     }
