@@ -7,7 +7,7 @@ import io
 import unicodedata
 
 import regex
-from fontTools.ttLib import TTFont, TTLibError
+from fontTools.ttLib import TTFont
 
 # The 6-bit digits of a font inside a script start at "!"; base64 has the same bits in another alphabet.
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -29,8 +29,9 @@ class Font:
             self._widths = self._font["hmtx"]
             self._em: int = self._font["head"].unitsPerEm
             self._hhea, self._os2 = self._font["hhea"], self._font.get("OS/2")
-        except (TTLibError, KeyError, AssertionError, OSError, EOFError, IndexError) as error:
-            raise ValueError(str(error) or "it is damaged") from None
+            self._names = self._font["name"]
+        except Exception as error:  # a damaged one can raise any
+            raise ValueError(f"it is damaged: {error}") from None
         if not any(table in self._font for table in ("glyf", "CFF ", "CFF2")):
             raise ValueError("it has pictures instead of outlines")
         if not self._glyphs or self._em <= 0:
@@ -39,12 +40,12 @@ class Font:
     @property
     def name(self) -> str:
         """What people call it."""
-        return str(self._font["name"].getBestFullName() or "without a name")
+        return str(self._names.getBestFullName() or "without a name")
 
     @property
     def families(self) -> tuple[str, ...]:
         """The names of its family, the one of four styles first."""
-        names = (self._font["name"].getDebugName(kind) for kind in (1, 16))
+        names = (self._names.getDebugName(kind) for kind in (1, 16))
         return tuple(name for name in names if name)
 
     @property
@@ -89,10 +90,9 @@ class Font:
 
         Its time is as it was: the same face is the same file.
         """
-        names = self._font["name"]
-        names.names = []
+        self._names.names = []
         for kind, text in ((1, name), (2, "Regular"), (4, name), (6, name)):
-            names.setName(text, kind, 3, 1, 0x409)  # for Windows, in English: what libass reads
+            self._names.setName(text, kind, 3, 1, 0x409)  # for Windows, in English: what libass reads
         if self._os2:  # else libass would slant or thicken what it takes for another style
             self._os2.usWeightClass, self._os2.fsSelection = 400, self._os2.fsSelection & ~0x21 | _REGULAR
         file = io.BytesIO()

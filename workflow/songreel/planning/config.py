@@ -22,6 +22,7 @@ from songreel import data
 from songreel.ground import rates
 from songreel.ground.errors import UserError
 from songreel.ground.strategy import Strategy
+from songreel.planning import colours
 from songreel.planning.config_file import read as read
 from songreel.planning.config_file import shown
 
@@ -59,7 +60,7 @@ class Config(Strategy):
     lyrics: str  # "soft", "burned", "karaoke" or "off"
     lyrics_font: str  # a file's path, a family's name, or "" for the one that comes along
     lyrics_size: float  # of an em, in percent of the picture's shorter side
-    lyrics_colour: str  # as it was written
+    lyrics_colour: str  # six hex digits, red first
     lyrics_position: str  # "bottom", "middle" or "top"
 
     results: Path  # the folder
@@ -118,6 +119,7 @@ def _build(values: dict[str, Any]) -> Config:
         key: _at_home(key, values[key])
         for key in ("screenplay", "audio", "model", "results", "ffmpeg", "lyrics_font")
     }
+    values["lyrics_colour"] = colours.parsed("lyrics_colour", values["lyrics_colour"])
     values["perceptors"] = tuple(_at_home("perceptors", name) for name in values["perceptors"])
     values |= {"screenplay": Path(values["screenplay"]), "results": _results(values["results"])}
     return Config(width=width, height=height, **values)

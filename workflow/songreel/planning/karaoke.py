@@ -7,7 +7,6 @@ from itertools import accumulate
 
 import regex
 
-from songreel.drawing import onpicture
 from songreel.ground.lettering import Sung
 
 # What no blanks part lights up letter by letter.
@@ -56,6 +55,6 @@ def _parts(text: str) -> Iterator[str]:
     """Words with the blanks after them; of those without blanks between them the letters."""
     for word in regex.findall(r"\s*\S+\s*", text) or [text]:
         if _UNPARTED.search(word):
-            yield from onpicture.clusters(word)
+            yield from regex.findall(r"\s*(?:(?=\S)\X)\s*", word)
         else:
             yield word

@@ -11,7 +11,7 @@ from songreel.drawing import fonts, onpicture
 from songreel.ground.errors import UserError
 from songreel.ground.files import read_bytes, sha256
 from songreel.ground.lettering import LETTERING, Face, Lettering, Sung
-from songreel.planning import colours, karaoke, typefaces
+from songreel.planning import karaoke, typefaces
 from songreel.planning.config import Config
 from songreel.planning.timeline import Shot
 from songreel.planning.typefaces import Typeface
@@ -58,7 +58,7 @@ class _Faces:
 def made(shots: Sequence[Shot], config: Config, tell: Callable[[str], None]) -> Drawn:
     """What is lettered on each shot's clip; `tell` is told of letters that the chosen font lacks.
 
-    Raises UserError for a font or a colour that cannot be.
+    Raises UserError for a font that cannot be.
     """
     if config.lyrics not in ON_PICTURE:
         return Drawn((None,) * len(shots), {})
@@ -124,7 +124,7 @@ def _looking(
         sung=sung,
         faces=faces,
         size=config.lyrics_size,
-        colour=colours.parsed("lyrics_colour", config.lyrics_colour),
+        colour=config.lyrics_colour,
         position=config.lyrics_position,
     )
 
