@@ -20,7 +20,6 @@ CONDA = ROOT / "envs/songreel.yaml"
 MODELS = ROOT / "models"
 FONT = ROOT / "fonts/NotoSans-SemiBold.ttf"
 NO_FONTS = ROOT / "fonts/none.conf"
-BASELINE = ROOT / "benchmarks/baseline.py"
 
 # What to do when one of the models is not as it came.
 RESTORE = "install songreel again" if INSTALLED else "for example with `git checkout -- models`"
