@@ -290,4 +290,4 @@ def _nearest(word: str, known: Iterable[str]) -> str | None:
     names = list(known)
     initials = {"".join(part[0] for part in name.split("_")): name for name in names if "_" in name}
     close = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.5)
-    return close[0] if close else initials.get(word.lower())
+    return initials.get(word.lower()) or (close[0] if close else None)
