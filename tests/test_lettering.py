@@ -24,6 +24,7 @@ from songreel.planning import colours, karaoke, plan, screenplay, typefaces
 from songreel.planning.config import resolve
 from songreel.planning.plan import Plan
 from songreel.planning.screenplay import Line
+from songreel.upkeep import prune, running
 from tests.conftest import REPOSITORY, Project
 from tests.films import chapters, described
 
@@ -240,6 +241,16 @@ def test_a_plan_carries_its_fonts_for_its_jobs(tmp_path: Path) -> None:
     mine.write_bytes(mine.read_bytes() + b"\0")
     with pytest.raises(UserError, match=r"Mine\.ttf: found a font that was changed since"):
         plan.write(made, Paths())
+
+
+def test_prune_removes_the_fonts_that_no_film_needs(tmp_path: Path) -> None:
+    mine = font(tmp_path / "Mine.ttf", "abcdefghijklmnopqrstuvwxyz ")
+    before, after = planned(lyrics_font=str(mine)), planned()
+    for made in (before, after):
+        plan.write(made, Paths())
+    found = [item.path for item in prune.find(running.needs(after), Paths())]
+    assert Paths().font(sha256(mine)) in found
+    assert Paths().font(sha256(data.FONT)) not in found
 
 
 def test_the_same_font_is_the_same_clip_wherever_it_lies(tmp_path: Path) -> None:

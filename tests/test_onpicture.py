@@ -52,7 +52,8 @@ def drawn(
     planned = clip(frames, crf=1, **keys)
     script = written(lettering, size, planned.frames_per_second)
     film.encode([grey], planned, size, target, FFMPEG, script)
-    assert len(packets(target, "v")) == frames
+    instants = [packet.start for packet in packets(target, "v")]
+    assert instants == [number / planned.frames_per_second for number in range(frames)]
     return decoded(target, size)
 
 

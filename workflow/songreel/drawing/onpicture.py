@@ -172,9 +172,10 @@ def _layout(lettering: Lettering, size: tuple[int, int], faces: Sequence[Font]) 
     em = asked
     while True:
         width = WIDEST * size[0] / em  # ems
-        rows = [row for line in paragraphs for row in wrapping.rows(line, width)]
         unbroken = longest <= width or em < UNBROKEN * asked
-        if (unbroken and len(rows) * ROW * em <= HIGHEST * size[1]) or em < 1:
+        count = sum(wrapping.count(line, width) for line in paragraphs)
+        if (unbroken and count * ROW * em <= HIGHEST * size[1]) or em < 1:
+            rows = [row for line in paragraphs for row in wrapping.rows(line, width)]
             return _Layout(em, tuple(rows), _baselines(len(rows), em, size[1], lettering.position))
         em *= STEP
 

@@ -69,6 +69,11 @@ def _is_ideographic(text: str) -> bool:
     return wide and not "\uac00" <= letter <= "\ud7a3"
 
 
+def count(parts: Sequence[Word], width: float) -> int:
+    """How many rows of at most `width` ems they take."""
+    return len(_filled([piece for word in parts for piece in _broken(word, width)], width))
+
+
 def rows(parts: Sequence[Word], width: float) -> list[Word]:
     """Rows of at most `width` ems: the fewest, and of those the most even. A longer word is broken."""
     whole = [piece for word in parts for piece in _broken(word, width)]
