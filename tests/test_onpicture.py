@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from songreel import data
-from songreel.drawing import bidi, film, onpicture
-from songreel.drawing.fonts import Font
+from songreel.drawing import ass, bidi, film, onpicture
+from songreel.drawing.fonts import Font, clusters, is_space
 from songreel.ground.errors import DamageError, UserError
 from songreel.ground.lettering import LETTERING, Face, Lettering, Sung
 from songreel.ground.paths import Paths
@@ -34,7 +36,7 @@ PLAIN = Lettering(LETTERING, 0, 12, (Sung("Twinkle", 0),), (FACE,), 20, "ffffff"
 
 
 def written(lettering: Lettering, size: tuple[int, int] = SIZE, rate: Any = RATE) -> bytes:
-    return onpicture.script(lettering, size, Fraction(rate), {FACE.sha256: FONT})
+    return ass.script(lettering, size, Fraction(rate), {FACE.sha256: FONT})
 
 
 def dialogues(lettering: Lettering, size: tuple[int, int] = SIZE) -> list[str]:
@@ -151,6 +153,18 @@ def test_what_was_written_in_two_rows_is_in_two() -> None:
 
 def test_letters_that_no_font_has_are_left_out() -> None:
     assert dialogues(replace(PLAIN, sung=(Sung("a \u661f b", 0),))) == ["a  b"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=60), st.integers(16, 400))
+def test_any_text_is_laid_out_with_all_letters_that_the_font_has(text: str, width: int) -> None:
+    rows = dialogues(replace(PLAIN, sung=(Sung(text, 0),), size=7), (width, 100))
+    shown = re.sub("[\u200e\u200f\u2060]", "", "".join(rows)).replace(r"\{", "{").replace(r"\}", "}")
+    font = Font(FONT)
+    seen = [letter for letter in text if letter.isprintable() and not is_space(letter)]
+    whole = [cluster for cluster in clusters(text) if font.draws(cluster)]
+    wanted = [letter for letter in "".join(whole) if letter in seen]
+    assert [letter for letter in shown if letter in seen] == wanted
 
 
 @pytest.mark.parametrize("text", ["\n", " ", "\u661f", "\u200b", "\x00\x07"])

@@ -101,6 +101,11 @@ class Font:
         return file.getvalue()
 
 
+def clusters(text: str) -> list[str]:
+    """A text's letters, each with its marks."""
+    return regex.findall(r"\X", text)  # type: ignore[no-any-return]
+
+
 def is_unseen(letter: str) -> bool:
     """Whether a character is drawn as nothing and takes no room: a space does."""
     return bool(_UNSEEN.match(letter)) and unicodedata.category(letter)[0] != "Z"

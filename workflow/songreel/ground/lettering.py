@@ -5,6 +5,9 @@ from dataclasses import dataclass
 # Bumped when the same document gives other words on the picture; clips without any keep their ids.
 LETTERING = 1
 
+# What config.yaml calls words on the picture.
+ON_PICTURE = ("burned", "karaoke")
+
 
 @dataclass(frozen=True)
 class Sung:

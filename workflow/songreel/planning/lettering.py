@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
-from songreel.drawing import fonts, onpicture
+from songreel.drawing import ass, fonts
 from songreel.ground.errors import UserError
 from songreel.ground.files import read_bytes, sha256
 from songreel.ground.lettering import LETTERING, Face, Lettering, Sung
@@ -16,7 +16,6 @@ from songreel.planning.config import Config
 from songreel.planning.timeline import Shot
 from songreel.planning.typefaces import Typeface
 
-ON_PICTURE = ("burned", "karaoke")
 MOST_NAMED = 20  # letters in a note
 
 
@@ -24,7 +23,7 @@ MOST_NAMED = 20  # letters in a note
 class Drawn:
     """The lettering of each clip in order, and the files of the fonts that it takes, by their sha256."""
 
-    of_clips: Sequence[Lettering | None]
+    of_clips: Sequence[Lettering]
     fonts: Mapping[str, Path]
 
 
@@ -41,7 +40,7 @@ class _Faces:
     def of(self, text: str, row: int) -> tuple[Face, ...]:
         """The fonts that draw a line, the main one first."""
         needed = [self.main]
-        for cluster in dict.fromkeys(onpicture.clusters(text)):
+        for cluster in dict.fromkeys(fonts.clusters(text)):
             if fonts.is_space(cluster):
                 continue
             found = next((one for one in needed if one.font.draws(cluster)), None)
@@ -56,12 +55,10 @@ class _Faces:
 
 
 def made(shots: Sequence[Shot], config: Config, tell: Callable[[str], None]) -> Drawn:
-    """What is lettered on each shot's clip; `tell` is told of letters that the chosen font lacks.
+    """What is lettered on each shot's clip, where `lyrics` is one of ON_PICTURE.
 
-    Raises UserError for a font that cannot be.
+    `tell` is told of letters that the chosen font lacks. Raises UserError for a font that cannot be.
     """
-    if config.lyrics not in ON_PICTURE:
-        return Drawn((None,) * len(shots), {})
     language = typefaces.language([shot.line.text for shot in shots])
     faces = _Faces(typefaces.asked_for(config.lyrics_font), language)
     drawn = [_lettering(shot, config, faces.of(shot.line.text, shot.line.row)) for shot in shots]
@@ -70,13 +67,12 @@ def made(shots: Sequence[Shot], config: Config, tell: Callable[[str], None]) -> 
     return Drawn(drawn, {one.face.sha256: one.path for one in (faces.main, *faces.borrowed.values())})
 
 
-def trial(config: Config) -> tuple[Lettering, Mapping[str, bytes]] | None:
-    """Words to try ffmpeg with, in the chosen font, and its file; None where none are drawn."""
-    if config.lyrics not in ON_PICTURE:
-        return None
+def trial(config: Config) -> bytes:
+    """A script of words to try ffmpeg with, in the chosen font."""
     main = typefaces.asked_for(config.lyrics_font)
     lettering = _looking(config, 0, 1, (Sung("A trial", 0),), (main.face,))
-    return lettering, {main.face.sha256: read_bytes(main.path)}
+    size, rate = (config.width, config.height), Fraction(config.frames_per_second)
+    return ass.script(lettering, size, rate, {main.face.sha256: read_bytes(main.path)})
 
 
 def copies(plan_fonts: Mapping[str, Path], place: Callable[[str], Path]) -> Iterator[tuple[Path, bytes]]:

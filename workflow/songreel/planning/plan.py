@@ -30,11 +30,11 @@ from songreel.ground.documents import (
 )
 from songreel.ground.errors import UserError
 from songreel.ground.files import write_if_changed, write_json_if_changed
-from songreel.ground.lettering import Lettering
+from songreel.ground.lettering import ON_PICTURE, Lettering
 from songreel.ground.messages import shorten
 from songreel.ground.paths import Paths
 from songreel.models import weights
-from songreel.planning import audio, lettering, owners, screenplay, timeline, trial, wording
+from songreel.planning import audio, owners, screenplay, timeline, trial, wording
 from songreel.planning.config import Config, weighed
 from songreel.planning.screenplay import Line
 from songreel.planning.timeline import Shot
@@ -92,8 +92,8 @@ def make(config: Config, paths: Paths) -> Plan:
         notes.append(f"{config.screenplay}: {silent}")
     recipes = list(_recipes(shots, config, notes.append))
     segments = [recipe.id for recipe in recipes]
-    letters = lettering.made(shots, config, notes.append)
-    clips = _clips(shots, segments, letters.of_clips, config)
+    letters, fonts = _lettered(shots, config, notes.append)
+    clips = _clips(shots, segments, letters, config)
     mix = trial.check(config, sound, ffmpeg, paths)
     return Plan(
         song=song,
@@ -104,7 +104,7 @@ def make(config: Config, paths: Paths) -> Plan:
         needs=_needs(clips, config),
         tune=sound.tune if sound else None,
         sound=audio.described(sound, mix, config.audio, config.screenplay) + _left_out(over),
-        fonts=letters.fonts,
+        fonts=fonts,
         notes=tuple(notes),
     )
 
@@ -118,12 +118,19 @@ def write(plan: Plan, paths: Paths) -> None:
         write_json_if_changed(paths.segment_plan(segment), recipe.to_json(), lasting=False)
     for clip, drawing in plan.clips.items():
         write_json_if_changed(paths.clip_plan(clip), drawing.to_json(), lasting=False)
-    for file, content in lettering.copies(plan.fonts, paths.font):
-        write_if_changed(file, content)
+    _write_fonts(plan.fonts, paths)
     if plan.tune and plan.played:
         write_if_changed(paths.tune_plan(plan.played.stem), plan.tune.read_bytes(), lasting=False)
     write_json_if_changed(paths.owner(plan.song), {"screenplay": plan.screenplay})
     write_json_if_changed(paths.timeline(plan.song), plan.timeline.to_json(), lasting=False)
+
+
+def _write_fonts(fonts: Mapping[str, Path], paths: Paths) -> None:
+    if fonts:
+        from songreel.planning import lettering
+
+        for file, content in lettering.copies(fonts, paths.font):
+            write_if_changed(file, content)
 
 
 def latents_of(clip: ClipPlan, needs: Mapping[str, int], paths: Paths) -> list[Path]:
@@ -210,6 +217,18 @@ def _check_size(config: Config, model: weights.Weights) -> None:
             f"config key 'size': found {config.width}x{config.height}, expected multiples of {factor} pixels"
             f" for the model {model.name!r}; the nearest is {fitting}."
         )
+
+
+def _lettered(
+    shots: Sequence[Shot], config: Config, tell: Callable[[str], None]
+) -> tuple[Sequence[Lettering | None], Mapping[str, Path]]:
+    """The words on each shot's picture, if any, and the files of their fonts by their sha256."""
+    if config.lyrics not in ON_PICTURE:
+        return (None,) * len(shots), {}
+    from songreel.planning import lettering  # and with it fontTools: most films have no words on them
+
+    drawn = lettering.made(shots, config, tell)
+    return drawn.of_clips, drawn.fonts
 
 
 def _clips(

@@ -18,13 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
-from songreel.drawing import film, onpicture, sound
+from songreel.drawing import film, sound
 from songreel.ground import files, rates, stops
 from songreel.ground.documents import JOINING, ClipPlan, Shown, Sound, Timeline, TimelineClip, TimelineLine
 from songreel.ground.errors import UserError
 from songreel.ground.files import Document, identity, read_json, write_json_if_changed
+from songreel.ground.lettering import ON_PICTURE
 from songreel.ground.paths import Paths
-from songreel.planning import lettering
 from songreel.planning.audio import Audio
 from songreel.planning.config import Config
 
@@ -55,7 +55,7 @@ def _settings(config: Config) -> Document:
     size = [config.width, config.height]
     rate = rates.written(config.frames_per_second)
     known = {"size": size, "rate": rate, "encoder": config.encoder, "crf": config.crf} | _motion(config)
-    return known | ({"words": True} if config.lyrics in lettering.ON_PICTURE else {})
+    return known | ({"words": True} if config.lyrics in ON_PICTURE else {})
 
 
 def _motion(config: Config) -> Document:
@@ -99,9 +99,7 @@ def _try(config: Config, audio: Audio | None, program: str) -> str:
 def _make_clip(config: Config, clip: Path, program: str) -> None:
     drawing = ClipPlan.of(config, Shown("", FRAMES))
     size = (config.width, config.height)
-    script = None
-    if words := lettering.trial(config):
-        script = onpicture.script(words[0], size, drawing.frames_per_second, words[1])
+    script = _words(config)
     frame = np.random.default_rng(0).integers(0, 256, (config.height, config.width, 3), dtype=np.uint8)
     try:
         film.encode([frame[None]] * DRAWN, drawing, size, clip, program, script)
@@ -114,6 +112,15 @@ def _make_clip(config: Config, clip: Path, program: str) -> None:
             error,
             program,
         ) from None
+
+
+def _words(config: Config) -> bytes | None:
+    """What is drawn on the clip."""
+    if config.lyrics not in ON_PICTURE:
+        return None
+    from songreel.planning import lettering  # and with it fontTools: most films have no words on them
+
+    return lettering.trial(config)
 
 
 def _works_without(config: Config, clip: Path, program: str) -> bool:
