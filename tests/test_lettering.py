@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fontTools.fontBuilder import FontBuilder
-from fontTools.pens.ttGlyphPen import TTGlyphPen
 
 from songreel import data
 from songreel.ground.errors import UserError
@@ -27,6 +25,7 @@ from songreel.planning.screenplay import Line
 from songreel.upkeep import prune, running
 from tests.conftest import REPOSITORY, Project
 from tests.films import chapters, described
+from tests.typefaces import font
 
 Rows = Sequence[tuple[str, float]]
 SONG: Rows = [("one", 0.5), ("two and two", 2), ("three", 4), ("four", 6)]
@@ -55,26 +54,6 @@ def with_fonts(monkeypatch: pytest.MonkeyPatch, *files: Path) -> None:
     )
     monkeypatch.setattr(typefaces, "_machines", lambda language: found)
     monkeypatch.setattr(typefaces, "_fontconfig", lambda *_: [])
-
-
-def font(path: Path, letters: str, width: int = 600) -> Path:
-    """A font whose letters are all the same square."""
-    pen = TTGlyphPen(None)
-    for step, corner in enumerate([(50, 0), (50, 700), (550, 700), (550, 0)]):
-        (pen.lineTo if step else pen.moveTo)(corner)
-    pen.closePath()
-    names = [f"u{ord(letter):04X}" for letter in letters]
-    made = FontBuilder(1000, isTTF=True)
-    made.setupGlyphOrder([".notdef", *names])
-    made.setupCharacterMap({ord(letter): name for letter, name in zip(letters, names, strict=True)})
-    made.setupGlyf({name: pen.glyph() for name in (".notdef", *names)})
-    made.setupHorizontalMetrics(dict.fromkeys((".notdef", *names), (width, 50)))
-    made.setupHorizontalHeader(ascent=900, descent=-300)
-    made.setupNameTable({"familyName": path.stem, "styleName": "Regular", "fullName": path.stem})
-    made.setupOS2(usWinAscent=900, usWinDescent=300)
-    made.setupPost()
-    made.save(path)
-    return path
 
 
 def planned(rows: Rows = SONG, **keys: Any) -> Plan:

@@ -24,6 +24,7 @@ from songreel.ground.lettering import LETTERING, Face, Lettering, Sung
 from songreel.ground.paths import Paths
 from tests.films import FFMPEG, ffmpeg, packets
 from tests.plans import clip
+from tests.typefaces import font
 
 Frames = NDArray[np.uint8]  # [n, height, width, 3]
 
@@ -31,6 +32,7 @@ FONT = data.FONT.read_bytes()
 FACE = Face(sha256(FONT).hexdigest())
 SIZE = (160, 96)
 GREY = 90
+STAR = "\u661f"
 RATE = 30
 PLAIN = Lettering(LETTERING, 0, 12, (Sung("Twinkle", 0),), (FACE,), 20, "ffffff", "middle")
 
@@ -255,6 +257,19 @@ def test_a_job_draws_with_the_fonts_that_were_planned(tmp_path: Path) -> None:
     paths.font(FACE.sha256).write_bytes(FONT[:-1])
     with pytest.raises(DamageError, match="another file than its name says"):
         onpicture.of_clip(planned, SIZE, paths)
+
+
+def test_a_font_with_axes_is_drawn_semi_bold(tmp_path: Path) -> None:
+    path = font(tmp_path / "Grows.ttf", f"ab {STAR}", grows=True)
+    thin = Font(path.read_bytes())
+    thick = thin.settled(f"a {STAR}!")
+    assert [thick.draws(letter) for letter in f"ab{STAR}"] == [True, False, True]
+    # The axis goes from 100 to 900, and over all of it a letter grows by 800 thousandths.
+    assert thick.advance("a") == pytest.approx(0.6 + 0.8 * 500 / 800)
+    plain = Font(FONT)
+    assert plain.settled("a") is plain
+    unused = Font(path.read_bytes())
+    assert unused.settled("xyz") is unused
 
 
 def test_libass_takes_the_font_that_is_carried(tmp_path: Path) -> None:

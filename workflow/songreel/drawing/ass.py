@@ -72,7 +72,8 @@ def script(
 
     Raises ValueError when one of them is no font.
     """
-    faces = [Font(carried[face.sha256], face.number) for face in lettering.faces]
+    text = "".join(sung.text for sung in lettering.sung)
+    faces = [Font(carried[face.sha256], face.number).settled(text) for face in lettering.faces]
     layout = _layout(lettering, size, faces)
     head = _HEAD.format(
         width=size[0],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import unicodedata
+from typing import Any
 
 import regex
 from fontTools.ttLib import TTFont
@@ -15,6 +16,7 @@ _DIGITS = bytes.maketrans(_BASE64, bytes(range(33, 33 + len(_BASE64))))
 _ROW = 80  # of them in a line of a script
 _TYPO_METRICS = 1 << 7  # in a font's fsSelection
 _REGULAR = 1 << 6
+SEMI_BOLD = 600  # as the font that comes along
 # What is drawn as nothing wherever it stands, so that no font need have it.
 _UNSEEN = regex.compile(r"[\p{Default_Ignorable_Code_Point}\p{Cc}\p{Cf}\p{Z}]")
 
@@ -85,20 +87,45 @@ class Font:
         descent = self._os2.usWinDescent if self._os2 else 0
         return float((descent or -self._hhea.descent) / self._em)
 
-    def alone(self, name: str) -> bytes:
-        """A font file of this face alone, called `name`, so that no other can be meant.
+    def settled(self, text: str) -> Font:
+        """This font or, of one with axes, that of a text's letters alone, semi-bold where it can be.
 
-        Its time is as it was: the same face is the same file.
+        Without that it would be drawn as its axes stand at first, which is often hair-thin.
         """
+        if "fvar" not in self._font or not any(ord(letter) in self._glyphs for letter in text):
+            return self
+        from fontTools import subset
+        from fontTools.varLib import instancer
+
+        options = subset.Options(layout_features=["*"], notdef_outline=True)
+        chosen = subset.Subsetter(options)
+        chosen.populate(text=text)
+        chosen.subset(self._font)
+        axes = {axis.axisTag: _settled(axis) for axis in self._font["fvar"].axes}
+        instancer.instantiateVariableFont(self._font, axes, inplace=True)
+        return Font(self._saved())
+
+    def alone(self, name: str) -> bytes:
+        """A font file of this face alone, called `name`, so that no other can be meant."""
         self._names.names = []
         for kind, text in ((1, name), (2, "Regular"), (4, name), (6, name)):
             self._names.setName(text, kind, 3, 1, 0x409)  # for Windows, in English: what libass reads
         if self._os2:  # else libass would slant or thicken what it takes for another style
             self._os2.usWeightClass, self._os2.fsSelection = 400, self._os2.fsSelection & ~0x21 | _REGULAR
+        return self._saved()
+
+    def _saved(self) -> bytes:
+        """A font file. Its time is as it was: the same face is the same file."""
         file = io.BytesIO()
         self._font.recalcTimestamp = self._font.recalcBBoxes = False
         self._font.save(file, reorderTables=False)
         return file.getvalue()
+
+
+def _settled(axis: Any) -> float:
+    """Where an axis of a font is to stand."""
+    wanted = SEMI_BOLD if axis.axisTag == "wght" else axis.defaultValue
+    return float(min(max(axis.minValue, wanted), axis.maxValue))
 
 
 def clusters(text: str) -> list[str]:
