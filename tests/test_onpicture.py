@@ -259,6 +259,20 @@ def test_a_job_draws_with_the_fonts_that_were_planned(tmp_path: Path) -> None:
         onpicture.of_clip(planned, SIZE, paths)
 
 
+def test_each_letter_is_drawn_with_the_first_font_that_has_it(tmp_path: Path) -> None:
+    """A square of the second one between dashes of the first lights up with what is around it."""
+    other = font(tmp_path / "Star.ttf", f"-{STAR}").read_bytes()
+    faces = (FACE, Face(sha256(other).hexdigest()))
+    sung = (Sung("-", 0), Sung(f"-{STAR}-", 20))
+    lettering = replace(PLAIN, faces=faces, sung=sung, size=40, end_frame=100)
+    script = ass.script(lettering, SIZE, Fraction(RATE), {FACE.sha256: FONT, faces[1].sha256: other})
+    grey = np.full((60, SIZE[1], SIZE[0], 3), GREY, np.uint8)
+    film.encode([grey], clip(60, crf=1), SIZE, tmp_path / "clip.mp4", FFMPEG, script)
+    bright = np.count_nonzero(decoded(tmp_path / "clip.mp4").min(-1) > 225, axis=(1, 2))
+    square = (0.5 * 0.7) * (0.4 * SIZE[1]) ** 2  # of an em of 0.4 of the picture's height
+    assert bright[19] < 0.3 * square < 0.8 * square < bright[20]
+
+
 def test_a_font_with_axes_is_drawn_semi_bold(tmp_path: Path) -> None:
     path = font(tmp_path / "Grows.ttf", f"ab {STAR}", grows=True)
     thin = Font(path.read_bytes())
