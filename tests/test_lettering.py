@@ -18,10 +18,10 @@ from songreel.ground.files import sha256
 from songreel.ground.lettering import Lettering, Sung
 from songreel.ground.paths import Paths
 from songreel.models import weights
-from songreel.planning import colours, karaoke, plan, screenplay, typefaces
+from songreel.planning import colours, karaoke, lettering, plan, timeline, typefaces
 from songreel.planning.config import resolve
 from songreel.planning.plan import Plan
-from songreel.planning.screenplay import Line
+from songreel.planning.screenplay import Line, Word
 from songreel.upkeep import prune, running
 from tests.conftest import REPOSITORY, Project
 from tests.films import chapters, described
@@ -135,24 +135,32 @@ def test_a_line_sung_later_keeps_its_clip_with_its_words() -> None:
     assert clips(before)[2:] == clips(after)[2:]  # the second one's beginning shows the first's pictures
 
 
-def test_words_end_with_their_line_and_light_up_by_their_times(monkeypatch: pytest.MonkeyPatch) -> None:
+def lettered(lines: Sequence[Line], lyrics: str, offset: float = 0.0) -> list[Lettering]:
+    _, moved = timeline.moved(lines, offset)
+    shots = timeline.shots(moved, 10, timeline.end_seconds(moved, 2.0, None))
+    return [*lettering.made(shots, resolve({**SETTINGS, "lyrics": lyrics}), print).of_clips]
+
+
+def test_words_end_with_their_line_and_light_up_by_their_times() -> None:
+    times = (Word("two", 2.2), Word("and ", 2.64), Word("two", 3.9))
     lines = (
         Line("one", 0.5, 1, end_seconds=1.5),
-        Line("two and two", 2.0, 2, words=(("two", 2.2), ("and", 2.64), ("two", 3.9))),
+        Line("two and two", 2.0, 2, words=times),
         Line("three", 4.0, 3),
     )
-    monkeypatch.setattr(screenplay, "read", lambda *_: lines)
-    plain = [planned(lyrics=lyrics) for lyrics in ("burned", "karaoke")]
-    assert letterings(plain[0])[0].end_frame == 15
-    assert letterings(plain[1])[1].sung == (Sung("two ", 2), Sung("and ", 6), Sung("two", 19))
-    moved = (lines[0], replace(lines[1], words=(("two", 2.2), ("and", 2.7), ("two", 3.9))), lines[2])
-    monkeypatch.setattr(screenplay, "read", lambda *_: moved)
-    assert clips(planned(lyrics="burned")) == clips(plain[0])
-    same = [a == b for a, b in zip(clips(planned(lyrics="karaoke")), clips(plain[1]), strict=True)]
-    assert same == [True, False, True]
-    later = planned(lyrics="karaoke", offset=1)
-    assert letterings(later)[1].sung == (Sung("two ", 2), Sung("and ", 7), Sung("two", 19))
-    assert letterings(later)[0].first_frame == 15 and letterings(later)[0].end_frame == 25
+    plain, lit = lettered(lines, "burned"), lettered(lines, "karaoke")
+    assert [(one.first_frame, one.end_frame) for one in lit] == [(5, 15), (0, 20), (0, 20)]
+    assert lit[1].sung == (Sung("two ", 2), Sung("and ", 6), Sung("two", 19))
+    changed = (lines[0], replace(lines[1], words=(times[0], Word("and ", 2.7), times[2])), lines[2])
+    assert lettered(changed, "burned") == plain
+    assert [one == two for one, two in zip(lettered(changed, "karaoke"), lit, strict=True)] == [
+        True,
+        False,
+        True,
+    ]
+    later = lettered(lines, "karaoke", offset=1.0)
+    assert (later[0].first_frame, later[0].end_frame) == (15, 25)
+    assert later[1:] == lit[1:]
 
 
 # when words light up
@@ -176,10 +184,11 @@ def test_without_times_words_light_up_evenly_by_their_letters(
 
 
 def test_words_that_the_text_has_otherwise_are_passed_over() -> None:
-    words = (("Two", 0.0), ("two", 1.0), ("nine", 1.5), (" ", 1.7), ("four ", 9.0), ("five", 3.0))
+    words = [Word("Two", 0.0), Word("two", 1.0), Word("nine", 1.5), Word(" ", 1.7), Word("four ", 9.0)]
+    words += [Word("five", 3.0)]
     sung = karaoke.timed("(two, three) four! five", words, round, 0, 5)
     assert sung == (Sung("(two, three) ", 1), Sung("four! ", 5), Sung("five", 5))
-    assert karaoke.timed("two", (("nine", 1.0),), round, 0, 5) == (Sung("two", 0),)
+    assert karaoke.timed("two", [Word("nine", 1.0)], round, 0, 5) == (Sung("two", 0),)
 
 
 # fonts

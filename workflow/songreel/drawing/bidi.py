@@ -23,9 +23,9 @@ def bracketed(clusters: Sequence[str]) -> list[str]:
     """The letters of a row, with marks on both sides of each bracket of a pair where both ways meet."""
     text = "".join(clusters)
     ways = set(_ways(text))
-    told = list(clusters)
+    marked = list(clusters)
     if len(ways) < 2:
-        return told
+        return marked
     whole = mark(text)
     for first, last in _pairs(clusters):
         within = set(_ways("".join(clusters[first:last])))
@@ -33,8 +33,8 @@ def bracketed(clusters: Sequence[str]) -> list[str]:
         way = whole if whole in within or before == whole else before
         if within:
             for place in (first, last):
-                told[place] = f"{way}{clusters[place]}{way}"
-    return told
+                marked[place] = f"{way}{clusters[place]}{way}"
+    return marked
 
 
 def _ways(text: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ from itertools import accumulate
 import regex
 
 from songreel.ground.lettering import Sung
+from songreel.planning.screenplay import Word
 
 # What no blanks part lights up letter by letter.
 _UNPARTED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
@@ -15,12 +16,12 @@ _SPOKEN = regex.compile(r"[\p{L}\p{N}]")
 
 
 def timed(
-    text: str, words: Sequence[tuple[str, float]], frame: Callable[[float], int], first: int, end: int
+    text: str, words: Sequence[Word], frame: Callable[[float], int], first: int, end: int
 ) -> tuple[Sung, ...]:
     """A line in pieces, each from a word's start to the next one's, with the frame it is sung from.
 
-    `words` have their starts in seconds, which `frame` turns into frames of the clip; those that the text
-    does not have in that order are passed over.
+    `frame` turns the seconds of their starts into frames of the clip. Words that the text does not have in
+    that order are passed over.
     """
     starts = list(_places(text, words))
     if not starts:
@@ -30,14 +31,15 @@ def timed(
     return tuple(Sung(text[bounds[n] : bounds[n + 1]], at) for n, at in enumerate(frames))
 
 
-def _places(text: str, words: Sequence[tuple[str, float]]) -> Iterator[tuple[int, float]]:
+def _places(text: str, words: Sequence[Word]) -> Iterator[tuple[int, float]]:
     """Where in the text each word begins, and when."""
     at = 0
-    for word, seconds in words:
-        place = text.find(word.strip(), at) if word.strip() else -1
+    for word in words:
+        sung = word.text.strip()
+        place = text.find(sung, at) if sung else -1
         if place >= 0:
-            yield place, seconds
-            at = place + len(word.strip())
+            yield place, word.start_seconds
+            at = place + len(sung)
 
 
 def evenly(text: str, first: int, end: int) -> tuple[Sung, ...]:
@@ -46,8 +48,8 @@ def evenly(text: str, first: int, end: int) -> tuple[Sung, ...]:
     letters = [max(1, len(_SPOKEN.findall(part))) for part in parts]
     before = [0, *accumulate(letters)]
     return tuple(
-        Sung(part, first + round((end - first) * told / before[-1]))
-        for part, told in zip(parts, before, strict=False)
+        Sung(part, first + round((end - first) * letters_before / before[-1]))
+        for part, letters_before in zip(parts, before, strict=False)
     )
 
 

@@ -43,27 +43,27 @@ class _Faces:
         for cluster in dict.fromkeys(fonts.clusters(text)):
             if fonts.is_space(cluster):
                 continue
-            found = next((one for one in needed if one.font.draws(cluster)), None)
-            found = found or typefaces.standing_in(cluster, self.language)
-            if not found:
+            typeface = next((one for one in needed if one.font.draws(cluster)), None)
+            typeface = typeface or typefaces.standing_in(cluster, self.language)
+            if not typeface:
                 self.missing.setdefault(cluster, row)
-            elif found.face != self.main.face:
-                self.borrowed[found.face] = found
-                self.letters.setdefault(found.face, {})[cluster] = None
-                needed += [found] * (found not in needed)
+            elif typeface.face != self.main.face:
+                self.borrowed[typeface.face] = typeface
+                self.letters.setdefault(typeface.face, {})[cluster] = None
+                needed += [typeface] * (typeface not in needed)
         return tuple(one.face for one in needed)
 
 
-def made(shots: Sequence[Shot], config: Config, tell: Callable[[str], None]) -> Drawn:
+def made(shots: Sequence[Shot], config: Config, report: Callable[[str], None]) -> Drawn:
     """What is lettered on each shot's clip, where `lyrics` is one of ON_PICTURE.
 
-    `tell` is told of letters that the chosen font lacks. Raises UserError for a font that cannot be.
+    `report` is told of letters that the chosen font lacks. Raises UserError for a font that cannot be.
     """
     language = typefaces.language([shot.line.text for shot in shots])
     faces = _Faces(typefaces.asked_for(config.lyrics_font), language)
     drawn = [_lettering(shot, config, faces.of(shot.line.text, shot.line.row)) for shot in shots]
     for note in _notes(faces):
-        tell(f"{config.screenplay}: {note}")
+        report(f"{config.screenplay}: {note}")
     return Drawn(drawn, {one.face.sha256: one.path for one in (faces.main, *faces.borrowed.values())})
 
 

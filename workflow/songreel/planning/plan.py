@@ -220,14 +220,14 @@ def _check_size(config: Config, model: weights.Weights) -> None:
 
 
 def _lettered(
-    shots: Sequence[Shot], config: Config, tell: Callable[[str], None]
+    shots: Sequence[Shot], config: Config, report: Callable[[str], None]
 ) -> tuple[Sequence[Lettering | None], Mapping[str, Path]]:
     """The words on each shot's picture, if any, and the files of their fonts by their sha256."""
     if config.lyrics not in ON_PICTURE:
         return (None,) * len(shots), {}
     from songreel.planning import lettering  # and with it fontTools: most films have no words on them
 
-    drawn = lettering.made(shots, config, tell)
+    drawn = lettering.made(shots, config, report)
     return drawn.of_clips, drawn.fonts
 
 

@@ -37,6 +37,14 @@ _TAKE_EXPECTED = "a whole number from 0 to 999999 (plain digits)"
 
 
 @dataclass(frozen=True)
+class Word:
+    """A word or a syllable that is sung at a time of its own."""
+
+    text: str
+    start_seconds: float
+
+
+@dataclass(frozen=True)
 class Line:
     """One lyric line; it ends where the next one starts."""
 
@@ -45,7 +53,7 @@ class Line:
     row: int  # where the record starts in the file, counted from 1
     take: int | None = None  # which rendering of the text, from 0; None leaves it to the plan
     end_seconds: float | None = None  # when its words are over; None where the next line starts
-    words: tuple[tuple[str, float], ...] = ()  # when each word is sung, in seconds, where that is known
+    words: tuple[Word, ...] = ()  # by rising start, where they are known
 
 
 def read(path: Path, report: Report = lambda _: None) -> tuple[Line, ...]:

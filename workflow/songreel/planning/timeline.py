@@ -36,7 +36,7 @@ def moved(lines: Sequence[Line], offset: float) -> tuple[Sequence[Line], Sequenc
 
 def _later(line: Line, offset: float) -> Line:
     end = None if line.end_seconds is None else _sum(line.end_seconds, offset)
-    words = tuple((word, _sum(seconds, offset)) for word, seconds in line.words)
+    words = tuple(replace(word, start_seconds=_sum(word.start_seconds, offset)) for word in line.words)
     return replace(line, start_seconds=_sum(line.start_seconds, offset), end_seconds=end, words=words)
 
 

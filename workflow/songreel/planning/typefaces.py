@@ -70,10 +70,11 @@ def asked_for(setting: str) -> Typeface:
     if path.suffix.lower() in SUFFIXES or os.sep in setting:
         raise _unusable(setting, "no such file")
     wanted = setting.casefold()
-    families = {family: found for found in _machines("") for family in found.families}
-    for family, found in families.items():
+    # The best of a family last, which stays.
+    families = {family: found for found in reversed(_machines("")) for family in found.families}
+    for family, best in families.items():
         if family.casefold() == wanted:
-            return _read_or_refuse(*_plainest(family, found))
+            return _read_or_refuse(*_plainest(family, best))
     near = difflib.get_close_matches(setting, families, n=1, cutoff=0.5)
     hint = f"; the nearest is {near[0]!r}" if near else ""
     raise _unusable(setting, f"no family of that name among this machine's fonts{hint}")
@@ -82,9 +83,9 @@ def asked_for(setting: str) -> Typeface:
 @functools.cache
 def standing_in(cluster: str, language: str) -> Typeface | None:
     """The machine's first font with a letter, as its settings rank them for a language ("" is any)."""
-    for found in _machines(language):
-        if found.may_draw(cluster):
-            typeface = _read(found.path, found.number)
+    for candidate in _machines(language):
+        if candidate.may_draw(cluster):
+            typeface = _read(candidate.path, candidate.number)
             if typeface and typeface.font.draws(cluster):
                 return typeface
     return None
@@ -98,11 +99,11 @@ def language(texts: Sequence[str]) -> str:
     return "ko" if regex.search(r"\p{Hangul}", together) else ""
 
 
-def _plainest(family: str, found: _Found) -> tuple[Path, int]:
+def _plainest(family: str, best: _Found) -> tuple[Path, int]:
     """The face of a family that is nearest to what comes along in weight, upright, where fontconfig knows."""
-    told = _fontconfig("fc-match", f"{family.translate(_ESCAPES)}:weight={WEIGHT}:slant=roman:variable=false")
-    same = (match for match in told if family in match.families)
-    match = next(same, found)
+    pattern = f"{family.translate(_ESCAPES)}:weight={WEIGHT}:slant=roman:variable=false"
+    same = (match for match in _fontconfig("fc-match", pattern) if family in match.families)
+    match = next(same, best)
     return match.path, match.number
 
 
@@ -128,11 +129,11 @@ def _fontconfig(program: str, *arguments: str) -> list[_Found]:
     except (OSError, subprocess.CalledProcessError):
         return []
     rows = (row.split("\t") for row in done.stdout.decode("utf-8", "replace").splitlines())
-    told = [row for row in rows if len(row) == 7 and row[2] == "True" and row[3] != "True"]
-    told.sort(key=lambda row: row[4] == "True")  # stays in order otherwise
+    drawable = [row for row in rows if len(row) == 7 and row[2] == "True" and row[3] != "True"]
+    drawable.sort(key=lambda row: row[4] == "True")  # stays in order otherwise
     return [
         _Found(Path(row[0]), int(row[1]) & 0xFFFF, tuple(row[5].split(",")), _ranges(row[6]))
-        for row in told
+        for row in drawable
         if Path(row[0]).suffix.lower() in SUFFIXES
     ]
 
