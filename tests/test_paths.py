@@ -42,7 +42,7 @@ def test_every_file_lies_below_the_results_folder_under_a_name_of_its_own() -> N
         paths.audio_facts("a"),
         paths.latents("a", 5),
         paths.clip("a"),
-        paths.tune("a"),
+        *paths.tunes("a"),
         paths.timeline("a"),
         paths.film("a"),
         paths.work("a"),

@@ -106,14 +106,6 @@ def test_an_ffmpeg_without_libass_is_told_where_words_are_to_be_drawn(studio: St
     assert not studio.tried(lyrics="karaoke", lyrics_colour="gold", lyrics_size=9)
 
 
-def test_a_tunes_film_is_tried_too(studio: Studio) -> None:
-    (studio.folder / "song.tune").write_text("tempo 60\nvoice celesta\nC5 1  G5 1\n")
-    assert studio.plan().sound.endswith("song.tune', a tune, 0:04.000")
-    studio.lack("aac")
-    with pytest.raises(UserError, match=r"cannot put track 1 of .*\(Unknown aac\)"):
-        studio.plan()
-
-
 def test_an_ffmpeg_is_tried_once_for_the_same_settings(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:

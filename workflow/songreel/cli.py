@@ -163,12 +163,6 @@ def _fetch(options: argparse.Namespace) -> None:
         report(f"{weights.name} is ready: {weights.tensors}")
 
 
-def _tune(options: argparse.Namespace) -> None:
-    from songreel.planning import tune
-
-    tune.write(tune.read(options.tune), options.output)
-
-
 def _report_stop(log: Path | None) -> None:
     message = "stopped; finished keyframes are kept and the next run goes on from them."
     # `print` fails inside a `print` that was interrupted
@@ -209,12 +203,7 @@ def _parser() -> argparse.ArgumentParser:
     film.add_argument("clips", type=Path, nargs="+", help="the clips in order")
     film.set_defaults(run=_film)
 
-    tune = subparsers.add_parser("tune", help="synthesise a tune as a WAV file")
-    tune.add_argument("tune", type=Path, help="the notes, as screenplays/twinkle.tune")
-    tune.add_argument("output", type=Path, help="the WAV file to write")
-    tune.set_defaults(run=_tune)
-
-    for command in (keyframes, clip, film, tune, fetch, *given.values()):
+    for command in (keyframes, clip, film, fetch, *given.values()):
         command.add_argument("--log", type=Path, help="also write progress and errors to this file")
     for command in (keyframes, clip, given["bench"]):
         command.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")

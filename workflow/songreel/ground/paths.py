@@ -23,9 +23,6 @@ class Paths:
     def clip_plan(self, clip: str) -> Path:
         return self.root / f"plan/clips/{clip}.json"
 
-    def tune_plan(self, tune: str) -> Path:
-        return self.root / f"plan/tunes/{tune}.tune"
-
     def font(self, sha256: str) -> Path:
         """A font that clips are lettered with, by its content: a job draws with what it was planned with."""
         return self.root / f"plan/fonts/{sha256}.font"
@@ -43,8 +40,10 @@ class Paths:
     def clip(self, clip: str) -> Path:
         return self.root / f"clips/{clip}.mp4"
 
-    def tune(self, tune: str) -> Path:
-        return self.root / f"tunes/{tune}.wav"
+    def tunes(self, tune: str) -> tuple[Path, Path, Path]:
+        """What versions that played tunes made of one: its sound first, then its notes and its log."""
+        notes = self.root / f"plan/tunes/{tune}.tune"
+        return self.root / f"tunes/{tune}.wav", notes, self.log("tunes", tune)
 
     def timeline(self, song: str) -> Path:
         return self.root / song / "timeline.json"

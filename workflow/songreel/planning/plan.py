@@ -54,15 +54,9 @@ class Plan:
     clips: Mapping[str, ClipPlan]
     timeline: Timeline
     needs: Mapping[str, int]  # keyframes, by segment
-    tune: Path | None  # what the audio is made from, when a rule makes it
     sound: str  # what is heard, in words
     fonts: Mapping[str, Path] = field(default_factory=dict)  # that words are drawn with, by their sha256
     notes: tuple[str, ...] = ()  # what is not as the user may think, a sentence each
-
-    @property
-    def played(self) -> Path | None:
-        """The sound that a rule makes from a tune."""
-        return Path(self.timeline.audio.path) if self.tune and self.timeline.audio else None
 
 
 def make(config: Config, paths: Paths) -> Plan:
@@ -102,7 +96,6 @@ def make(config: Config, paths: Paths) -> Plan:
         clips={clip.id: clip for clip in clips},
         timeline=_timeline(shots, segments, clips, sound.mixed(mix) if sound else None, config),
         needs=_needs(clips, config),
-        tune=sound.tune if sound else None,
         sound=audio.described(sound, mix, config.audio, config.screenplay) + _left_out(over),
         fonts=fonts,
         notes=tuple(notes),
@@ -119,8 +112,6 @@ def write(plan: Plan, paths: Paths) -> None:
     for clip, drawing in plan.clips.items():
         write_json_if_changed(paths.clip_plan(clip), drawing.to_json(), lasting=False)
     _write_fonts(plan.fonts, paths)
-    if plan.tune and plan.played:
-        write_if_changed(paths.tune_plan(plan.played.stem), plan.tune.read_bytes(), lasting=False)
     write_json_if_changed(paths.owner(plan.song), {"screenplay": plan.screenplay})
     write_json_if_changed(paths.timeline(plan.song), plan.timeline.to_json(), lasting=False)
 

@@ -188,9 +188,7 @@ def _patterns(paths: Paths) -> list[tuple[str, Path]]:
         ("clips", paths.clip(ID)),
         ("clips", paths.log("clips", ID)),
         ("fonts", paths.font(SHA256)),
-        ("tunes", paths.tune_plan(ID)),
-        ("tunes", paths.tune(ID)),
-        ("tunes", paths.log("tunes", ID)),
+        *(("tunes", file) for file in paths.tunes(ID)),
         ("audio", paths.audio_facts(SHA256)),
     ]
 

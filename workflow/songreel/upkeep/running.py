@@ -27,7 +27,9 @@ from songreel.jobs import heartbeat, locks
 from songreel.jobs.heartbeat import Watch
 from songreel.planning.plan import Plan
 
-KINDS = ("segments", "clips", "fonts", "tunes", "audio")
+# Versions that played tunes may be at work in the same results: each tells and looks for all four.
+ALWAYS = ("segments", "clips", "tunes", "audio")
+KINDS = (*ALWAYS, "fonts")
 HOUR = 3600  # seconds without a beat, until a workflow on another machine is taken for dead
 PATIENCE_SECONDS = 0.2  # between two looks at whether a removal has ended
 
@@ -41,7 +43,7 @@ def needs(plan: Plan) -> Needs:
         "segments": sorted(plan.segments),
         "clips": sorted(plan.clips),
         "fonts": sorted(plan.fonts),
-        "tunes": [plan.played.stem] if plan.played else [],
+        "tunes": [],
         "audio": [sound.sha256] if sound else [],
     }
 
@@ -51,7 +53,7 @@ def union(several: Iterable[Needs]) -> dict[str, set[str]]:
     together: dict[str, set[str]] = {kind: set() for kind in KINDS}
     for each in several:
         for kind in KINDS:
-            together[kind].update(each[kind])
+            together[kind].update(each.get(kind, ()))
     return together
 
 
@@ -115,7 +117,7 @@ def workflows(paths: Paths, now: float) -> Iterator[Needs]:
     for record in _records(paths, ".json"):
         if _alive(record, now):
             facts = heartbeat.read(record)
-            if facts and all(kind in facts for kind in KINDS):
+            if facts and all(kind in facts for kind in ALWAYS):
                 yield facts
             elif record.exists():
                 raise UserError(
