@@ -43,7 +43,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "clip.pt": lambda path: weights.perceptor(str(path)),
     "model.ckpt": checkpoints.tensors,
     "note.json": files.read_json,
-    "hash.bin": lambda path: digests.digest(path, 0, print),
+    "hash.bin": digests.digest,
     "song.tune": lambda path: audio.find(str(path), 1, path, "ffmpeg", Paths(path.parent)),
     "latents.zarr.zip": lambda path: latents.load(path, "0" * 16),
     "clip.mp4": film.check,

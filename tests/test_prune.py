@@ -585,7 +585,7 @@ def test_a_segment_stays_as_long_as_a_job_is_at_work_on_it(here: Project) -> Non
     gone = edited(here)
     (old,) = (path for path in gone if path.suffix == ".zip")
     segment = old.name[:16]
-    with locks.held(PATHS.work(segment), lambda _: None) as lock:
+    with locks.held(PATHS.work(segment)) as lock:
         lock.keep(lambda file: file.write(b"half"))
         left = removed()
         assert lock.kept.exists() and old.exists()

@@ -105,9 +105,9 @@ def test_more_steps_go_on_from_where_the_training_ended(
         advance(self)
 
     monkeypatch.setattr(autoencoder._Training, "advance", counted)
-    autoencoder.train(scenes, clip, RECIPE, target, None)
+    autoencoder.train(scenes, clip, RECIPE, target)
     first = drawn(target)
-    autoencoder.train(scenes, clip, replace(RECIPE, steps=30, adversarial_from=20), target, None)
+    autoencoder.train(scenes, clip, replace(RECIPE, steps=30, adversarial_from=20), target)
     assert steps == list(range(30))
     assert not torch.equal(drawn(target), first)
 
@@ -116,7 +116,7 @@ def test_the_file_fits_the_renderer_and_has_the_spread_of_codes_it_is_tuned_for(
     scenes: list[Path], clip: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "vqgan.safetensors"
-    autoencoder.train(scenes, clip, RECIPE, target, None)
+    autoencoder.train(scenes, clip, RECIPE, target)
     assert drawn(target).shape == (1, 3, SIDE, SIDE)
     codebook = load_file(target)["quantize.embedding.weight"]
     assert float(codebook.std()) == pytest.approx(autoencoder.SPREAD, rel=1e-4)
@@ -158,6 +158,4 @@ def test_the_features_are_those_that_the_tower_sees() -> None:
 
 def test_a_training_that_never_gets_codes_is_refused(scenes: list[Path], clip: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"autoencoder_steps or vqgan_steps"):
-        autoencoder.train(
-            scenes, clip, replace(RECIPE, autoencoder_steps=24), tmp_path / "a.safetensors", None
-        )
+        autoencoder.train(scenes, clip, replace(RECIPE, autoencoder_steps=24), tmp_path / "a.safetensors")
