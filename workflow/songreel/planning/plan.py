@@ -6,7 +6,7 @@ it and how it is drawn. So whatever an edit leaves as it was has the name it had
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import ceil
@@ -25,7 +25,8 @@ from songreel.ground.documents import (
     TimelineLine,
 )
 from songreel.ground.errors import UserError
-from songreel.ground.files import write_json_if_changed
+from songreel.ground.files import write_if_changed, write_json_if_changed
+from songreel.ground.lettering import ON_PICTURE, Lettering
 from songreel.ground.messages import shorten
 from songreel.ground.paths import Paths
 from songreel.planning import audio, owners, recipes, screenplay, starts, timeline, trial
@@ -50,6 +51,7 @@ class Plan:
     timeline: Timeline
     needs: Mapping[str, int]  # keyframes, by segment
     sound: str  # what is heard, in words
+    fonts: Mapping[str, Path] = field(default_factory=dict)  # that words are drawn with, by their sha256
     notes: tuple[str, ...] = ()  # what is not as the user may think, a sentence each
     # What the lines' pictures are chosen by; None where they start from the canvas.
     album: Request | None = None
@@ -86,10 +88,11 @@ def make(config: Config, paths: Paths) -> Plan:
     if sound and (silent := timeline.silent(shots, sound.seconds)):
         notes.append(f"{config.screenplay}: {silent}")
     look, takes = recipes.look(config), recipes.takes(shots, config)
-    request, chosen = recipes.chosen(shots, takes, config, look, song, paths, notes.append)
+    request, chosen = recipes.chosen(shots, takes, config, look, folder, paths, notes.append)
     optimised = list(recipes.of(shots, takes, chosen, config, look, notes.append))
     segments = [recipe.id for recipe in optimised]
-    clips = _clips(shots, segments, config)
+    letters, fonts = _lettered(shots, config, notes.append)
+    clips = _clips(shots, segments, letters, config)
     mix = trial.check(config, sound, ffmpeg, paths)
     return Plan(
         song=folder,
@@ -99,6 +102,7 @@ def make(config: Config, paths: Paths) -> Plan:
         timeline=_timeline(shots, segments, clips, sound.mixed(mix) if sound else None, config),
         needs=_needs(clips, config),
         sound=audio.described(sound, mix, config.audio, config.screenplay) + _left_out(over),
+        fonts=fonts,
         notes=tuple(notes),
         album=request,
         starts=tuple(chosen),
@@ -115,11 +119,20 @@ def write(plan: Plan, paths: Paths) -> None:
         write_json_if_changed(paths.segment_plan(segment), recipe.to_json(), lasting=False)
     for clip, drawing in plan.clips.items():
         write_json_if_changed(paths.clip_plan(clip), drawing.to_json(), lasting=False)
+    _write_fonts(plan.fonts, paths)
     write_json_if_changed(paths.owner(plan.song), {"screenplay": plan.screenplay})
     write_json_if_changed(paths.timeline(plan.song), plan.timeline.to_json(), lasting=False)
     if plan.album:
         remembered = starts.remembered(plan.album, plan.starts)
         write_json_if_changed(paths.starts_of(plan.song), remembered, lasting=False)
+
+
+def _write_fonts(fonts: Mapping[str, Path], paths: Paths) -> None:
+    if fonts:
+        from songreel.planning import lettering
+
+        for file, content in lettering.copies(fonts, paths.font):
+            write_if_changed(file, content)
 
 
 def latents_of(clip: ClipPlan, needs: Mapping[str, int], paths: Paths) -> list[Path]:
@@ -164,14 +177,29 @@ def keyframes_for(frames: int, clip: ClipPlan) -> int:
     return ceil(Fraction(need, STEP)) * STEP
 
 
-def _clips(shots: Sequence[Shot], segments: Sequence[str], config: Config) -> list[ClipPlan]:
+def _lettered(
+    shots: Sequence[Shot], config: Config, report: Callable[[str], None]
+) -> tuple[Sequence[Lettering | None], Mapping[str, Path]]:
+    """The words on each shot's picture, if any, and the files of their fonts by their sha256."""
+    if config.lyrics not in ON_PICTURE:
+        return (None,) * len(shots), {}
+    # With it comes fontTools: most films have no words on them.
+    from songreel.planning import lettering
+
+    drawn = lettering.made(shots, config, report)
+    return drawn.of_clips, drawn.fonts
+
+
+def _clips(
+    shots: Sequence[Shot], segments: Sequence[str], letters: Sequence[Lettering | None], config: Config
+) -> list[ClipPlan]:
     """What to draw for each shot."""
     parts = [Shown(segment, shot.frames) for segment, shot in zip(segments, shots, strict=True)]
     transition = round(config.transition * config.frames_per_second)  # frames
     befores = [None, *parts] if transition else [None] * len(parts)
     return [
-        ClipPlan.of(config, shown, before, min(transition, shown.frames) if before else 0)
-        for before, shown in zip(befores, parts, strict=False)
+        ClipPlan.of(config, shown, before, min(transition, shown.frames) if before else 0, words)
+        for before, shown, words in zip(befores, parts, letters, strict=False)
     ]
 
 
@@ -215,4 +243,5 @@ def _timeline(
             )
             for shot, segment in zip(shots, segments, strict=True)
         ),
+        subtitles=config.lyrics == "soft",
     )

@@ -187,6 +187,7 @@ def _patterns(paths: Paths) -> list[tuple[str, Path]]:
         ("clips", paths.clip_plan(ID)),
         ("clips", paths.clip(ID)),
         ("clips", paths.log("clips", ID)),
+        ("fonts", paths.font(SHA256)),
         *(("tunes", file) for file in paths.tunes(ID)),
         ("audio", paths.audio_facts(SHA256)),
         ("starts", paths.start(SHA256)),
