@@ -26,6 +26,7 @@ from songreel_starter import (
     evaluate,
     evaluation,
     export,
+    grid,
     keyframes,
     pairs,
     sources,
@@ -166,6 +167,32 @@ def test_reconstruction_is_measured_in_decibels_and_codes() -> None:
     assert found["psnr"] > 10
 
 
+def test_steps_at_the_grid_are_told_from_others() -> None:
+    columns = torch.arange(64).float()
+    ramp = columns.expand(1, 3, 64, 64) + columns[:, None]
+    assert grid.ratio(grid.profile(ramp, 8)) == pytest.approx(1)
+    assert float(grid.unevenness(ramp, 8)) == pytest.approx(0, abs=1e-6)
+    stairs = (
+        ramp + (columns // 8) * 2 + (columns // 8)[:, None] * 2
+    )  # steps of 3 at the borders, of 1 elsewhere
+    assert grid.profile(stairs, 8).tolist() == pytest.approx([3, *[1] * 7])
+    assert grid.ratio(grid.profile(stairs, 8)) == pytest.approx(3)
+    shifted = stairs.roll((3, 3), (2, 3))[..., 8:, 8:]  # they are sought at the borders alone
+    assert grid.ratio(grid.profile(shifted, 8)) < 1
+
+
+def test_the_starter_leaves_no_grid() -> None:
+    with torch.no_grad():
+        maker = pairs.load_vqgan(STARTER, CPU, torch.float32)
+        smooth = F.interpolate(
+            torch.rand(4, 3, 4, 4, generator=torch.Generator().manual_seed(0)),
+            size=(128, 128),
+            mode="bicubic",
+        ).clamp(0, 1)
+        drawn = maker.decode(maker.embed(maker.tokens(smooth))).clamp(0, 1)
+    assert grid.ratio(grid.profile(drawn, maker.factor)) < 1.15
+
+
 # Keyframes
 
 
@@ -297,13 +324,12 @@ def test_the_card_says_what_the_figures_say(
     assert _run("retrieval", made / "retrieval.json", style, first, new, *asked, *scenes) == 0
     target = made / "reconstruction.json"
     assert _run("reconstruction", target, first, new, "--styles", style, "--count", 8, *scenes) == 0
+    grids = ("grid", made / "grid.json", first, new, "--pictures", *drawn, *phrases)
+    assert _run(*grids) == 0
+    assert read_json(made / "grid.json")["export"]["keyframes"] == 2
     rounds = ("--rounds", 1, "--iterations", 1)
     assert _run("speed", made / "speed.json", first, new, *rounds, *LITTLE) == 0
-    figures = [
-        argument
-        for name in ("judged", "retrieval", "reconstruction", "speed")
-        for argument in (f"--{name}", made / f"{name}.json")
-    ]
+    figures = [argument for name in evaluation.FIGURES for argument in (f"--{name}", made / f"{name}.json")]
     (tmp_path / "train_clip.log").write_text(
         "2026-01-01 10:00:00 step 10 of 20: loss 1\n2026-01-01 10:06:00 step 20 of 20: loss 1\n"
     )

@@ -29,6 +29,7 @@ TRAININGS = {
     "text": "the text tower",
     "clip": "the picture tower",
     "vqgan": "the VQGAN",
+    "decoder": "its decoder, again, with the deblocking",
     "judge": "the judge",
 }
 SILENCE = 900.0  # seconds without a word in a log
@@ -47,6 +48,7 @@ class Facts:
     judged: Document
     retrieval: Document
     reconstruction: Document
+    grid: Document
     speed: Document
     sources: Mapping[str, Source]
     numbers: Mapping[str, int]  # pictures of each source that has some
@@ -144,8 +146,9 @@ def _vqgan(folder: Path) -> str:
     factor = weights.factor(pairs.weights(folder, "vqgan"))
     channels = ", ".join(str(built["ddconfig"]["ch"] * times) for times in built["ddconfig"]["ch_mult"])
     folded = f", pixels folded {built['fold']} x {built['fold']}" if built["fold"] > 1 else ""
+    deblocked = f", deblocked in {built['deblock']} channels" if "deblock" in built else ""
     codes = f"{built['n_embed']} codes of {built['embed_dim']} numbers"
-    return f"VQGAN, f{factor}, {codes}, {channels} channels{folded}"
+    return f"VQGAN, f{factor}, {codes}, {channels} channels{folded}{deblocked}"
 
 
 def _clip(folder: Path) -> str:
@@ -173,7 +176,11 @@ def _figures(facts: Facts) -> Iterator[str]:
             levels = [f"{rows[pair]['psnr']:.1f} dB" for pair in facts.pairs]
             used = [f"{_percent(rows[pair]['used'])} of {rows[pair]['codes']}" for pair in facts.pairs]
             yield f"| reconstruction, {style}, PSNR | | {' | '.join(levels)} |"
+            grids = [f"{rows[pair]['grid']:.2f}" for pair in facts.pairs]
+            yield f"| steps at the grid, {style} | | {' | '.join(grids)} |"
             yield f"| codes that occur, {style} | | {' | '.join(used)} |"
+    grids = [f"{facts.grid[pair]['grid']:.2f}" for pair in facts.pairs]
+    yield f"| steps at the grid, judged keyframes | | {' | '.join(grids)} |"
     speeds = [facts.speed[pair]["median"] for pair in facts.pairs]
     ratio = f" ({speeds[1] / speeds[0]:.1f} times)"
     yield f"| iterations a second | | {speeds[0]:.1f} | {speeds[1]:.1f}{ratio} |"
