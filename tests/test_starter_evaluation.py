@@ -170,15 +170,17 @@ def test_reconstruction_is_measured_in_decibels_and_codes() -> None:
 def test_steps_at_the_grid_are_told_from_others() -> None:
     columns = torch.arange(64).float()
     ramp = columns.expand(1, 3, 64, 64) + columns[:, None]
-    assert grid.ratio(grid.profile(ramp, 8)) == pytest.approx(1)
+    assert grid.ratio(grid.profiles(ramp, 8)) == pytest.approx(1)
     assert float(grid.unevenness(ramp, 8)) == pytest.approx(0, abs=1e-6)
     stairs = (
         ramp + (columns // 8) * 2 + (columns // 8)[:, None] * 2
     )  # steps of 3 at the borders, of 1 elsewhere
-    assert grid.profile(stairs, 8).tolist() == pytest.approx([3, *[1] * 7])
-    assert grid.ratio(grid.profile(stairs, 8)) == pytest.approx(3)
+    assert grid.profiles(stairs, 8)[0].tolist() == pytest.approx([3, *[1] * 7])
+    assert grid.ratio(grid.profiles(stairs, 8)) == pytest.approx(3)
     shifted = stairs.roll((3, 3), (2, 3))[..., 8:, 8:]  # they are sought at the borders alone
-    assert grid.ratio(grid.profile(shifted, 8)) < 1
+    assert grid.ratio(grid.profiles(shifted, 8)) < 1
+    assert float(grid.mismatch(ramp, ramp, 8)) == 0
+    assert float(grid.mismatch(stairs, ramp, 8)) == pytest.approx(2 / 8, rel=0.01)
 
 
 def test_the_starter_leaves_no_grid() -> None:
@@ -190,7 +192,7 @@ def test_the_starter_leaves_no_grid() -> None:
             mode="bicubic",
         ).clamp(0, 1)
         drawn = maker.decode(maker.embed(maker.tokens(smooth))).clamp(0, 1)
-    assert grid.ratio(grid.profile(drawn, maker.factor)) < 1.15
+    assert grid.ratio(grid.profiles(drawn, maker.factor)) < 1.15
 
 
 # Keyframes

@@ -188,11 +188,11 @@ def reconstruction(vqgan: VQGAN, pictures: Tensor) -> Document:
         tokens = vqgan.tokens(wanted)
         drawn = vqgan.decode(vqgan.embed(tokens)).clamp(0, 1)
         levels.append(psnr(drawn, wanted))
-        steps += [grid.profile(picture[None], vqgan.factor) for picture in drawn]
+        steps.append(grid.profiles(drawn, vqgan.factor))
         used.update(tokens.flatten().tolist())
     codes = len(vqgan.codebook)
     found = {"psnr": float(torch.cat(levels).mean()), "codes": codes, "used": len(used) / codes}
-    return {**found, "grid": grid.ratio(torch.stack(steps).mean(0))}
+    return {**found, "grid": grid.ratio(torch.cat(steps))}
 
 
 def psnr(pictures: Tensor, wanted: Tensor) -> Tensor:
@@ -220,7 +220,7 @@ def grids(folders: Sequence[Path], files: Sequence[Path], phrases: Sequence[str]
     for folder in folders:
         own = [file for file in files if file.parent.name == folder.name]
         pictures = torch.from_numpy(keyframes.load(own, phrases).last).float() / 255
-        steps = grid.profile(pictures, weights.factor(pairs.weights(folder, "vqgan")))
+        steps = grid.profiles(pictures, weights.factor(pairs.weights(folder, "vqgan")))
         document[folder.name] = {"keyframes": len(pictures), "grid": grid.ratio(steps)}
     return document
 
