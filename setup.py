@@ -9,7 +9,6 @@ from setuptools.command.build_py import build_py
 # By name, for a checkout may hold songs and models of its user's own.
 DATA = (
     "Snakefile",
-    "benchmarks/baseline.py",
     "config.yaml",
     "envs/songreel.yaml",
     "models/published.yaml",

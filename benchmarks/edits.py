@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from tests.conftest import REPOSITORY, TINY, Project, Run, new_project
-from tests.test_workflow import whole_song
+from tests.songs import whole_song
 
 SETTINGS = {**TINY, "size": "16x16", "keyframes_per_second": 2, "frames_per_second": 4, "tail": 0}
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from songreel.costs import bench, bench_models, bench_parts
 from songreel.costs.bench_models import Bench
-from songreel.kernels import device, fused
+from songreel.kernels import devices, fused
 from songreel.planning.config import resolve
 from songreel.sampling.sampler import Iteration
 
@@ -37,14 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=parts, default=list(parts))
     options = parser.parse_args(arguments)
-    where = device.choose()
-    if where.type != "cuda":
+    device = devices.choose()
+    if device.type != "cuda":
         sys.exit("benchmarks.gpu: found no GPU.")
     print(
-        f"{torch.cuda.get_device_name(where)}, torch {torch.__version__}, {os.cpu_count()} cores", flush=True
+        f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}, {os.cpu_count()} cores", flush=True
     )
     for part in options.only:
-        parts[part](Bench(3, 2.0, 8, where, device.precision(where)))
+        parts[part](Bench(3, 2.0, 8, device, devices.precision(device)))
 
 
 def by_path(fuse: bool) -> None:
@@ -76,17 +76,17 @@ def exact(bench: Bench) -> None:
         ("fused", True, bench.precision),
     ):
         by_path(fuse)
-        maker, pulls = bench_models.ready(SETTINGS, Bench(1, 1.0, 8, bench.where, dtype))
+        maker, pulls = bench_models.ready(SETTINGS, Bench(1, 1.0, 8, bench.device, dtype))
         latent = bench_models.canvas(SETTINGS, maker)[None].clone().requires_grad_()
-        generator = torch.Generator(bench.where).manual_seed(0)
+        generator = torch.Generator(bench.device).manual_seed(0)
         picture = maker.decode(latent)
-        towards = torch.randn(picture.shape, device=bench.where, generator=generator)
+        towards = torch.randn(picture.shape, device=bench.device, generator=generator)
         (of_latent,) = torch.autograd.grad(picture, latent, towards)
         side = pulls[0].perceptor.side
-        views = torch.rand(8, 3, side, side, device=bench.where, generator=generator).requires_grad_()
+        views = torch.rand(8, 3, side, side, device=bench.device, generator=generator).requires_grad_()
         seen = pulls[0].perceptor.embed_images(views)
         (of_views,) = torch.autograd.grad(
-            seen @ pulls[0].target.T, views, torch.ones(8, 1, device=bench.where)
+            seen @ pulls[0].target.T, views, torch.ones(8, 1, device=bench.device)
         )
         found[name] = [it.detach().double() for it in (picture, of_latent, seen, of_views)]
     for name in ("plain", "fused"):

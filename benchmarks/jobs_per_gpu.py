@@ -25,11 +25,11 @@ from songreel.jobs import leases
 from songreel.models.perceptor import build
 from songreel.models.vqgan import VQGAN
 from tests import checkpoints, published
-from tests.conftest import Project, new_project
+from tests.conftest import Project, Settings, new_project
 
 # Ten keyframes a line: as for a line of half a second, so that starts count for more than in a song.
-FULL = {"preset": "reference", "iterations": 100, "lead_in": 100}
-NARROW = {"size": "32x32", "iterations": 1, "lead_in": 1, "cutouts": 2}
+FULL: Settings = {"preset": "reference", "iterations": 100, "lead_in": 100}
+NARROW: Settings = {"size": "32x32", "iterations": 1, "lead_in": 1, "cutouts": 2}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -72,7 +72,7 @@ def _pair(number: int, options: argparse.Namespace, folder: Path) -> float:
 def _render(jobs_per_gpu: int, options: argparse.Namespace, folder: Path) -> float:
     """Seconds for the lines' keyframes."""
     models = {"model": str(folder / "vqgan.ckpt"), "perceptors": [str(folder / "clip.pt")]}
-    settings = (NARROW if options.narrow else FULL) | models
+    settings: Settings = {**(NARROW if options.narrow else FULL), **models}
     project: Project = new_project(folder / "project", **settings, audio="none", tail=0.3, transition=0)
     project.configure(jobs_per_gpu=jobs_per_gpu, keyframes_per_second=15)
     project.write([(f"a boat of {number} sails", 0.3 * number) for number in range(options.lines)])

@@ -30,12 +30,12 @@ from torch import Tensor
 from songreel.costs import bench
 from songreel.drawing import draw
 from songreel.ground.files import write_json_if_changed
-from songreel.kernels import device
+from songreel.kernels import devices
 from songreel.planning import config, plan
 from songreel.planning.config import Config
 from songreel_starter import pairs
-from songreel_starter.evaluate import Embedder, Sighted
 from songreel_starter.keyframes import Studio, read_phrases
+from songreel_starter.measures import Embedder, Sighted
 
 ROOT = Path(__file__).resolve().parents[1]
 SEEN_EVERY = 1 / 6  # seconds between frames that the judge sees
@@ -68,7 +68,7 @@ def main() -> None:
         turns = list(studios)[:: 1 if number % 2 else -1]  # whoever goes first finds a colder cache
         results = {name: rendered(studios[name], judge, phrase, options.seconds) for name in turns}
         found.append(results)
-        print(f"{phrase!r}: " + "; ".join(f"{name} {_told(results[name])}" for name in studios), flush=True)
+        print(f"{phrase!r}: " + "; ".join(f"{name} {_cell(results[name])}" for name in studios), flush=True)
         if options.json:
             rows = [{name: asdict(result) for name, result in row.items()} for row in found]
             write_json_if_changed(options.json, rows)
@@ -79,17 +79,17 @@ def studio(pair: Path, name: str, common: Mapping[str, Any]) -> Studio:
     """A pair at work with a preset, written PRESET or PRESET,KEY=VALUE,…, over settings `common` to all."""
     preset, *own = name.split(",")
     settings = {"preset": preset, **common, **dict(setting.split("=", 1) for setting in own)}
-    return Studio(pair, config.resolve(settings), device.choose())
+    return Studio(pair, config.resolve(settings), devices.choose())
 
 
 def load_judge(path: Path, teacher: Path | None) -> Embedder:
     """A folder's CLIP, or a file's judge."""
-    where = device.choose()
+    device = devices.choose()
     if path.is_dir():
-        return Sighted(pairs.load_clip(path, where, torch.float32))
+        return Sighted(pairs.load_clip(path, device, torch.float32))
     from songreel_starter import judge
 
-    return judge.load(path, teacher, where)
+    return judge.load(path, teacher, device)
 
 
 def rendered(studio: Studio, judge: Embedder, phrase: str, seconds: float) -> Result:
@@ -151,7 +151,7 @@ def _against(mine: Sequence[Result], others: Sequence[Result]) -> str:
     return f"{mean(better):+.4f} ± {error:.4f}, {flickers:.2f} times, {times:.3f} of it"
 
 
-def _told(result: Result) -> str:
+def _cell(result: Result) -> str:
     return f"{result.score:.4f}, flicker {result.flicker:.2f}, {result.seconds:.1f} s"
 
 

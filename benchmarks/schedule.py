@@ -16,12 +16,12 @@ from math import log2
 from pathlib import Path
 
 from songreel.costs import request
-from songreel.ground.telling import clock
+from songreel.ground.messages import duration
 from songreel.planning import plan
 from songreel.planning.config import resolve
 from songreel.planning.plan import Plan
 from tests.conftest import new_project
-from tests.test_workflow import whole_song
+from tests.songs import whole_song
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 GPUS = (1, 2, 4, 8, 16, 32, 64)
@@ -92,7 +92,7 @@ def table(schedules: Sequence[Schedule]) -> str:
     alone = schedules[0].seconds
     for each in schedules:
         faster = f"{alone / each.seconds:.1f}"
-        rows.append(f"| {each.gpus} | {clock(each.seconds)} | {faster} | {100 * each.idle:.0f}% |")
+        rows.append(f"| {each.gpus} | {duration(each.seconds)} | {faster} | {100 * each.idle:.0f}% |")
     return "\n".join(rows)
 
 
@@ -148,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         f"{len(song) * songs} lines": [play(song * songs, gpus) for gpus in GPUS] for songs in options.songs
     }
     for name, schedules in films.items():
-        print(f"{name}, the longest of which takes {clock(schedules[0].bound)}\n\n{table(schedules)}\n")
+        print(f"{name}, the longest of which takes {duration(schedules[0].bound)}\n\n{table(schedules)}\n")
     if options.plot:
         options.plot.write_text(picture(films), encoding="utf-8")
 

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from tests.conftest import Project, new_project
+from tests.conftest import Project, Settings, new_project
 
 # Two lines of the demo's preset: what two cores render in about a minute one after the other.
 LINES = [("a lighthouse at dusk", 0), ("the tide comes in, and in", 4)]
-SETTINGS = {"audio": "none", "tail": 4}
+SETTINGS: Settings = {"audio": "none", "tail": 4}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

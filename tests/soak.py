@@ -23,8 +23,8 @@ import psutil
 
 from songreel.ground.documents import SegmentRecipe
 from songreel.ground.errors import DamageError
+from songreel.ground.messages import shorten
 from songreel.ground.paths import Paths
-from songreel.ground.telling import shorten
 from songreel.jobs import latents
 from tests.calls import DRAWING, IMPORTING, JOINING, SAMPLING, Call, happens, kill
 from tests.conftest import TINY, Project, Settings, new_project

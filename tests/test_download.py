@@ -24,7 +24,7 @@ import platformdirs
 import pytest
 
 from songreel.ground.errors import UserError, sentence
-from songreel.models import digests, download
+from songreel.models import answers, digests, download
 from songreel.models.catalogue import Remote
 from songreel.models.digests import cache_folder
 from songreel.models.download import fetch
@@ -49,7 +49,7 @@ RIGHT = sha256(CONTENT)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for hundredths of seconds where a download waits for many, and ask no proxy."""
     monkeypatch.setattr(download, "PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(download, "READ_SECONDS", 0.3)
+    monkeypatch.setattr(answers, "READ_SECONDS", 0.3)
     monkeypatch.setenv("NO_PROXY", "*")
 
 
@@ -117,7 +117,7 @@ def test_a_file_is_hashed_once_and_again_when_it_was_changed(
     hashed: list[Path] = []
     real = digests.digest
 
-    def counted(path: Path, size: int, tell: digests.Tell) -> str:
+    def counted(path: Path, size: int, tell: digests.Report) -> str:
         hashed.append(path)
         return real(path, size, tell)
 

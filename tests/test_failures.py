@@ -30,7 +30,7 @@ from songreel.ground.documents import ClipPlan, Timeline, TimelineLine
 from songreel.ground.errors import UserError
 from songreel.ground.files import read_json, write_json_if_changed
 from songreel.ground.paths import Paths
-from songreel.jobs import latents, presence
+from songreel.jobs import heartbeat, latents
 from songreel.models import vqgan, weights
 from songreel.planning import plan as planning
 from songreel.planning.config import resolve
@@ -745,7 +745,7 @@ def test_a_job_whose_line_was_taken_over_stops_and_writes_nothing(project: Proje
     process = started(project, "keyframes", project.paths.segment_plan(segment), 100_000)
     wait_for((project.paths.work(segment) / "1/kept.zarr.zip").exists, process)
     process.send_signal(signal.SIGSTOP)
-    with monkeypatched(presence, LEASE_SECONDS=0.5):
+    with monkeypatched(heartbeat, LEASE_SECONDS=0.5):
         assert render() == 0
     after = snapshot(project.results)
     process.send_signal(signal.SIGCONT)

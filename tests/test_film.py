@@ -412,7 +412,7 @@ def test_words_stand_on_their_times_in_a_film_of_any_length(
 
 
 @pytest.mark.parametrize(
-    ("seconds", "clock"),
+    ("seconds", "timestamp"),
     [
         (0, "00:00:00,000"),
         (0.0004, "00:00:00,000"),
@@ -423,8 +423,8 @@ def test_words_stand_on_their_times_in_a_film_of_any_length(
         (360_000, "100:00:00,000"),
     ],
 )
-def test_times_are_written_as_subrip_wants_them(seconds: float, clock: str) -> None:
-    assert lyrics._clock(seconds) == clock
+def test_times_are_written_as_subrip_wants_them(seconds: float, timestamp: str) -> None:
+    assert lyrics._timestamp(seconds) == timestamp
 
 
 def test_an_ffmpeg_in_the_current_folder_may_be_named_without_a_slash(

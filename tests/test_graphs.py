@@ -15,7 +15,7 @@ from torch import Generator, Tensor
 from songreel.costs import roofline
 from songreel.ground.errors import UserError
 from songreel.ground.strategy import Strategy
-from songreel.kernels import device, resampling
+from songreel.kernels import devices, resampling
 from songreel.models import perceptor, vqgan, weights
 from songreel.models.perceptor import Perceptor
 from songreel.sampling import graphs, sampler
@@ -275,10 +275,10 @@ ON_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here: 
 
 
 def on_gpu(count: int) -> list[Keyframe]:
-    where = device.choose()
-    precision = device.precision(where)
-    maker = vqgan.load(weights.vqgan("starter"), where, precision)
-    sees = perceptor.load(weights.perceptor("starter"), where, precision)
+    device = devices.choose()
+    precision = devices.precision(device)
+    maker = vqgan.load(weights.vqgan("starter"), device, precision)
+    sees = perceptor.load(weights.perceptor("starter"), device, precision)
     pull = Pull(sees, sees.embed_texts(["a red rose"]))
     start = sampler.canvas(maker, (64, 64), 0)
     return list(islice(sampler.chain(maker, [pull], STRATEGY, start, 0, 0, 0), count))
@@ -304,9 +304,9 @@ def test_a_gpu_makes_the_same_keyframes_twice() -> None:
 def test_a_gpus_iteration_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """`set_sync_debug_mode` raises where the host waits for the GPU."""
     monkeypatch.setenv(graphs.SWITCH, "0")
-    where = device.choose()
-    maker = vqgan.load(weights.vqgan("starter"), where, device.precision(where))
-    sees = perceptor.load(weights.perceptor("starter"), where, device.precision(where))
+    device = devices.choose()
+    maker = vqgan.load(weights.vqgan("starter"), device, devices.precision(device))
+    sees = perceptor.load(weights.perceptor("starter"), device, devices.precision(device))
     pull = Pull(sees, sees.embed_texts(["a red rose"]))
     step = Iteration(maker, [pull], STRATEGY, sampler.canvas(maker, (64, 64), 0), 5)
     step()  # copies constants to the device, once

@@ -90,7 +90,7 @@ def _other_songs(film: Path) -> None:
     """The whole film of another screenplay, which has the same plan."""
     data = film.read_bytes()[: -seal.HEAD_BYTES - 3 * seal.DIGEST_BYTES]
     film.write_bytes(data)
-    plan = joined._seal(Timeline.read(film.with_name("timeline.json")), film).told[seal.DIGEST_BYTES :]
+    plan = joined._seal(Timeline.read(film.with_name("timeline.json")), film).payload[seal.DIGEST_BYTES :]
     seal.add(film, seal.of_film("other", plan))
 
 

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from snakemake.io import PeriodicityDetector
 
 from songreel.ground.files import read_json, replacing, write_json_if_changed
+from songreel.ground.messages import EVERY, duration, say, say_first, shorten
 from songreel.ground.paths import Paths, song_folder
-from songreel.ground.telling import EVERY, clock, say, say_first, shorten
 from songreel.jobs import environment, latents
 from songreel.jobs.latents import Segment
 from songreel.jobs.progress import FILM, Progress
@@ -221,7 +221,7 @@ def test_the_users_own_search_paths_are_kept(monkeypatch: pytest.MonkeyPatch) ->
     ],
 )
 def test_a_duration_is_told_as_people_say_it(seconds: float, said: str) -> None:
-    assert clock(seconds) == said
+    assert duration(seconds) == said
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What the project promises about itself: its files agree with each other."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from songreel.planning.config import schema
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "workflow" / "songreel"
+MOST_LINES, MOST_LINES_OF_A_FUNCTION = 320, 45
 
 
 def _pyproject() -> dict[str, Any]:
@@ -61,6 +63,28 @@ def _imports(path: Path) -> set[str]:
     names = {name.strip() for names in lists for name in names.split(",")}
     names |= set(re.findall(r"^\s*from songreel\.(\w+) import", text, re.MULTILINE))
     return {name for name in names if (PACKAGE / f"{name}.py").exists()}
+
+
+def test_no_module_of_the_package_is_longer_than_can_be_kept_in_mind() -> None:
+    lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in PACKAGE.rglob("*.py")}
+    lines.pop(PACKAGE / "planning/tune.py", None)  # leaves with the tune
+    assert not {path.name: count for path, count in lines.items() if count > MOST_LINES}
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    for path in (ROOT / "workflow").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno:
+                count = node.end_lineno - node.lineno + 1
+                assert count <= MOST_LINES_OF_A_FUNCTION, f"{path}: {node.name} has {count} lines"
+
+
+def test_the_tests_import_no_benchmark() -> None:
+    """Benchmarks may use what tests render with; what tests a benchmark lies beside it."""
+    for path in (ROOT / "tests").glob("*.py"):
+        assert not re.search(
+            r"^\s*(from|import) benchmarks\b", path.read_text(encoding="utf-8"), re.MULTILINE
+        )
 
 
 def test_the_commands_tell_their_use_without_importing_torch() -> None:

@@ -28,7 +28,7 @@ from songreel.ground.documents import SegmentRecipe
 from songreel.ground.errors import UserError
 from songreel.ground.files import Document
 from songreel.ground.paths import Paths
-from songreel.jobs import claims, latents, presence
+from songreel.jobs import heartbeat, latents, locks
 from songreel.jobs.latents import Segment
 from songreel.models import weights
 from songreel.planning import config, plan
@@ -544,7 +544,7 @@ def test_a_workflow_does_not_wait_for_a_removal_that_was_killed(here: Project) -
     here.write(LINES)
     record = PATHS.running("a.prune")
     record.parent.mkdir(parents=True)
-    with presence.shown(record, {}):
+    with heartbeat.beating(record, {}):
         pass  # the file stays behind, as after a kill
     started = time.monotonic()
     with running.protected(planned(), PATHS):
@@ -557,7 +557,7 @@ def read_only(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path, facts: Document) -> Iterator[None]:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
 
-    monkeypatch.setattr(presence, "shown", refuse)
+    monkeypatch.setattr(heartbeat, "beating", refuse)
 
 
 @pytest.mark.usefixtures("read_only")
@@ -577,10 +577,10 @@ def test_a_segment_stays_as_long_as_a_job_is_at_work_on_it(here: Project) -> Non
     gone = edited(here)
     (old,) = (path for path in gone if path.suffix == ".zip")
     segment = old.name[:16]
-    with claims.held(PATHS.work(segment), lambda _: None) as claim:
-        claim.keep(lambda file: file.write(b"half"))
+    with locks.held(PATHS.work(segment), lambda _: None) as lock:
+        lock.keep(lambda file: file.write(b"half"))
         left = removed()
-        assert claim.kept.exists() and old.exists()
+        assert lock.kept.exists() and old.exists()
         assert segment not in {named(path) for path in left}
     assert old in removed()
 
@@ -589,11 +589,11 @@ def test_a_segment_stays_as_long_as_a_job_is_at_work_on_it(here: Project) -> Non
 def test_the_work_of_a_killed_job_goes_with_its_line(here: Project, machine: str) -> None:
     (old,) = (path for path in edited(here) if path.suffix == ".zip")
     work = PATHS.work(old.name[:16])
-    kept = touch(work / "1" / claims.KEPT)
+    kept = touch(work / "1" / locks.KEPT)
     kept.write_bytes(b"x" * 2000)
-    owner = work / "1" / claims.OWNER
+    owner = work / "1" / locks.OWNER
     if machine == "here":
-        with presence.shown(owner, {}):
+        with heartbeat.beating(owner, {}):
             assert work not in found()
     else:
         _elsewhere(owner, {})
@@ -607,7 +607,7 @@ def test_the_work_of_a_killed_job_goes_with_its_line(here: Project, machine: str
 def test_the_work_of_a_needed_line_stays(here: Project) -> None:
     here.write(LINES)
     segment, *_ = planned().segments
-    touch(PATHS.work(segment) / "1" / claims.KEPT, hours_ago=100)
+    touch(PATHS.work(segment) / "1" / locks.KEPT, hours_ago=100)
     assert found() == set()
 
 

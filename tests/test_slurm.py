@@ -366,7 +366,7 @@ def test_a_job_that_ran_out_of_what_it_had_says_once_what_to_set(
     squeue(row)
     watch = slurm.Watch(waited_for=["7", "8"])
     for _ in range(2):
-        assert watch.heard({"7": state, "8": "RUNNING"}) == {"7": state, "8": "RUNNING"}
+        assert watch.update({"7": state, "8": "RUNNING"}) == {"7": state, "8": "RUNNING"}
     told = capsys.readouterr().err
     assert len(told.splitlines()) == 1
     assert re.search(words.replace("(a sea: 9 frames)", r"\(a sea: 9 frames\)"), told), told
@@ -378,12 +378,12 @@ def test_jobs_that_slurm_has_forgotten_have_ended_and_no_answer_says_nothing_of_
     watch = slurm.Watch(waited_for=["7", "8", "9_3"])
     answer = {"8": "RUNNING", "9_[1-5]": "PENDING"}
     for _ in range(5):
-        assert watch.heard(None) == {}
-    assert watch.heard(answer) == watch.heard(answer) == answer
-    assert watch.heard(None) == {}
-    assert watch.heard({**answer, "7": "RUNNING"}) == {**answer, "7": "RUNNING"}
-    assert watch.heard(answer) == watch.heard(answer) == answer
-    assert watch.heard(answer) == {**answer, "7": "UNKNOWN"}
+        assert watch.update(None) == {}
+    assert watch.update(answer) == watch.update(answer) == answer
+    assert watch.update(None) == {}
+    assert watch.update({**answer, "7": "RUNNING"}) == {**answer, "7": "RUNNING"}
+    assert watch.update(answer) == watch.update(answer) == answer
+    assert watch.update(answer) == {**answer, "7": "UNKNOWN"}
     assert capsys.readouterr().err.count("does not answer; it is asked again") == 2
 
 

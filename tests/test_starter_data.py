@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from songreel.ground.errors import UserError
-from songreel_starter import distil, pairs, scenes, sources, sprites, words
+from songreel_starter import distil, pairs, pasting, scenes, sources, sprites, things, words
 from songreel_starter.backgrounds import Background
 from songreel_starter.states import Keeper
 from tests.conftest import REPOSITORY, environment
@@ -47,7 +47,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def library(made: Path) -> scenes.Library:
+def library(made: Path) -> things.Library:
     return scenes.library([sprites.load(path) for path in sorted((made / "sprites").glob("*.npz"))])
 
 
@@ -134,7 +134,7 @@ def test_every_source_tells_its_licence_and_whom_to_thank() -> None:
     ]
 
 
-def test_a_batch_is_a_function_of_its_seed(library: scenes.Library) -> None:
+def test_a_batch_is_a_function_of_its_seed(library: things.Library) -> None:
     one, told = scenes.batch(library, 3, 16, 32)
     two, told_again = scenes.batch(library, 3, 16, 32)
     other, _ = scenes.batch(library, 4, 16, 32)
@@ -145,7 +145,7 @@ def test_a_batch_is_a_function_of_its_seed(library: scenes.Library) -> None:
     assert not torch.equal(one, other)
 
 
-def test_words_are_not_tied_to_white(library: scenes.Library) -> None:
+def test_words_are_not_tied_to_white(library: things.Library) -> None:
     pictures, _ = scenes.batch(library, 0, 200, 16)
     corners = pictures[:, :, 0, 0].float()
     assert (corners.min(1).values > 230).float().mean() < 0.15
@@ -158,14 +158,14 @@ def test_a_thing_that_is_called_red_is_red(colour: str) -> None:
     shaded = torch.zeros(1, 4, 96, 96, dtype=torch.uint8)
     shaded[:, 3, 20:76, 20:76] = 255
     shaded[:, 2, 20:76, 20:76] = torch.linspace(30, 255, 56).to(torch.uint8)
-    scene = _scene(scenes.Placement(0, 0.5, 0.5, 1.0, colour=words.COLOURS[colour]))
+    scene = _scene(things.Placement(0, 0.5, 0.5, 1.0, colour=words.COLOURS[colour]))
     canvas = torch.ones(1, 3, 64, 64)
-    scenes._place(canvas, shaded, 0, [scene])
+    pasting.place(canvas, shaded, 0, [scene])
     middle = (canvas[0, :, 20:44, 20:44].flatten(1).T * 255).numpy().astype(np.uint8)
     assert words.colour_of(middle, 0.5) == colour
 
 
-def test_what_is_said_to_be_over_another_is_above_it(library: scenes.Library) -> None:
+def test_what_is_said_to_be_over_another_is_above_it(library: things.Library) -> None:
     seen = 0
     for index in range(3000):
         scene = scenes.plan(library, 1, index)
@@ -179,7 +179,7 @@ def test_what_is_said_to_be_over_another_is_above_it(library: scenes.Library) ->
 def test_a_sprite_is_put_where_its_placement_says() -> None:
     square = torch.full((1, 4, 96, 96), 255, dtype=torch.uint8)
     canvas = torch.zeros(1, 3, 64, 64)
-    scenes._place(canvas, square, 0, [_scene(scenes.Placement(0, 0.25, 0.75, 0.5))])
+    pasting.place(canvas, square, 0, [_scene(things.Placement(0, 0.25, 0.75, 0.5))])
     assert canvas[0, :, 34:62, 2:30].min() > 0.99
     assert canvas[0, :, :30].max() == canvas[0, :, :, 34:].max() == 0
 
@@ -248,5 +248,5 @@ def test_rendering_a_film_imports_nothing_of_the_training() -> None:
     assert not [path.name for path in package.rglob("*.py") if "songreel_starter" in path.read_text("utf-8")]
 
 
-def _scene(*placements: scenes.Placement) -> scenes.Scene:
-    return scenes.Scene(Background((0, 0, 0), (0, 0, 0)), placements, "")
+def _scene(*placements: things.Placement) -> things.Scene:
+    return things.Scene(Background((0, 0, 0), (0, 0, 0)), placements, "")

@@ -23,11 +23,11 @@ from songreel.models.vqgan import VQGAN
 from songreel_starter import (
     card,
     cli,
-    evaluate,
-    evaluation,
+    evaluation_commands,
     export,
     grid,
     keyframes,
+    measures,
     pairs,
     sources,
     sprites,
@@ -107,32 +107,32 @@ def style(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_right_one_is_first_for_a_perfect_judge_and_by_chance_for_a_shuffled_one() -> None:
     vectors = torch.eye(20)
-    assert evaluate.ranks(vectors, vectors).tolist() == [1] * 20
-    assert evaluate.shares(evaluate.ranks(vectors, vectors), (1, 5))["mean_reciprocal_rank"] == 1
-    control = evaluate.shuffled(vectors, vectors)
-    assert control["first_1"] == pytest.approx(evaluate.chance(20, (1,))["first_1"], abs=0.02)
+    assert measures.ranks(vectors, vectors).tolist() == [1] * 20
+    assert measures.shares(measures.ranks(vectors, vectors), (1, 5))["mean_reciprocal_rank"] == 1
+    control = measures.shuffled(vectors, vectors)
+    assert control["first_1"] == pytest.approx(measures.chance(20, (1,))["first_1"], abs=0.02)
 
 
 def test_ranks_and_shares_are_what_they_are_by_hand() -> None:
     queries = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     gallery = torch.tensor([[0.6, 0.8], [1.0, 0.0], [0.8, 0.6]])
-    assert evaluate.ranks(queries, gallery).tolist() == [3, 1, 2]
-    found = evaluate.shares(torch.tensor([3, 1, 2]), (1, 2))
+    assert measures.ranks(queries, gallery).tolist() == [3, 1, 2]
+    found = measures.shares(torch.tensor([3, 1, 2]), (1, 2))
     assert found["first_1"] == pytest.approx(1 / 3)
     assert found["first_2"] == pytest.approx(2 / 3)
     assert found["mean_reciprocal_rank"] == pytest.approx((1 + 1 / 2 + 1 / 3) / 3)
-    assert evaluate.chance(10, (1, 5))["first_5"] == 0.5
+    assert measures.chance(10, (1, 5))["first_5"] == 0.5
 
 
 def test_a_judge_that_sees_no_difference_is_not_called_good() -> None:
     same = torch.ones(8, 1)
-    assert evaluate.ranks(same, same).tolist() == [8] * 8
+    assert measures.ranks(same, same).tolist() == [8] * 8
 
 
 def test_pictures_are_judged_by_the_phrase_that_steered_them() -> None:
     pixels = np.zeros((3, 3, 8, 8), np.uint8)
     pixels[range(3), range(3)] = 255
-    found = evaluate.judged(Colourist(), Shown(list(COLOURS), pixels, pixels[[1, 2, 0]]))
+    found = measures.judged(Colourist(), Shown(list(COLOURS), pixels, pixels[[1, 2, 0]]))
     assert found["first"]["all"]["first_1"] == 1
     assert found["last"]["all"]["first_1"] == 0
     assert found["chance"]["first_1"] == pytest.approx(1 / 3)
@@ -142,14 +142,14 @@ def test_pictures_are_judged_by_the_phrase_that_steered_them() -> None:
 def test_phrases_that_were_learned_from_are_told_apart() -> None:
     pixels = np.zeros((3, 3, 8, 8), np.uint8)
     pixels[[0, 1, 2], [0, 1, 1]] = 255  # the last one is not blue but green
-    found = evaluate.judged(Colourist(), Shown(list(COLOURS), pixels, pixels), {"red thing"})["first"]
+    found = measures.judged(Colourist(), Shown(list(COLOURS), pixels, pixels), {"red thing"})["first"]
     assert found["all"]["first_1"] == pytest.approx(2 / 3)
     assert found["unseen"]["first_1"] == pytest.approx(1 / 2)
 
 
 def test_retrieval_takes_one_picture_for_each_label(style: Path) -> None:
     models = {"seeing": Colourist(), "blind": Blind()}
-    found = evaluate.retrieval(models, sprites.load(style), 32, 0)
+    found = measures.retrieval(models, sprites.load(style), 32, 0)
     assert found["chance"]["among"] == 3
     for ground in ("plain", "gradient"):
         for way in ("text_to_picture", "picture_to_text"):
@@ -159,10 +159,10 @@ def test_retrieval_takes_one_picture_for_each_label(style: Path) -> None:
 
 def test_reconstruction_is_measured_in_decibels_and_codes() -> None:
     grey = torch.full((2, 3, 8, 8), 0.5)
-    assert evaluate.psnr(grey + 0.1, grey).tolist() == pytest.approx([20.0, 20.0], abs=1e-3)
+    assert measures.psnr(grey + 0.1, grey).tolist() == pytest.approx([20.0, 20.0], abs=1e-3)
     vqgan = pairs.load_vqgan(STARTER, CPU, torch.float32)
     pictures = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
-    found = evaluate.reconstruction(vqgan, pictures)
+    found = measures.reconstruction(vqgan, pictures)
     assert 0 < found["used"] <= 32 / found["codes"]  # of two pictures of 16 tokens
     assert found["psnr"] > 10
 
@@ -310,7 +310,7 @@ def test_the_card_says_what_the_figures_say(
     trained: Path, style: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All commands, one after the other, on two pairs and a judge that stand in for real ones."""
-    monkeypatch.setattr(evaluation, "_load_judge", lambda _: Colourist())
+    monkeypatch.setattr(evaluation_commands, "_load_judge", lambda _: Colourist())
     made, phrases = tmp_path / "made", ("--phrases", PHRASES, "--most", 2)
     first, new = tmp_path / "first", tmp_path / "export"
     shutil.copytree(trained, first)

@@ -13,16 +13,16 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from songreel.kernels import device
+from songreel.kernels import devices
 from songreel.models import perceptor
 from songreel.models.weights import Weights
-from songreel_starter import clip_tower, distil, judge, pool, scenes, teacher, towers
-from songreel_starter.scenes import Library
+from songreel_starter import clip_tower, distil, judge, picture_towers, pool, scenes, teacher
 from songreel_starter.sprites import Entry
 from songreel_starter.states import Keeper
+from songreel_starter.things import Library
 
 COLOURS = {"apple": (220, 30, 30), "leaf": (30, 180, 40), "whale": (40, 70, 220), "lemon": (240, 220, 40)}
-RECIPE = towers.Recipe(steps=8, batch=16, pushed_from=5, kept={"for": "tests"})
+RECIPE = picture_towers.Recipe(steps=8, batch=16, pushed_from=5, kept={"for": "tests"})
 TOWER = clip_tower.Tower(width=8, side=32)
 
 
@@ -62,7 +62,7 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def clip(
-    painted: pool.Pool, library: Library, text: Path, target: Path, recipe: towers.Recipe
+    painted: pool.Pool, library: Library, text: Path, target: Path, recipe: picture_towers.Recipe
 ) -> dict[str, Tensor]:
     clip_tower.train(painted, library, text, TOWER, recipe, target, None)
     return load_file(target)
@@ -110,7 +110,7 @@ def test_a_stopped_training_ends_like_one_that_was_not(
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
-def _training(painted: pool.Pool, library: Library, text: Path) -> towers.Training:
+def _training(painted: pool.Pool, library: Library, text: Path) -> picture_towers.Training:
     torch.manual_seed(RECIPE.seed)
     words = {name: value for name, value in load_file(text).items() if name != "teacher.directions"}
     made = perceptor.build(clip_tower.arguments(words, TOWER)).float()
@@ -119,7 +119,9 @@ def _training(painted: pool.Pool, library: Library, text: Path) -> towers.Traini
     def embed(texts: Sequence[str]) -> Tensor:
         return clip_tower.embed_texts(made, texts)
 
-    return towers.Training(made.visual, TOWER.side, painted, embed(painted.captions), library, embed, RECIPE)
+    return picture_towers.Training(
+        made.visual, TOWER.side, painted, embed(painted.captions), library, embed, RECIPE
+    )
 
 
 def test_pictures_are_pushed_away_from_their_words_but_not_far(
@@ -129,7 +131,7 @@ def test_pictures_are_pushed_away_from_their_words_but_not_far(
     pictures, labels, captions = training._pictures()
     pushed = training._pushed(pictures, labels, captions)
     far = (pushed - pictures).flatten(1).norm(dim=1)
-    assert 0 < float(far.min()) < float(far.max()) <= towers.PUSH * 1.001
+    assert 0 < float(far.min()) < float(far.max()) <= picture_towers.PUSH * 1.001
     for before, after in zip(
         training._losses(pictures, labels, captions), training._losses(pushed, labels, captions), strict=True
     ):
@@ -153,9 +155,9 @@ def test_more_steps_go_on_from_where_a_training_ended(
 def test_the_judge_learns_to_tell_things_apart(painted: pool.Pool, library: Library, tmp_path: Path) -> None:
     teacher.embed(None, painted.captions, tmp_path / "captions.npy", None)
     target = tmp_path / "judge.safetensors"
-    recipe = towers.Recipe(steps=60, batch=32, seed=1)
+    recipe = picture_towers.Recipe(steps=60, batch=32, seed=1)
     judge.train(painted, tmp_path / "captions.npy", library, None, recipe, target, None)
-    trained = judge.load(target, None, device.choose())
+    trained = judge.load(target, None, devices.choose())
     assert library.pictures is not None
     shown = library.pictures[:, :3].float() / 255
     likeness = trained.embed_images(shown) @ trained.embed_texts(list(COLOURS)).T

@@ -100,7 +100,6 @@ def test_a_wheel_holds_the_package_and_what_it_needs_and_nothing_of_its_builders
     carried = [
         "Snakefile",
         "config.yaml",
-        "benchmarks/baseline.py",
         "envs/songreel.yaml",
         "models/published.yaml",
     ]

@@ -26,14 +26,13 @@ from songreel import cli
 from songreel.ground.documents import SegmentRecipe
 from songreel.ground.paths import Paths
 from songreel.jobs import latents
-from songreel.kernels import device
+from songreel.kernels import devices
 from songreel.planning import config, plan
 from tests import films, published
 from tests.conftest import REPOSITORY, TINY, Project, new_project
 from tests.edits import CHOICES, EDITS, Line, Oracle, Song
 from tests.films import Cue
-
-Lines = list[tuple[str, float]]
+from tests.songs import SUNG_EIGHT_TIMES, Lines, whole_song
 
 A, B, C, D = "a lighthouse at dusk", "the tide comes in, and in", "a red boat", "stars over the harbour"
 LINES: Lines = [(A, 0), (B, 2), (C, 4), (D, 6)]
@@ -181,7 +180,7 @@ def test_after_every_edit_the_film_is_as_if_rendered_from_nothing(
     rendered: Project, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Drawn by chance, and chosen for few jobs; test_edits.py has thousands, planned only."""
-    monkeypatch.setattr(device, "choose", lambda: torch.device("cpu"))
+    monkeypatch.setattr(devices, "choose", lambda: torch.device("cpu"))
     oracle, songs = Oracle(), [FIRST]
     oracle.run(FIRST, oracle.jobs(FIRST))
     for number, (mishap, edit, at, pick) in enumerate(session):
@@ -500,54 +499,6 @@ def _record(path: Path, seconds: float) -> None:
 
 
 # A whole song
-
-SUNG_EIGHT_TIMES = "Row on, row on, till the morning"
-SONG = """
-The harbour lights are going out, one by one|0
-I count the boats, I count the birds|5.8
-Nothing moves, not even the weather|10.35
-And the old man says, "not yet, not yet"|16
-{again}|21.12
-{again}|24.9
-There is salt on the window, salt on the bread|29
-My mother's letters, tied with string|34.567
-A map, a knife, a compass, a coat|40.08
-I fold the night and put it in my pocket|45.3
-{again}|51
-{again}|54.71
-Oh, the sea is a house without a door|58.4
-Oh, the sea is a clock without hands|64.125
-Oh, the sea, the sea|70
-It never learned to read, it never learned to wait|73.333
-So I sing to the engine, I sing to the rope|79.9
-Half a mile, a mile, a mile and a half|85
-And the lighthouse turns like a thought|91.65
-{again}|97.2
-{again}|100.86
-Who left the lamp on, up in the tower?|105
-Who painted the boat's name out?|110.49
-Somebody's daughter, somebody's son|116.02
-Somebody's dog, asleep on the nets|121
-Gulls, gulls, a whole white argument of gulls|126.66
-And the sun, when it comes, comes sideways|132.3
-Gold on the water, gold on the oars|138
-Gold on the hands, on the ring, on the tin cup|143.75
-I have been gone for a year, or a day|149.2
-The pier looks smaller, the sky does not|155
-{again}|160.44
-{again}|164.1
-Ring the bell, somebody, ring it twice|168.8
-Put the kettle on, open the blue door|175
-I am bringing the morning, I am bringing the fish|182.915
-And the harbour lights go on, one by one|193.6
-(end)|209
-"""
-
-
-def whole_song() -> Lines:
-    """38 lines of 209 seconds; the last one marks the end."""
-    rows = (row.rsplit("|", 1) for row in SONG.replace("{again}", SUNG_EIGHT_TIMES).strip().splitlines())
-    return [(text, float(start)) for text, start in rows]
 
 
 def test_a_whole_song_is_exact_at_every_line(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from songreel.jobs.environment import hand_on, threads_per_job
 from songreel.ground.errors import UserError, sentence
 from songreel.ground.files import set_aside
 from songreel.ground.paths import Paths
-from songreel.ground.telling import say, say_first
+from songreel.ground.messages import say, say_first
 from songreel.ground.stops import stop_jobs_too
 
 

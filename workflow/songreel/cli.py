@@ -16,8 +16,8 @@ from songreel.ground import shortage, stops
 from songreel.ground.documents import ClipPlan, SegmentRecipe, Timeline
 from songreel.ground.errors import DamageError, UserError, sentence
 from songreel.ground.files import not_later, set_aside
+from songreel.ground.messages import duration, note, print_anywhere, say
 from songreel.ground.paths import Paths
-from songreel.ground.telling import clock, note, print_anywhere, say
 from songreel.jobs import leases, scheduler
 
 
@@ -26,18 +26,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print_anywhere()
     options = _parser().parse_args(arguments)
     try:
-        with stops.handled(lambda: _tell_of_stop(options.log)):
+        with stops.handled(lambda: _report_stop(options.log)):
             _run(options)
     except UserError as error:
         say(str(error), options.log)
         return 1
     except Exception as error:
-        told = shortage.sentence(error) or (
+        message = shortage.sentence(error) or (
             sentence(error) if isinstance(error, OSError) and error.errno else None
         )
-        if told is None:
+        if message is None:
             raise
-        say(told, options.log)
+        say(message, options.log)
         return 1
     return 0
 
@@ -98,7 +98,7 @@ def _draw(options: argparse.Namespace, target: Path) -> None:
     from songreel.costs import history
     from songreel.drawing import draw, film
     from songreel.jobs import latents, render
-    from songreel.kernels import device
+    from songreel.kernels import devices
     from songreel.models import proofs, vqgan, weights
     from songreel.planning.plan import sources
 
@@ -108,10 +108,10 @@ def _draw(options: argparse.Namespace, target: Path) -> None:
     tokens = [latents.load(path, part.segment, need).tokens for (part, need), path in parts]
     recipe = SegmentRecipe.read(paths.segment_plan(clip.shown.segment))
     scheduler.show(f"{recipe.text}: {clip.shown.frames} frames")
-    where = device.choose()
+    device = devices.choose()
     model = render.weights_of(recipe.model, weights.vqgan)
     with proofs.reading([model]) as proof:
-        maker = vqgan.load(model, where, device.precision(where))
+        maker = vqgan.load(model, device, devices.precision(device))
         proof.settle()
     started = time.monotonic()
     batches = draw.frames(maker, clip, tokens[0], tokens[1] if clip.before else None)
@@ -123,7 +123,7 @@ def _draw(options: argparse.Namespace, target: Path) -> None:
 
 def _film(options: argparse.Namespace) -> None:
     from songreel.drawing import film, joined
-    from songreel.jobs import claims
+    from songreel.jobs import locks
 
     timeline = Timeline.read(options.timeline)
     _check_planned_together(timeline, options)
@@ -133,8 +133,8 @@ def _film(options: argparse.Namespace) -> None:
     film.join(timeline, options.clips, target, film.executable(options.ffmpeg))
     not_later([options.timeline, *options.clips, Paths(song.parent).film_asked(song.name)], target)
     for line in timeline.lines:
-        claims.clear(Paths(song.parent).work(line.segment))
-    say(f"{target} is ready, {clock(timeline.lines[-1].end_seconds)} long.", options.log)
+        locks.clear(Paths(song.parent).work(line.segment))
+    say(f"{target} is ready, {duration(timeline.lines[-1].end_seconds)} long.", options.log)
 
 
 def _check_planned_together(timeline: Timeline, options: argparse.Namespace) -> None:
@@ -153,14 +153,14 @@ def _fetch(options: argparse.Namespace) -> None:
     from songreel.models import obtain
     from songreel.planning import config
 
-    def tell(message: str) -> None:
+    def report(message: str) -> None:
         say(message, options.log)
 
     settings = None if options.names else config.resolve(config.read(Path("config.yaml")))
     names = [settings.model, *(config.weighed(entry)[0] for entry in settings.perceptors)] if settings else []
     for name in options.names or names:
-        found = obtain.model(name, tell)
-        tell(f"{found.name} is ready: {found.tensors}")
+        weights = obtain.model(name, report)
+        report(f"{weights.name} is ready: {weights.tensors}")
 
 
 def _tune(options: argparse.Namespace) -> None:
@@ -169,9 +169,10 @@ def _tune(options: argparse.Namespace) -> None:
     tune.write(tune.read(options.tune), options.output)
 
 
-def _tell_of_stop(log: Path | None) -> None:
+def _report_stop(log: Path | None) -> None:
     message = "stopped; finished keyframes are kept and the next run goes on from them."
-    os.write(2, f"songreel: {message}\n".encode())  # `print` fails inside a `print` that was interrupted
+    # `print` fails inside a `print` that was interrupted
+    os.write(2, f"songreel: {message}\n".encode())
     note(message, log)
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from songreel.ground.files import write_json_if_changed
+from songreel.ground.messages import prints_all, say
 from songreel.ground.paths import Paths
-from songreel.ground.telling import prints_all, say
 
 if TYPE_CHECKING:
     Parser = argparse.ArgumentParser
@@ -77,13 +77,13 @@ def _plan(options: argparse.Namespace) -> None:
         say(message, options.log)
     for fault in damage.find(made, paths):
         say(f"{fault}; the next run renders it again, which is not counted here.", options.log)
-    told = forecast.make(made, paths, options.price)
+    estimate = forecast.make(made, paths, options.price)
     if options.json:
-        document = {"sound": made.sound, **dataclasses.asdict(told), "notes": made.notes}
+        document = {"sound": made.sound, **dataclasses.asdict(estimate), "notes": made.notes}
         print(json.dumps(document, indent=1, ensure_ascii=not prints_all()))
     else:
         print(f"sound: {made.sound}")
-        print(forecast.as_table(told, options.jobs, options.price))
+        print(forecast.as_table(estimate, options.jobs, options.price))
 
 
 def _declare_prune(commands: Commands) -> Parser:
@@ -120,15 +120,15 @@ def _prune(options: argparse.Namespace) -> None:
     plans = prune.plans(options.configfile or [Path("config.yaml")], over, paths)
     needed = running.union(running.needs(plan) for plan in plans)
     with running.removing(paths) if options.yes else nullcontext():
-        found = prune.find(needed, paths)
-        if not found:
+        items = prune.find(needed, paths)
+        if not items:
             print("Nothing to remove: everything is needed by a screenplay or by a run that is going on.")
             return
-        print(prune.as_table(found))
-        for item in found if options.yes else []:
+        print(prune.as_table(items))
+        for item in items if options.yes else []:
             prune.remove(item)
     done = "removed." if options.yes else "nothing was removed: say --yes to remove them."
-    print(f"{prune.together(found)}; {done}")
+    print(f"{prune.together(items)}; {done}")
 
 
 def _declare_bench(commands: Commands) -> Parser:
@@ -144,12 +144,12 @@ def _declare_bench(commands: Commands) -> Parser:
 
 
 def _bench(options: argparse.Namespace) -> None:
-    from songreel.costs import bench
+    from songreel.costs import bench, bench_table
 
-    found = bench.run(options.only, options.rounds, options.seconds, options.threads)
+    document = bench.run(options.only, options.rounds, options.seconds, options.threads)
     if options.json:
-        write_json_if_changed(options.json, found)
-    print(bench.as_table(found))
+        write_json_if_changed(options.json, document)
+    print(bench_table.as_table(document))
 
 
 # What a value must be

@@ -18,7 +18,6 @@ SNAKEFILE = ROOT / "Snakefile"
 SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
 CONDA = ROOT / "envs/songreel.yaml"
 MODELS = ROOT / "models"
-BASELINE = ROOT / "benchmarks/baseline.py"
 
 # What to do when one of the models is not as it came.
 RESTORE = "install songreel again" if INSTALLED else "for example with `git checkout -- models`"

@@ -59,9 +59,9 @@ def project(folder: Path) -> None:
 
 def how_to_render(folder: Path) -> str:
     """The command that renders it: with the snakemake beside this Python, if a shell finds another."""
-    beside, found = Path(sys.executable).with_name("snakemake"), shutil.which("snakemake")
+    beside, on_path = Path(sys.executable).with_name("snakemake"), shutil.which("snakemake")
     command = "snakemake"
-    if beside.exists() and not (found and beside.samefile(found)):
+    if beside.exists() and not (on_path and beside.samefile(on_path)):
         command = shlex.quote(str(beside))
     return f"cd {shlex.quote(str(folder))} && {command} --cores 2"
 

@@ -20,8 +20,8 @@ from torch import Generator, Tensor, nn
 
 from songreel.ground.errors import UserError
 from songreel.ground.files import replacing
-from songreel.ground.telling import say
-from songreel.kernels import device as devices
+from songreel.ground.messages import say
+from songreel.kernels import devices
 from songreel.models.vqgan import VQGAN
 from songreel_starter import likeness
 from songreel_starter.pool import Pool

@@ -76,8 +76,8 @@ def draw_sheet(shown: Shown, target: Path) -> None:
         x, y = index % COLUMNS * wide, index // COLUMNS * high
         picture = Image.fromarray(pixels.transpose(1, 2, 0))
         sheet.paste(picture.resize((SHOWN, SHOWN), Image.Resampling.LANCZOS), (x, y))
-        told = "\n".join(textwrap.wrap(phrase, LETTERS)[:LINES])
-        draw.multiline_text((x, y + SHOWN), told, "black", spacing=1)
+        caption = "\n".join(textwrap.wrap(phrase, LETTERS)[:LINES])
+        draw.multiline_text((x, y + SHOWN), caption, "black", spacing=1)
     with replacing(target) as temporary:
         temporary.write_bytes(_jpeg(sheet, target))
 
@@ -127,18 +127,18 @@ def _values(facts: Facts, folder: Path) -> dict[str, str]:
         "training": "\n".join(facts.trainings),
         "trained_from": "\n".join(_source(facts, name) for name in facts.using("training")),
         "held_out": "; ".join(
-            _told(facts, name) for name in facts.using("development", "test", "evaluation")
+            _short_source(facts, name) for name in facts.using("development", "test", "evaluation")
         ),
-        "worded": "; ".join(_told(facts, name) for name in facts.using("words", "teacher")),
+        "worded": "; ".join(_short_source(facts, name) for name in facts.using("words", "teacher")),
     }
 
 
 def _file(folder: Path, name: str) -> str:
     data = (folder / name).read_bytes()
     kind = Path(name).stem
-    told = _vqgan(folder) if kind == "vqgan" else _clip(folder)
+    built = _vqgan(folder) if kind == "vqgan" else _clip(folder)
     digest = hashlib.sha256(data).hexdigest()
-    return f"| `{name}`, `{kind}.yaml` | {told}, float16 | {len(data) / 1e6:.1f} MB | `{digest}` |"
+    return f"| `{name}`, `{kind}.yaml` | {built}, float16 | {len(data) / 1e6:.1f} MB | `{digest}` |"
 
 
 def _vqgan(folder: Path) -> str:
@@ -163,14 +163,14 @@ def _figures(facts: Facts) -> Iterator[str]:
     """The rows of the table of figures."""
     for keyframe, group, named in JUDGED:
         for most in (1, 5):
-            found = [facts.judged[pair][keyframe][group][f"first_{most}"] for pair in facts.pairs]
+            shares = [facts.judged[pair][keyframe][group][f"first_{most}"] for pair in facts.pairs]
             guessed = facts.judged[facts.pair]["chance"][f"first_{most}"]
-            yield _row(f"judged keyframes, {named}, {_within(most)}", guessed, found)
+            yield _row(f"judged keyframes, {named}, {_within(most)}", guessed, shares)
     for ground, way in itertools.product(("plain", "gradient"), ("text_to_picture", "picture_to_text")):
         for most in (1, 10):
-            found = [facts.retrieval[pair][ground][way][f"first_{most}"] for pair in facts.pairs]
-            told = f"retrieval, {way.replace('_', ' ')}, {ground} ground, {_within(most)}"
-            yield _row(told, facts.retrieval["chance"][f"first_{most}"], found)
+            shares = [facts.retrieval[pair][ground][way][f"first_{most}"] for pair in facts.pairs]
+            label = f"retrieval, {way.replace('_', ' ')}, {ground} ground, {_within(most)}"
+            yield _row(label, facts.retrieval["chance"][f"first_{most}"], shares)
     for style, rows in facts.reconstruction.items():
         if isinstance(rows, dict):
             levels = [f"{rows[pair]['psnr']:.1f} dB" for pair in facts.pairs]
@@ -186,8 +186,8 @@ def _figures(facts: Facts) -> Iterator[str]:
     yield f"| iterations a second | | {speeds[0]:.1f} | {speeds[1]:.1f}{ratio} |"
 
 
-def _row(told: str, guessed: float, found: Sequence[float]) -> str:
-    return f"| {told} | {_percent(guessed)} | {' | '.join(map(_percent, found))} |"
+def _row(label: str, guessed: float, shares: Sequence[float]) -> str:
+    return f"| {label} | {_percent(guessed)} | {' | '.join(map(_percent, shares))} |"
 
 
 def _within(most: int) -> str:
@@ -203,7 +203,7 @@ def _source(facts: Facts, name: str) -> str:
     return f"| {name} | {it.by} | {number} | {it.licence} | {it.package} {it.version} | {it.half} |"
 
 
-def _told(facts: Facts, name: str) -> str:
+def _short_source(facts: Facts, name: str) -> str:
     it = facts.sources[name]
     number = f", {facts.numbers[name]} pictures for {it.use}" if name in facts.numbers else ""
     return f"{name} ({it.by}, {it.licence}, {it.version}{number})"
@@ -214,14 +214,14 @@ def _told(facts: Facts, name: str) -> str:
 
 def trainings(logs: Path, device: str) -> list[str]:
     """A line on each training: what its notes say (`train_<name>.json`), else what its log does."""
-    return [f"- {told}: {_training(logs, name, device)}." for name, told in TRAININGS.items()]
+    return [f"- {label}: {_training(logs, name, device)}." for name, label in TRAININGS.items()]
 
 
 def _training(logs: Path, name: str, device: str) -> str:
     notes = logs / f"train_{name}.json"
     if notes.is_file():
-        found = read_json(notes)
-        return f"{found['steps']} steps in {found['minutes']:.0f} minutes on {found['device']}"
+        facts = read_json(notes)
+        return f"{facts['steps']} steps in {facts['minutes']:.0f} minutes on {facts['device']}"
     log = logs / f"train_{name}.log"
     steps, seconds = _logged(log.read_text(encoding="utf-8")) if log.is_file() else (0, 0.0)
     return f"{steps} steps in {seconds / 60:.0f} minutes on {device}" if steps else f"on {device}"

@@ -6,16 +6,16 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from songreel.ground import stops
 from songreel.ground.errors import UserError, sentence
-from songreel.ground.telling import note, say
-from songreel_starter import evaluation, sources
+from songreel.ground.messages import note, say
+from songreel_starter import evaluation_commands, sources
 
 if TYPE_CHECKING:
-    from songreel_starter.scenes import Library
-    from songreel_starter.towers import Recipe
+    from songreel_starter.picture_towers import Recipe
+    from songreel_starter.things import Library
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,17 +66,17 @@ def _texts(options: argparse.Namespace) -> None:
     from songreel_starter import sprites, texts
 
     shards = [sprites.load(path) for path in options.shards]
-    found = texts.collect(shards, options.wordnet, options.count, options.seed)
-    texts.write(found, options.target)
-    say(f"{len(found)} texts.", options.log)
+    collected = texts.collect(shards, options.wordnet, options.count, options.seed)
+    texts.write(collected, options.target)
+    say(f"{len(collected)} texts.", options.log)
 
 
 def _embed(options: argparse.Namespace) -> None:
     from songreel_starter import teacher, texts
 
     torch_threads(options.threads)
-    found = [text for path in options.texts for text in texts.load(path)]
-    teacher.embed(options.teacher, found, options.target, options.log)
+    read = [text for path in options.texts for text in texts.load(path)]
+    teacher.embed(options.teacher, read, options.target, options.log)
 
 
 def _train_text(options: argparse.Namespace) -> None:
@@ -89,14 +89,16 @@ def _train_text(options: argparse.Namespace) -> None:
 
 
 def _train_clip(options: argparse.Namespace) -> None:
-    from songreel_starter import clip_tower, pool, towers
+    from songreel_starter import clip_tower, picture_towers, pool
 
     torch_threads(options.threads)
     library = _library(options.shards)
     painted = pool.Pool(options.scenes)
     tower = clip_tower.Tower(options.width, tuple(options.layers), options.side)
     recipe = replace(
-        _recipe(options, text=towers.fingerprint(options.text), scenes=len(painted), tower=repr(tower)),
+        _recipe(
+            options, text=picture_towers.fingerprint(options.text), scenes=len(painted), tower=repr(tower)
+        ),
         pushed_from=options.pushed_from,
     )
     clip_tower.train(painted, library, options.text, tower, recipe, options.target, options.log)
@@ -113,16 +115,16 @@ def _train_judge(options: argparse.Namespace) -> None:
 
 
 def _library(shards: Sequence[Path]) -> Library:
-    from songreel.kernels import device
+    from songreel.kernels import devices
     from songreel_starter import scenes, sprites
 
-    return scenes.library([sprites.load(path) for path in shards], device.choose())
+    return scenes.library([sprites.load(path) for path in shards], devices.choose())
 
 
 def _recipe(options: argparse.Namespace, **kept: object) -> Recipe:
-    from songreel_starter import towers
+    from songreel_starter import picture_towers
 
-    return towers.Recipe(options.steps, options.batch, seed=options.seed, kept=kept)
+    return picture_towers.Recipe(options.steps, options.batch, seed=options.seed, kept=kept)
 
 
 def _train_vqgan(options: argparse.Namespace) -> None:
@@ -162,7 +164,19 @@ def _look(options: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m songreel_starter", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
+    _add_data(commands)
+    _add_texts(commands)
+    _add_towers(commands)
+    _add_vqgan(commands)
+    _add_look(commands)
+    evaluation_commands.add(commands)
+    for command in commands.choices.values():
+        command.add_argument("--log", type=Path, help="a file to add messages to")
+    return parser
 
+
+def _add_data(commands: Any) -> None:
+    """The commands that make pictures with words to learn from."""
     fetch = commands.add_parser("fetch", help="fetch a package with its package manager and check it")
     fetch.add_argument("source", help="a name in sources.yaml")
     fetch.add_argument("target", type=Path)
@@ -185,6 +199,9 @@ def _parser() -> argparse.ArgumentParser:
     paint.add_argument("--seed", type=int, default=0)
     paint.set_defaults(run=_paint)
 
+
+def _add_texts(commands: Any) -> None:
+    """The commands that make the text tower."""
     texts = commands.add_parser("texts", help="collect the texts that the text tower learns")
     texts.add_argument("target", type=Path)
     texts.add_argument("shards", type=Path, nargs="+")
@@ -210,6 +227,9 @@ def _parser() -> argparse.ArgumentParser:
     train_text.add_argument("--threads", type=int, default=2)
     train_text.set_defaults(run=_train_text)
 
+
+def _add_towers(commands: Any) -> None:
+    """The commands that train picture towers, CLIP's and the judge's."""
     train_clip = commands.add_parser("train-clip", help="train CLIP's picture tower beside its text tower")
     train_clip.add_argument("target", type=Path)
     train_clip.add_argument("--text", type=Path, required=True, help="the distilled text tower")
@@ -220,6 +240,7 @@ def _parser() -> argparse.ArgumentParser:
         "--pushed-from", type=int, help="the step from which pictures are pushed away from their words"
     )
     train_clip.set_defaults(run=_train_clip)
+
     train_judge = commands.add_parser("train-judge", help="train the CLIP that judges the pair")
     train_judge.add_argument("target", type=Path)
     train_judge.add_argument("--captions", type=Path, required=True, help="the scenes' captions, embedded")
@@ -234,6 +255,9 @@ def _parser() -> argparse.ArgumentParser:
         train.add_argument("--batch", type=int, required=True)
         train.add_argument("--seed", type=int, default=0)
         train.add_argument("--threads", type=int, default=2)
+
+
+def _add_vqgan(commands: Any) -> None:
     train_vqgan = commands.add_parser("train-vqgan", help="train the picture maker")
     train_vqgan.add_argument("target", type=Path)
     train_vqgan.add_argument("clip", type=Path, help="safetensors with CLIP's picture tower")
@@ -244,9 +268,7 @@ def _parser() -> argparse.ArgumentParser:
     train_vqgan.add_argument("--threads", type=int, default=2)
     train_vqgan.set_defaults(run=_train_vqgan)
 
-    train_decoder = commands.add_parser(
-        "train-decoder", help="train a picture maker's decoder to leave no grid"
-    )
+    train_decoder = commands.add_parser("train-decoder", help="train its decoder again, to leave no grid")
     train_decoder.add_argument("target", type=Path)
     train_decoder.add_argument("trained", type=Path, help="the folder of the picture maker")
     train_decoder.add_argument("clip", type=Path, help="safetensors with CLIP's picture tower")
@@ -257,6 +279,8 @@ def _parser() -> argparse.ArgumentParser:
     train_decoder.add_argument("--threads", type=int, default=2)
     train_decoder.set_defaults(run=_train_decoder)
 
+
+def _add_look(commands: Any) -> None:
     look = commands.add_parser("look", help="draw contact sheets of sprites and scenes")
     look.add_argument("target", type=Path, help="a folder")
     look.add_argument("shards", type=Path, nargs="+")
@@ -264,9 +288,3 @@ def _parser() -> argparse.ArgumentParser:
     look.add_argument("--side", type=int, default=96, help="the scenes' side in pixels")
     look.add_argument("--seed", type=int, default=0)
     look.set_defaults(run=_look)
-
-    evaluation.add(commands)
-
-    for command in commands.choices.values():
-        command.add_argument("--log", type=Path, help="a file to add messages to")
-    return parser

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from songreel.ground.files import replacing
 from songreel.models import perceptor
-from songreel_starter import distil, towers
+from songreel_starter import distil, picture_towers
+from songreel_starter.picture_towers import Recipe, Training
 from songreel_starter.pool import Pool
-from songreel_starter.scenes import Library
-from songreel_starter.towers import Recipe, Training
+from songreel_starter.things import Library
 
 AT_ONCE = 512  # texts
 STEERING_NOISE = (
@@ -50,7 +50,7 @@ def train(
         return embed_texts(clip, texts)
 
     training = Training(clip.visual, tower.side, pool, embed(pool.captions), library, embed, recipe)
-    averaged = towers.train(training, target, log)
+    averaged = picture_towers.train(training, target, log)
     scale = training.scale.detach().cpu()
     tensors = {f"visual.{name}": value for name, value in averaged.items()} | words | {"logit_scale": scale}
     described = {"model": {"target": "clip.model.CLIP", "params": built, "noise": STEERING_NOISE}}

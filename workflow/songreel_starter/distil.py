@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from songreel.ground.files import replacing
-from songreel.ground.telling import say
-from songreel.kernels import device as devices
+from songreel.ground.messages import say
+from songreel.kernels import devices
 from songreel.models.perceptor import build, tokenize
 from songreel_starter.states import Keeper, fingerprint
 
@@ -24,7 +24,7 @@ SAMPLE = 20_000  # texts whose embeddings give the principal directions
 RELATIONS, CONTRAST = 10.0, 0.3  # weights of two losses beside the distance from the teacher, which has 4
 DISTANCE = 4.0
 SHARPNESS = 20.0  # of the contrast
-TELL_EVERY = 200  # steps
+REPORT_EVERY = 200  # steps
 
 
 @dataclass(frozen=True)
@@ -88,19 +88,19 @@ def loss(embedded: Tensor, wanted: Tensor) -> Tensor:
 
 def train(texts: Sequence[str], vectors: Path, recipe: Recipe, target: Path, log: Path | None) -> None:
     """Train and write the tower: safetensors with the directions that its space keeps of the teacher's."""
-    where = devices.choose()
+    device = devices.choose()
     taught = torch.from_numpy(np.load(vectors))
     width = min(recipe.embed, taught.shape[1], len(texts))
     directions = principal(taught, width, recipe.seed)
     wanted = F.normalize(taught.float() @ directions, dim=-1)
-    wanted = F.pad(wanted, (0, recipe.embed - width)).to(where)
-    ids = tokens(texts, recipe.context).to(where)
-    training = _Training(recipe, ids, wanted, where)
+    wanted = F.pad(wanted, (0, recipe.embed - width)).to(device)
+    ids = tokens(texts, recipe.context).to(device)
+    training = _Training(recipe, ids, wanted, device)
     keeper = Keeper(target, {**asdict(recipe), "texts": fingerprint(texts)})
     training.restore(keeper.last())
     while training.step < recipe.steps:
         value = training.advance()
-        if training.step % TELL_EVERY == 0 or training.step == recipe.steps:
+        if training.step % REPORT_EVERY == 0 or training.step == recipe.steps:
             say(f"step {training.step} of {recipe.steps}: loss {value:.3f}, {training.judged()}", log)
         if keeper.is_due():
             keeper.keep(training.state())
@@ -111,9 +111,9 @@ def train(texts: Sequence[str], vectors: Path, recipe: Recipe, target: Path, log
 class _Training:
     """A tower, its optimiser and the next step's number, of which the texts it sees are a function."""
 
-    def __init__(self, recipe: Recipe, ids: Tensor, wanted: Tensor, where: torch.device) -> None:
-        self.recipe, self.ids, self.wanted, self.where = recipe, ids, wanted, where
-        self.clip = tower(recipe).to(where)
+    def __init__(self, recipe: Recipe, ids: Tensor, wanted: Tensor, device: torch.device) -> None:
+        self.recipe, self.ids, self.wanted, self.device = recipe, ids, wanted, device
+        self.clip = tower(recipe).to(device)
         parameters = [value for name, value in self.clip.named_parameters() if _is_text(name)]
         self.optimiser = torch.optim.AdamW(parameters, recipe.learning_rate, (0.9, 0.98), weight_decay=0.01)
         self.parameters, self.step = parameters, 0
@@ -139,7 +139,7 @@ class _Training:
         ids, wanted = self.ids[self.learnt :], self.wanted[self.learnt :]
         embedded = torch.cat([self._encoded(part) for part in torch.split(ids, 500)])
         near = (embedded * wanted).sum(-1).mean()
-        first = (embedded @ wanted.T).argmax(1) == torch.arange(len(ids), device=self.where)
+        first = (embedded @ wanted.T).argmax(1) == torch.arange(len(ids), device=self.device)
         return f"held out: cosine {near:.3f}, own vector nearest {first.float().mean():.3f}"
 
     def state(self) -> dict[str, Any]:
@@ -152,8 +152,8 @@ class _Training:
             self.step = state["step"]
 
     def _encoded(self, ids: Tensor) -> Tensor:
-        dtype = devices.precision(self.where)
-        with torch.autocast(self.where.type, dtype=dtype, enabled=dtype != torch.float32):
+        dtype = devices.precision(self.device)
+        with torch.autocast(self.device.type, dtype=dtype, enabled=dtype != torch.float32):
             embedded = encode(self.clip, ids)
         return F.normalize(embedded.float(), dim=-1)
 
@@ -168,7 +168,7 @@ class _Training:
         if epoch != self.epoch:
             dice = Generator().manual_seed(self.recipe.seed * 1_000_003 + epoch)
             self.epoch, self.order = epoch, torch.randperm(self.learnt, generator=dice)
-        return self.order[place * size : (place + 1) * size].to(self.where)
+        return self.order[place * size : (place + 1) * size].to(self.device)
 
 
 def _is_text(name: str) -> bool:

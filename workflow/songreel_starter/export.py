@@ -50,14 +50,14 @@ def check_size(folder: Path, size: int) -> None:
 def _halved(source: Weights, kind: str) -> dict[str, Tensor]:
     """A model's own tensors in float16. Raises UserError when one is missing or float16 cannot hold it."""
     with architectures.readable(source):
-        found = load_file(source.tensors)
+        tensors = load_file(source.tensors)
     wanted = [name for name in _built(source, kind).state_dict() if not name.endswith(COUNTED)]
-    if missing := [name for name in wanted if name not in found]:
+    if missing := [name for name in wanted if name not in tensors]:
         raise UserError(
             f"{source.tensors}: found no tensor {missing[0]}, expected what {source.architecture.name} tells;"
             f" train it again."
         )
-    half = {name: found[name].to(torch.float16).contiguous() for name in wanted}
+    half = {name: tensors[name].to(torch.float16).contiguous() for name in wanted}
     for name, tensor in half.items():
         if not tensor.isfinite().all():
             raise UserError(

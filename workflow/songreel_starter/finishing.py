@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from songreel.ground.telling import say
-from songreel.kernels import device as devices
+from songreel.ground.messages import say
+from songreel.kernels import devices
 from songreel.models import vqgan as models
 from songreel.models import weights as architectures
 from songreel.models.vqgan import VQGAN

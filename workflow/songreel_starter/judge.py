@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from songreel.ground.files import replacing
 from songreel.models.clip_configs import MEAN, STD
-from songreel_starter import teacher, towers
+from songreel_starter import picture_towers, teacher
+from songreel_starter.picture_towers import Recipe, Training
 from songreel_starter.pool import Pool
-from songreel_starter.scenes import Library
-from songreel_starter.towers import Recipe, Training
+from songreel_starter.things import Library
 
 SIDE = 64  # pixels
 BLOCKS = (1, 1, 1, 1)
@@ -50,9 +50,11 @@ def train(
     stand-in for tests.
     """
     torch.manual_seed(recipe.seed)
-    told = torch.from_numpy(np.load(captions)).float()
-    training = Training(tower(teacher.WIDTH), SIDE, pool, told, library, teacher.load(words).embed, recipe)
-    averaged = towers.train(training, target, log)
+    embedded = torch.from_numpy(np.load(captions)).float()
+    training = Training(
+        tower(teacher.WIDTH), SIDE, pool, embedded, library, teacher.load(words).embed, recipe
+    )
+    averaged = picture_towers.train(training, target, log)
     with replacing(target) as temporary:
         save_file(averaged, temporary)
 

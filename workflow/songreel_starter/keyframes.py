@@ -13,9 +13,9 @@ from torch import Tensor
 
 from songreel.ground.errors import UserError
 from songreel.ground.files import replacing
+from songreel.ground.messages import say
 from songreel.ground.strategy import Strategy
-from songreel.ground.telling import say
-from songreel.kernels import device as devices
+from songreel.kernels import devices
 from songreel.planning import config
 from songreel.planning.config import Config
 from songreel.sampling import sampler
@@ -27,10 +27,10 @@ from songreel_starter.states import Keeper, State, fingerprint
 
 def read_phrases(path: Path, most: int = 0) -> list[str]:
     """The phrases, one a line; `most` of them, or with 0 all."""
-    found = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    if len(set(found)) < len(found):
+    phrases = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    if len(set(phrases)) < len(phrases):
         raise UserError(f"{path}: found the same phrase twice, expected different ones; remove one.")
-    return found[: most or None]
+    return phrases[: most or None]
 
 
 def film(settings: Sequence[str]) -> Config:
@@ -44,11 +44,11 @@ def film(settings: Sequence[str]) -> Config:
 class Studio:
     """A pair at work on a film's canvas."""
 
-    def __init__(self, folder: Path, film: Config, where: torch.device) -> None:
-        precision = devices.precision(where)
+    def __init__(self, folder: Path, film: Config, device: torch.device) -> None:
+        precision = devices.precision(device)
         self.film, self.strategy = film, film.strategy
-        self.vqgan = pairs.load_vqgan(folder, where, precision)
-        self.clip = pairs.load_clip(folder, where, precision)
+        self.vqgan = pairs.load_vqgan(folder, device, precision)
+        self.clip = pairs.load_clip(folder, device, precision)
         self.canvas = sampler.canvas(self.vqgan, (film.width, film.height), film.seed)
 
     def chain(self, phrase: str, strategy: Strategy, first: int = 0) -> Iterator[sampler.Keyframe]:
@@ -100,23 +100,25 @@ def load(paths: Sequence[Path], phrases: Sequence[str]) -> Shown:
     last: dict[str, Pixels] = {}
     for path in paths:
         with np.load(path) as arrays:
-            told = [str(phrase) for phrase in arrays["phrases"]]
-            first |= zip(told, arrays["first"], strict=True)
-            last |= zip(told, arrays["last"], strict=True)
+            drawn = [str(phrase) for phrase in arrays["phrases"]]
+            first |= zip(drawn, arrays["first"], strict=True)
+            last |= zip(drawn, arrays["last"], strict=True)
     for phrase in phrases:
         if phrase not in first:
-            where = paths[0].parent
-            raise UserError(f"{where}: found no picture of {phrase!r}; remove the folder, it is drawn again.")
+            folder = paths[0].parent
+            raise UserError(
+                f"{folder}: found no picture of {phrase!r}; remove the folder, it is drawn again."
+            )
     stacked = [np.stack([pictures[phrase] for phrase in phrases]) for pictures in (first, last)]
     return Shown(list(phrases), stacked[0], stacked[1])
 
 
 def by_pair(paths: Sequence[Path]) -> Mapping[str, list[Path]]:
     """Files of pictures by the pair that drew them, which their folder is named after."""
-    found: dict[str, list[Path]] = {}
+    files: dict[str, list[Path]] = {}
     for path in paths:
-        found.setdefault(path.parent.name, []).append(path)
-    return found
+        files.setdefault(path.parent.name, []).append(path)
+    return files
 
 
 def _recipe(folder: Path, phrases: Sequence[str], film: Config, keyframes: int) -> State:

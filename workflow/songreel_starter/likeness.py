@@ -26,7 +26,7 @@ def difference(drawn: Tensor, wanted: Tensor) -> Tensor:
     return value
 
 
-def picture_tower(path: Path, where: torch.device) -> nn.Module:
+def picture_tower(path: Path, device: torch.device) -> nn.Module:
     """The ModifiedResNet whose tensors a safetensors file calls `visual.*`."""
     from clip.model import ModifiedResNet
     from safetensors import safe_open
@@ -41,7 +41,7 @@ def picture_tower(path: Path, where: torch.device) -> nn.Module:
     side = 32 * round((len(state["attnpool.positional_embedding"]) - 1) ** 0.5)
     tower: nn.Module = ModifiedResNet(layers, len(state["attnpool.c_proj.weight"]), width // 2, side, width)
     tower.load_state_dict(state)
-    tower.eval().requires_grad_(False).to(where)
+    tower.eval().requires_grad_(False).to(device)
     return tower.to(memory_format=torch.channels_last)
 
 
@@ -51,12 +51,12 @@ def features(visual: Any, pictures: Tensor) -> list[Tensor]:
     hidden = ((pictures - mean) / std).contiguous(memory_format=torch.channels_last)
     hidden = visual.relu1(visual.bn1(visual.conv1(hidden)))
     hidden = visual.relu2(visual.bn2(visual.conv2(hidden)))
-    found = [visual.relu3(visual.bn3(visual.conv3(hidden)))]
-    hidden = visual.avgpool(found[0])
+    layers = [visual.relu3(visual.bn3(visual.conv3(hidden)))]
+    hidden = visual.avgpool(layers[0])
     for layer in (visual.layer1, visual.layer2, visual.layer3):
         hidden = layer(hidden)
-        found.append(hidden)
-    return found
+        layers.append(hidden)
+    return layers
 
 
 def unlike(visual: Any, drawn: Tensor, wanted: Tensor) -> Tensor:

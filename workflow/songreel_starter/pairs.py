@@ -61,9 +61,9 @@ def _blob(repository: Path, blob: str, commit: str) -> bytes:
     except FileNotFoundError:
         raise UserError(f"git: found no such program, and {needed}; install git.") from None
     if done.returncode:
-        told = " ".join(done.stderr.decode(errors="replace").split())
+        message = " ".join(done.stderr.decode(errors="replace").split())
         raise UserError(
-            f"{repository}: found no object {blob[:7]} in git ({told}), and {needed}; work in a whole clone"
-            f" of the repository, for example after `git fetch --unshallow`."
+            f"{repository}: found no object {blob[:7]} in git ({message}), and {needed}; work in a whole"
+            f" clone of the repository, for example after `git fetch --unshallow`."
         )
     return done.stdout

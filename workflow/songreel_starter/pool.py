@@ -13,23 +13,24 @@ from torch import Tensor
 from songreel.ground.errors import UserError
 from songreel.ground.files import replacing
 from songreel_starter import scenes
+from songreel_starter.things import Library
 
 AT_ONCE = 64  # scenes painted together
 
 
-def paint(library: scenes.Library, seed: int, number: int, count: int, side: int, target: Path) -> None:
+def paint(library: Library, seed: int, number: int, count: int, side: int, target: Path) -> None:
     """File `number` of a pool: scenes as uint8 [count, 3, side, side] in .npy, one caption a line in .txt."""
-    told: list[str] = []
+    written: list[str] = []
     with replacing(target) as temporary:
         pictures = open_memmap(temporary, mode="w+", dtype=np.uint8, shape=(count, 3, side, side))
         for start in range(0, count, AT_ONCE):
             size = min(AT_ONCE, count - start)
             painted, captions = scenes.batch(library, seed, size, side, number * count + start)
             pictures[start : start + size] = painted.cpu().numpy()
-            told += captions
+            written += captions
         pictures.flush()
         with replacing(_captions(target)) as beside:
-            beside.write_text("\n".join(told) + "\n", encoding="utf-8")
+            beside.write_text("\n".join(written) + "\n", encoding="utf-8")
 
 
 class Pool:

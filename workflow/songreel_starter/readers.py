@@ -89,15 +89,15 @@ class Names:
         self.by_label = called | {_squeezed(name.label): name for name in self.by_code.values()}
 
     def find(self, code: str | None, label: str) -> Name | None:
-        found = self.by_code.get(plain_code(code)) if code else None
-        return found or self.by_label.get(_squeezed(label))
+        entry = self.by_code.get(plain_code(code)) if code else None
+        return entry or self.by_label.get(_squeezed(label))
 
 
 def emoji_names(archive: Path) -> Names:
     """The names and keywords of emojibase-data."""
     paths = "en/data.json", "meta/unicode-names.json"
-    found = read(archive, "npm", *paths)
-    entries, unicode = (json.loads(found[path]) for path in paths)
+    contents = read(archive, "npm", *paths)
+    entries, unicode = (json.loads(contents[path]) for path in paths)
     return Names(entries, unicode)
 
 
@@ -130,8 +130,8 @@ def _name(entry: Mapping[str, Any]) -> Name:
 
 
 def _iconify(source: Source, archive: Path, names: Names) -> Iterator[Picture]:
-    found = read(archive, source.kind, "icons.json", "chars.json")
-    icons, codes = json.loads(found["icons.json"]), json.loads(found["chars.json"])
+    contents = read(archive, source.kind, "icons.json", "chars.json")
+    icons, codes = json.loads(contents["icons.json"]), json.loads(contents["chars.json"])
     code_of = {name: code for code, name in reversed(codes.items())}
     for key, icon in icons["icons"].items():
         label = words(VARIANT.sub("", key))
@@ -168,9 +168,9 @@ def _emoji_files(source: Source, archive: Path, names: Names) -> Iterator[Pictur
 def _openclipart(source: Source, archive: Path, names: Names) -> Iterator[Picture]:
     """SVG files with titles and tags in them, in folders that tell the topic."""
     with files(archive, source.kind) as contents:
-        found = [clip for path, data in contents if (clip := _clip_art(PurePosixPath(path), data))]
-    count = Counter(picture.label for picture, _ in found)
-    for picture, stem in found:  # a title that many have is the collection's
+        pictures = [clip for path, data in contents if (clip := _clip_art(PurePosixPath(path), data))]
+    count = Counter(picture.label for picture, _ in pictures)
+    for picture, stem in pictures:  # a title that many have is the collection's
         yield picture if count[picture.label] <= 4 else replace(picture, label=stem)
 
 
@@ -213,10 +213,10 @@ def _stamps(source: Source, archive: Path, names: Names) -> Iterator[Picture]:
     with files(archive, source.kind) as contents:
         kept = {path: data for path, data in contents if path.endswith((".png", ".svg", ".txt"))}
     for path, data in sorted(kept.items()):
-        told = kept.get(re.sub(r"\.(png|svg)$", ".txt", path))
-        if told is None or path.endswith(".txt"):
+        description = kept.get(re.sub(r"\.(png|svg)$", ".txt", path))
+        if description is None or path.endswith(".txt"):
             continue
-        label = words(told.decode("utf-8", "replace").splitlines()[0].rstrip("."))
+        label = words(description.decode("utf-8", "replace").splitlines()[0].rstrip("."))
         if path.endswith(".svg"):
             yield Picture(label, (), "stamp", svg=data.decode("utf-8", "replace"))
         else:
@@ -225,10 +225,10 @@ def _stamps(source: Source, archive: Path, names: Names) -> Iterator[Picture]:
 
 def _photographs(source: Source, archive: Path, names: Names) -> Iterator[Picture]:
     """The pictures that the table names, with the words that it gives."""
-    told = source.pictures or {}
-    found = read(archive, source.kind, *told)
-    for path, (label, *keywords) in told.items():
-        yield Picture(label, tuple(keywords), "photograph", data=found[path])
+    table = source.pictures or {}
+    contents = read(archive, source.kind, *table)
+    for path, (label, *keywords) in table.items():
+        yield Picture(label, tuple(keywords), "photograph", data=contents[path])
 
 
 READERS: Mapping[str, Callable[[Source, Path, Names], Iterator[Picture]]] = {

@@ -19,30 +19,32 @@ SHEET = (206, 214, 222)  # behind transparent pictures
 
 def of_sprites(shards: Sequence[Shard], count: int, seed: int, target: Path) -> None:
     """Some sprites of all shards with their labels."""
-    dice, pictures, told = random.Random(seed), [], []
+    dice, pictures, labels = random.Random(seed), [], []
     for shard in shards:
         chosen = sorted(dice.sample(range(len(shard)), min(len(shard), max(1, count // len(shards)))))
         pixels = shard.pictures()[chosen].astype(np.float32)
         alpha = pixels[..., 3:] / 255
         pictures += list((pixels[..., :3] * alpha + np.array(SHEET) * (1 - alpha)).astype(np.uint8))
-        told += [f"{shard.entries[index].label}; {shard.entries[index].colour or '-'}" for index in chosen]
-    _write(pictures, told, target)
+        labels += [f"{shard.entries[index].label}; {shard.entries[index].colour or '-'}" for index in chosen]
+    _write(pictures, labels, target)
 
 
 def of_scenes(shards: Sequence[Shard], count: int, seed: int, side: int, target: Path) -> None:
     """Some scenes with their captions."""
-    drawn, told = scenes.batch(scenes.library(shards), seed, count, side)
+    drawn, labels = scenes.batch(scenes.library(shards), seed, count, side)
     pictures = drawn.permute(0, 2, 3, 1).numpy()
-    _write([np.asarray(Image.fromarray(it).resize((sprites.SIDE * 2,) * 2)) for it in pictures], told, target)
+    _write(
+        [np.asarray(Image.fromarray(it).resize((sprites.SIDE * 2,) * 2)) for it in pictures], labels, target
+    )
 
 
-def _write(pictures: Sequence[Pixels], told: Sequence[str], target: Path) -> None:
+def _write(pictures: Sequence[Pixels], labels: Sequence[str], target: Path) -> None:
     side = pictures[0].shape[0]
     rows = -(-len(pictures) // COLUMNS)
     sheet = Image.new("RGB", (COLUMNS * (side + 4), rows * (side + CAPTION)), "white")
     draw = ImageDraw.Draw(sheet)
     letters = side // 6
-    for index, (picture, words) in enumerate(zip(pictures, told, strict=True)):
+    for index, (picture, words) in enumerate(zip(pictures, labels, strict=True)):
         x, y = index % COLUMNS * (side + 4), index // COLUMNS * (side + CAPTION)
         sheet.paste(Image.fromarray(picture), (x, y))
         for line in range(2):

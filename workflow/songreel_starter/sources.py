@@ -106,10 +106,10 @@ def _run(command: list[str], folder: str, source: Source) -> None:
     except FileNotFoundError:
         raise UserError(_missing(command[0], source.name)) from None
     if done.returncode:
-        told = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
+        message = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
         raise UserError(
             f"{source.package} {source.version}: found no such package by `{' '.join(command[:2])}`"
-            f" ({' '.join(told)}); see to the network, or set leave_out={source.name}."
+            f" ({' '.join(message)}); see to the network, or set leave_out={source.name}."
         )
 
 
@@ -155,11 +155,11 @@ def _members(tar: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
 def read(archive: Path, kind: str, *wanted: str) -> dict[str, bytes]:
     """Some files of a package by path. Raises UserError when one is missing."""
     with files(archive, kind) as contents:
-        found = {name: data for name, data in contents if name in wanted}
+        contained = {name: data for name, data in contents if name in wanted}
     for name in wanted:
-        if name not in found:
+        if name not in contained:
             raise UserError(f"{archive}: found no {name} in it; remove it, it is fetched again.")
-    return found
+    return contained
 
 
 def licences(sources: Mapping[str, Source]) -> dict[str, list[Source]]:

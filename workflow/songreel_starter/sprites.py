@@ -77,8 +77,8 @@ class Shard:
 
 def render(source: Source, archive: Path, names: readers.Names, most: int, target: Path) -> Shard:
     """Render a fetched source into a shard: `most` of its pictures, evenly chosen, or with 0 every one."""
-    found = list(readers.pictures(source, archive, names))
-    chosen = found[:: max(1, len(found) // most)][:most] if most else found
+    pictures = list(readers.pictures(source, archive, names))
+    chosen = pictures[:: max(1, len(pictures) // most)][:most] if most else pictures
     seen: set[bytes] = set()
     entries, blobs = [], []
     for picture, sprite in _rendered(chosen):
@@ -97,14 +97,14 @@ def load(path: Path) -> Shard:
     """A shard. Raises UserError when it is damaged."""
     try:
         with np.load(path) as arrays:
-            told = json.loads(arrays["words"].tobytes())
+            facts = json.loads(arrays["words"].tobytes())
             webp, offsets = arrays["webp"].tobytes(), arrays["offsets"]
     except (ValueError, KeyError, OSError) as error:
         raise UserError(
             f"{path}: found a damaged shard ({error}); remove it, it is rendered again."
         ) from None
-    entries = [Entry(**{**row, "keywords": tuple(row["keywords"])}) for row in told["entries"]]
-    return Shard(told["source"], entries, webp, offsets)
+    entries = [Entry(**{**row, "keywords": tuple(row["keywords"])}) for row in facts["entries"]]
+    return Shard(facts["source"], entries, webp, offsets)
 
 
 def sprites_of(picture: Picture) -> Iterator[Pixels]:
@@ -183,8 +183,8 @@ def _encode(sprite: Pixels) -> bytes:
 
 
 def _save(shard: Shard, target: Path) -> None:
-    told = {"source": shard.source, "entries": [asdict(entry) for entry in shard.entries]}
-    text = np.frombuffer(json.dumps(told, ensure_ascii=False).encode(), np.uint8)
+    facts = {"source": shard.source, "entries": [asdict(entry) for entry in shard.entries]}
+    text = np.frombuffer(json.dumps(facts, ensure_ascii=False).encode(), np.uint8)
     with replacing(target) as temporary, temporary.open("wb") as file:
         np.savez(file, webp=np.frombuffer(shard.webp, np.uint8), offsets=shard.offsets, words=text)
 

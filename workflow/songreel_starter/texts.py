@@ -14,6 +14,7 @@ from songreel.ground.files import replacing
 from songreel_starter import scenes, words
 from songreel_starter.sources import read
 from songreel_starter.sprites import Shard
+from songreel_starter.things import Library
 
 SHORTEST, LONGEST = 2, 110  # characters
 SCENES_SEED = 1_000_003  # apart from the seeds that models are trained with
@@ -48,7 +49,7 @@ def collect(shards: Sequence[Shard], wordnet: Path | None, count: int, seed: int
     library = scenes.library(shards, pictures=False)
     texts = dict.fromkeys(_kept(_labels(library)))
     meanings = _meanings(wordnet) if wordnet else []
-    glosses = list(dict.fromkeys(_kept(text for word, gloss in meanings for text in _told(word, gloss))))
+    glosses = list(dict.fromkeys(_kept(text for word, gloss in meanings for text in _described(word, gloss))))
     texts |= dict.fromkeys(dice.sample(glosses, min(len(glosses), int(count * GLOSSES))))
     vocabulary = [word for word, _ in meanings if " " not in word] or sorted(library.names)
     phrases = (_phrase(vocabulary, dice) for _ in range(int(count * PHRASES)))
@@ -82,7 +83,7 @@ def _kept(texts: Iterable[str]) -> Iterator[str]:
     return (text for text in plain if SHORTEST <= len(text) <= LONGEST)
 
 
-def _labels(library: scenes.Library) -> Iterator[str]:
+def _labels(library: Library) -> Iterator[str]:
     for entry in library.entries:
         yield entry.label
         yield from entry.keywords
@@ -92,13 +93,13 @@ def _labels(library: scenes.Library) -> Iterator[str]:
 def _meanings(wordnet: Path) -> list[tuple[str, str]]:
     """WordNet's words with their glosses, the first word of each set of synonyms."""
     paths = [f"dict/data.{part}" for part in PARTS_OF_SPEECH]
-    found = read(wordnet, "npm", *paths)
-    lines = (line for path in paths for line in found[path].decode("utf-8").splitlines())
+    files = read(wordnet, "npm", *paths)
+    lines = (line for path in paths for line in files[path].decode("utf-8").splitlines())
     rows = (line.split(" | ", 1) for line in lines if " | " in line and not line.startswith("  "))
     return [(head.split()[4].split("(")[0].replace("_", " "), gloss.strip()) for head, gloss in rows]
 
 
-def _told(word: str, gloss: str) -> Iterator[str]:
+def _described(word: str, gloss: str) -> Iterator[str]:
     """A word, what it means, and how it is used."""
     meaning = gloss.split(";")[0]
     yield word.lower()

@@ -1,12 +1,11 @@
 """How fast this machine is, and how much faster than the published method on it, measured in one run.
 
 Ours and the baseline take turns, so that what else the machine does meanwhile slows both: what counts is the
-ratio of each round, and their median. The baseline is benchmarks/baseline.py.
+ratio of each round, and their median. The baseline is `baseline`.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import platform
 import tempfile
@@ -16,20 +15,19 @@ from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 
-from songreel import data
 from songreel.costs import bench_models, bench_parts, bench_start, roofline
+from songreel.costs.baseline import Baseline
 from songreel.costs.bench_models import Bench
 from songreel.costs.roofline import Device, Work
 from songreel.drawing import draw, film
 from songreel.ground.documents import ClipPlan, Shown
 from songreel.ground.files import Document
-from songreel.kernels import device
+from songreel.kernels import devices
 from songreel.models.vqgan import VQGAN
 from songreel.planning import plan
 from songreel.planning.config import Config, resolve
@@ -52,22 +50,22 @@ ON_GPUS_ONLY = ("full-512", "two-judges")  # unless asked for
 def run(only: Sequence[str], rounds: int, seconds: float, threads: int) -> Document:
     """Measure the cases of those names, or all that fit the device."""
     torch.set_num_threads(threads)
-    where = device.choose()
-    bench = Bench(rounds, seconds, threads, where, device.precision(where))
-    names = only or [name for name in CASES if where.type == "cuda" or name not in ON_GPUS_ONLY]
-    found = roofline.measure(where, bench.precision)
-    return {"machine": _machine(bench, found), "cases": {name: _case(name, bench, found) for name in names}}
+    device = devices.choose()
+    bench = Bench(rounds, seconds, threads, device, devices.precision(device))
+    names = only or [name for name in CASES if device.type == "cuda" or name not in ON_GPUS_ONLY]
+    peak = roofline.measure(device, bench.precision)
+    return {"machine": _machine(bench, peak), "cases": {name: _case(name, bench, peak) for name in names}}
 
 
-def _machine(bench: Bench, found: Device) -> Document:
-    gpu = bench.where.type == "cuda"
+def _machine(bench: Bench, peak: Device) -> Document:
+    gpu = bench.device.type == "cuda"
     return {
-        "device": torch.cuda.get_device_name(bench.where) if gpu else _processor(),
+        "device": torch.cuda.get_device_name(bench.device) if gpu else _processor(),
         "threads": bench.threads,
         "precision": str(bench.precision).removeprefix("torch."),
         "torch": torch.__version__,
-        "matmul_flop_per_second": found.flop_per_second,
-        "copy_bytes_per_second": found.bytes_per_second,
+        "matmul_flop_per_second": peak.flop_per_second,
+        "copy_bytes_per_second": peak.bytes_per_second,
     }
 
 
@@ -79,7 +77,7 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def _case(name: str, bench: Bench, found: Device) -> Document:
+def _case(name: str, bench: Bench, peak: Device) -> Document:
     case, settings = dict(CASES[name]), resolve(CASES[name])
     work = _work(settings, bench)
     raced = _race(settings, bench)
@@ -96,8 +94,8 @@ def _case(name: str, bench: Bench, found: Device) -> Document:
         "keyframes_per_second": rate / settings.iterations,
         "flop_per_iteration": work.flop,
         "bytes_per_iteration": work.bytes,
-        "share_of_matmul_peak": rate * work.flop / found.flop_per_second,
-        "share_of_roofline": rate / found.attainable(work),
+        "share_of_matmul_peak": rate * work.flop / peak.flop_per_second,
+        "share_of_roofline": rate / peak.attainable(work),
         "films": _films(settings, parts),
         "peak_memory_bytes": bench_start.peak_memory(case, bench, _ours_step),
         "baseline_peak_memory_bytes": bench_start.peak_memory(case, bench, _baseline_step),
@@ -142,7 +140,7 @@ def _ours(settings: Config, bench: Bench) -> tuple[Callable[[], float], float]:
     def timed(iterations: int) -> Iterator[float]:
         links = sampler.chain(maker, pulls, bench_models.strategy(settings, iterations), start, 0, 0, 0)
         while True:
-            yield roofline.seconds(lambda: next(links), bench.where)
+            yield roofline.seconds(lambda: next(links), bench.device)
 
     first, once = islice(timed(1), 2)
     iterations = max(1, min(settings.iterations, math.floor(bench.seconds / once)))
@@ -152,22 +150,11 @@ def _ours(settings: Config, bench: Bench) -> tuple[Callable[[], float], float]:
     return lambda: iterations * keyframes / sum(islice(chain, keyframes)), first - once
 
 
-def _baseline(settings: Config, bench: Bench) -> Any:
-    """benchmarks/baseline.py's Baseline."""
+def _baseline(settings: Config, bench: Bench) -> Baseline:
     maker, clips = bench_models.published(settings)
-    judges = [(clip.to(bench.where), bench_models.target(clip, bench.where)) for clip in clips]
-    start = bench_models.canvas(settings, maker.to(bench.where))[None]
-    module = _baseline_module()
-    return module.Baseline(maker, judges, start, settings.cutouts, settings.learning_rate)
-
-
-def _baseline_module() -> ModuleType:
-    """benchmarks/baseline.py, which lies beside the package: nothing that renders needs it."""
-    spec = importlib.util.spec_from_file_location("songreel_baseline", data.BASELINE)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    judges = [(clip.to(bench.device), bench_models.target(clip, bench.device)) for clip in clips]
+    start = bench_models.canvas(settings, maker.to(bench.device))[None]
+    return Baseline(maker, judges, start, settings.cutouts, settings.learning_rate)
 
 
 # Drawing
@@ -176,7 +163,8 @@ def _baseline_module() -> ModuleType:
 def _drawing(settings: Config, bench: Bench, iterations_per_second: float) -> Document:
     """Frames a second that are decoded and encoded, and what drawing a line costs against optimising it."""
     maker, _ = bench_models.ready(settings, bench)
-    frames = max(1, draw.BATCH_PIXELS[bench.where.type] // (settings.width * settings.height))  # a batch
+    # So many as are drawn in one batch
+    frames = max(1, draw.BATCH_PIXELS[bench.device.type] // (settings.width * settings.height))
     clip = plain_clip(settings, frames)
     tokens = _tokens(settings, maker, plan.keyframes_for(frames, clip))
     (batch,) = draw.frames(maker, clip, tokens, None)
@@ -247,7 +235,8 @@ def film_seconds(preset: str, parts: Document, seconds: float, lines: int) -> fl
 
 def iterations(settings: Config, seconds: float, lines: int) -> int:
     """Of a film whose lines are equally long."""
-    rendered = (seconds / lines + settings.transition) * settings.frames_per_second  # frames of a line
+    # Frames of a line
+    rendered = (seconds / lines + settings.transition) * settings.frames_per_second
     clip = plain_clip(settings, 0)
     each = settings.lead_in + settings.iterations * plan.keyframes_for(round(rendered), clip)
     return lines * each
@@ -264,84 +253,4 @@ def _ours_step(settings: Config, bench: Bench) -> Callable[[], object]:
 
 
 def _baseline_step(settings: Config, bench: Bench) -> Callable[[], object]:
-    step: Callable[[], object] = _baseline(settings, bench).step
-    return step
-
-
-# What is told
-
-
-def as_table(found: Document) -> str:
-    """The measurements for a person to read, a column for each case."""
-    machine, cases = found["machine"], found["cases"]
-    head = (
-        f"{machine['device']}, {machine['threads']} CPU threads, {machine['precision']},"
-        f" torch {machine['torch']}\n"
-        f"{machine['matmul_flop_per_second'] / 1e12:.3g} TFLOP/s multiplying matrices,"
-        f" {machine['copy_bytes_per_second'] / 1e9:.3g} GB/s copying"
-    )
-    rows = [("", list(cases)), *((label, [show(case) for case in cases.values()]) for label, show in ROWS)]
-    return "\n".join(
-        [head, *(f"{label:<40}" + "".join(f"{it:>14}" for it in cells) for label, cells in rows)]
-    )
-
-
-def _number(key: str, unit: float = 1.0) -> Callable[[Document], str]:
-    return lambda case: f"{case[key] / unit:.3g}"
-
-
-def _films_told(film: str) -> Callable[[Document], str]:
-    return lambda case: " or ".join(f"{took[film] / 3600:.3g}" for took in case["films"].values())
-
-
-def _percent(key: str) -> Callable[[Document], str]:
-    return lambda case: f"{case[key]:.1%}"
-
-
-def _part(key: str, part: str, unit: float, name: str) -> Callable[[Document], str]:
-    return lambda case: f"{case[key][part] / unit:.2f} {name}"
-
-
-def _at_once(lines: int) -> Callable[[Document], str]:
-    def told(case: Document) -> str:
-        rate = case["line_iterations_per_second"].get(str(lines))
-        return "-" if rate is None else f"{rate:.3g}"
-
-    return told
-
-
-PARTS = {"nearest": "nearest codes", "decoder": "decoder", "cutouts": "cutouts", "tower": "towers"}
-STARTS = {
-    "python": "Python",
-    "torch": "importing torch",
-    "imports": "importing the rest",
-    "device": "waking the device",
-    "models": "reading the models",
-    "words": "placing the words",
-    "canvas": "the canvas",
-}
-ROWS: Sequence[tuple[str, Callable[[Document], str]]] = (
-    ("size", lambda case: "x".join(map(str, case["size"]))),
-    ("cutouts", lambda case: str(case["cutouts"])),
-    ("iterations/s", _number("iterations_per_second")),
-    ("baseline's iterations/s", _number("baseline_iterations_per_second")),
-    ("the baseline augments with", lambda case: case["baseline_augmentations"]),
-    ("times the baseline", _number("times_baseline")),
-    *((f"  {what}, both ways", _part("seconds_by_part", part, 1e-3, "ms")) for part, what in PARTS.items()),
-    *((f"{lines} lines at once, line-iterations/s", _at_once(lines)) for lines in bench_parts.AT_ONCE),
-    ("keyframes/s", _number("keyframes_per_second")),
-    ("TFLOP an iteration", _number("flop_per_iteration", 1e12)),
-    ("GB moved an iteration, at most", _number("bytes_per_iteration", 1e9)),
-    ("share of the matmul peak", _percent("share_of_matmul_peak")),
-    ("share of the roofline", _percent("share_of_roofline")),
-    ("decoded frames/s", _number("decoded_frames_per_second")),
-    ("encoded frames/s", _number("encoded_frames_per_second")),
-    (f"drawing a line of {LINE_SECONDS} s, of optimising it", _percent("drawing_share_of_optimising")),
-    ("start-up of a job, s", _number("start_up_seconds")),
-    *((f"  {what}", _part("start_up_by_part", part, 1, "s")) for part, what in STARTS.items()),
-    ("first keyframe's extra, s", _number("first_keyframe_extra_seconds")),
-    ("a song of 209 s, h (reference or swift)", _films_told("song")),
-    ("a concert of 40 min, h (the same)", _films_told("concert")),
-    ("peak memory, GB", _number("peak_memory_bytes", 1e9)),
-    ("baseline's peak memory, GB", _number("baseline_peak_memory_bytes", 1e9)),
-)
+    return _baseline(settings, bench).step

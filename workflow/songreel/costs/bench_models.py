@@ -70,7 +70,7 @@ class Bench:
     rounds: int
     seconds: float  # about, for each measurement
     threads: int  # of the CPU
-    where: torch.device
+    device: torch.device
     precision: torch.dtype
 
 
@@ -91,14 +91,16 @@ def _judges(settings: Config) -> list[str]:
 def ready(settings: Config, bench: Bench) -> tuple[VQGAN, list[Pull]]:
     """The same as a job uses them, with places in the CLIPs' spaces to steer to."""
     maker, clips = published(settings)
-    pulls = [Pull(Perceptor(clip, bench.where, bench.precision), target(clip, bench.where)) for clip in clips]
-    return vqgan.ready(maker, bench.where, bench.precision), pulls
+    pulls = [
+        Pull(Perceptor(clip, bench.device, bench.precision), target(clip, bench.device)) for clip in clips
+    ]
+    return vqgan.ready(maker, bench.device, bench.precision), pulls
 
 
-def target(clip: Any, where: torch.device) -> Tensor:
+def target(clip: Any, device: torch.device) -> Tensor:
     """A place [1, d] in a CLIP's space."""
     towards = torch.randn(1, clip.text_projection.shape[1], generator=torch.Generator().manual_seed(0))
-    return F.normalize(towards, dim=-1).to(where)
+    return F.normalize(towards, dim=-1).to(device)
 
 
 def canvas(settings: Config, maker: VQGAN) -> Tensor:

@@ -66,13 +66,13 @@ def rate(step: Callable[[], None], seconds: float, bench: Bench) -> float:
 def stopwatch(step: Callable[[], None], seconds: float, bench: Bench) -> Callable[[], float]:
     """What measures, for about so long, how many steps a second there are."""
     step()
-    count = max(1, round(seconds / roofline.seconds(step, bench.where)))
+    count = max(1, round(seconds / roofline.seconds(step, bench.device)))
 
     def steps() -> None:
         for _ in range(count):
             step()
 
-    return lambda: count / roofline.seconds(steps, bench.where)
+    return lambda: count / roofline.seconds(steps, bench.device)
 
 
 def endless(iteration: Iteration, like: Tensor) -> Callable[[], None]:
@@ -89,10 +89,10 @@ def endless(iteration: Iteration, like: Tensor) -> Callable[[], None]:
 
 def _at_once(settings: Config, bench: Bench) -> dict[str, float]:
     """By lines at once: each a graph of its own, replayed on a stream of its own. Empty without a GPU."""
-    if bench.where.type != "cuda":
+    if bench.device.type != "cuda":
         return {}
     maker, pulls = bench_models.ready(settings, bench)
-    like, found = bench_models.canvas(settings, maker), {}
+    like, rates = bench_models.canvas(settings, maker), {}
     replays, streams = list[Callable[[], None]](), list[torch.cuda.Stream]()
     for lines in AT_ONCE:
         while len(replays) < lines:
@@ -105,5 +105,5 @@ def _at_once(settings: Config, bench: Bench) -> dict[str, float]:
                 with torch.cuda.stream(stream):
                     replay()
 
-        found[str(lines)] = lines * rate(together, bench.seconds, bench)
-    return found
+        rates[str(lines)] = lines * rate(together, bench.seconds, bench)
+    return rates

@@ -33,8 +33,8 @@ def seconds(case: Document, bench: Bench) -> dict[str, float]:
         bench_models.save(resolve(case), Path(folder))
         code = "import time; began = time.time(); from songreel.costs.bench_start import start; start(began)"
         arguments = json.dumps(case), folder, str(bench.threads)
-        found = [_started(code, arguments) for _ in range(max(2, bench.rounds))]
-    return {part: median(each[part] for each in found[1:]) for part in found[0]}
+        starts = [_started(code, arguments) for _ in range(max(2, bench.rounds))]
+    return {part: median(each[part] for each in starts[1:]) for part in starts[0]}
 
 
 def _started(code: str, arguments: tuple[str, ...]) -> dict[str, float]:
@@ -48,58 +48,58 @@ def _started(code: str, arguments: tuple[str, ...]) -> dict[str, float]:
         stdout=subprocess.PIPE,
         text=True,
     )
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+    parts: dict[str, float] = json.loads(done.stdout)
+    return parts
 
 
 class _Laps:
     """Seconds between moments that are named."""
 
     def __init__(self, began: float) -> None:
-        self.last, self.found = began, dict[str, float]()
+        self.last, self.seconds = began, dict[str, float]()
 
     def lap(self, name: str) -> None:
         now = time.time()
-        self.found[name], self.last = now - self.last, now
+        self.seconds[name], self.last = now - self.last, now
 
 
 def start(began: float) -> None:
     """Do what a keyframes job does before its first iteration, and print the seconds of each part."""
     called, case, folder, threads = float(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3], int(sys.argv[4])
     laps = _Laps(called)
-    laps.last, laps.found["python"] = began, began - called
+    laps.last, laps.seconds["python"] = began, began - called
     import torch
 
     laps.lap("torch")
     from songreel.costs import bench_models, roofline
-    from songreel.kernels import device
+    from songreel.kernels import devices
     from songreel.models import perceptor, vqgan
     from songreel.sampling import sampler
 
     laps.lap("imports")
     torch.set_num_threads(threads)
-    settings, where = resolve(case), device.choose()
-    torch.zeros(1, device=where)
+    settings, device = resolve(case), devices.choose()
+    torch.zeros(1, device=device)
     laps.lap("device")
     maker_files, *judge_files = bench_models.files(settings, Path(folder))
-    maker = vqgan.load(maker_files, where, device.precision(where))
-    judges = [perceptor.load(it, where, device.precision(where)) for it in judge_files]
-    roofline.settle(where)
+    maker = vqgan.load(maker_files, device, devices.precision(device))
+    judges = [perceptor.load(it, device, devices.precision(device)) for it in judge_files]
+    roofline.settle(device)
     laps.lap("models")
     pulls = [sampler.Pull(judge, judge.embed_texts([bench_models.TEXT])) for judge in judges]
-    roofline.settle(where)
+    roofline.settle(device)
     laps.lap("words")
     like = bench_models.canvas(settings, maker)
-    roofline.settle(where)
+    roofline.settle(device)
     laps.lap("canvas")
-    laps.found["all"] = time.time() - called
+    laps.seconds["all"] = time.time() - called
     links = sampler.chain(maker, pulls, bench_models.strategy(settings, 1), like, 0, 0, 0)
     next(links)
     laps.lap("first")
     next(links)
     laps.lap("next")
-    laps.found["first"] -= laps.found.pop("next")
-    print(json.dumps(laps.found), flush=True)
+    laps.seconds["first"] -= laps.seconds.pop("next")
+    print(json.dumps(laps.seconds), flush=True)
     os._exit(0)  # what ending takes is not a start
 
 
@@ -116,8 +116,8 @@ def _peak(case: Document, bench: Bench, step: Callable[[Config, Bench], Callable
     stepping = step(resolve(case), bench)
     stepping()
     stepping()
-    if bench.where.type == "cuda":
-        return int(torch.cuda.max_memory_reserved(bench.where))
+    if bench.device.type == "cuda":
+        return int(torch.cuda.max_memory_reserved(bench.device))
     return peak_resident_bytes()
 
 

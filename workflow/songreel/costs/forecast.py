@@ -9,9 +9,9 @@ from songreel.costs.history import Speeds
 from songreel.ground.documents import ClipPlan, TimelineLine
 from songreel.ground.errors import DamageError
 from songreel.ground.files import Document
+from songreel.ground.messages import duration, shorten
 from songreel.ground.paths import Paths
-from songreel.ground.telling import clock, shorten
-from songreel.jobs import claims
+from songreel.jobs import locks
 from songreel.planning.plan import Plan, missing_latents
 
 
@@ -64,7 +64,7 @@ def make(plan: Plan, paths: Paths, price_per_hour: float) -> Forecast:
 def _keyframes(segment: str, paths: Paths) -> int:
     """How far a segment is, by its longest file or by what an interrupted job kept."""
     rendered = max(paths.rendered(segment), default=0)
-    kept = claims.kept(paths.work(segment))
+    kept = locks.kept(paths.work(segment))
     if not kept:
         return rendered
     from songreel.jobs import latents  # zarr takes a while to import
@@ -109,7 +109,7 @@ def as_table(forecast: Forecast, jobs: int, price_per_hour: float) -> str:
     """The forecast for a person to read, with the time that `jobs` jobs side by side take."""
     table = [f"{'time':>9}  {'work':<14} {'takes':>12}  text"]
     for row in forecast.rows:
-        takes = "?" if row.seconds is None else clock(row.seconds)
+        takes = "?" if row.seconds is None else duration(row.seconds)
         table.append(f"{_time(row.start_seconds):>9}  {row.state:<14} {takes:>12}  {shorten(row.text)}")
     table.append(
         f"{forecast.keyframes} keyframes, {forecast.iterations} iterations to do: {_sum(forecast, jobs)}"
@@ -122,7 +122,7 @@ def as_table(forecast: Forecast, jobs: int, price_per_hour: float) -> str:
 def _sum(forecast: Forecast, jobs: int) -> str:
     if forecast.seconds is None:
         return "time unknown until a line like these has been rendered on this machine"
-    return f"about {clock(forecast.seconds / jobs)} with {jobs} at a time"
+    return f"about {duration(forecast.seconds / jobs)} with {jobs} at a time"
 
 
 def _time(seconds: float) -> str:

@@ -11,7 +11,8 @@ from songreel.ground.files import Document
 from songreel.models import weights
 from songreel.sampling import memory
 
-START_MINUTES = 15  # for imports from a disk that many share, and for waiting for another job on the line
+# For imports from a disk that many share, and for waiting for another job on the line
+START_MINUTES = 15
 MARGIN = 2.0  # between the measured time and the one asked for: a node may be half as fast
 SLOW_SECONDS = 1.0  # an iteration or frame, before any like it was measured
 HOST_MB = 4000  # of a process with torch and a GPU's driver

@@ -26,7 +26,8 @@ class Work:
     """What one call of something takes."""
 
     flop: int  # multiplications and additions of matrix products and convolutions
-    bytes: int  # read and written by all operations, as if no two of them shared a cache or a kernel
+    # Read and written by all operations, as if no two of them shared a cache or a kernel
+    bytes: int
 
 
 @dataclass(frozen=True)

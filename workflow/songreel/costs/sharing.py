@@ -70,8 +70,8 @@ def free_bytes() -> int | None:
         return None
     query = [program, "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
     try:
-        told = subprocess.run(query, capture_output=True, text=True, check=False, timeout=60).stdout
+        output = subprocess.run(query, capture_output=True, text=True, check=False, timeout=60).stdout
     except (OSError, subprocess.TimeoutExpired):
         return None
-    mebibytes = [int(row) for row in re.findall(r"^\s*([0-9]+)\s*$", told, re.MULTILINE)]
+    mebibytes = [int(row) for row in re.findall(r"^\s*([0-9]+)\s*$", output, re.MULTILINE)]
     return min(mebibytes) << 20 if mebibytes else None

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from songreel.ground.documents import MOTION_MARGIN, ClipPlan
-from songreel.kernels.cutouts import LUMA
+from songreel.kernels.colour import LUMA
 from songreel.models.vqgan import VQGAN
 
 # Decoded at a time: many on a GPU; on a CPU what its cache holds, 8 of 128x128, in half the time of 64.

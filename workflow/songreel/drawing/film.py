@@ -33,12 +33,8 @@ COLOURS = {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt70
 EVEN_QUALITY = {"x264-params": "mbtree=0:ipratio=1.1:pbratio=1.1"}
 # H.264 encoders in hardware, best first, and how each is told the quality, `crf` from 0 to 51.
 HARDWARE: Mapping[str, Callable[[int], dict[str, Any]]] = {
-    "h264_nvenc": lambda crf: {
-        "rc": "vbr",
-        "cq": max(1, crf),
-        "b:v": 0,
-        "preset": "p6",
-    },  # cq 0: its own choice
+    # cq 0: its own choice
+    "h264_nvenc": lambda crf: {"rc": "vbr", "cq": max(1, crf), "b:v": 0, "preset": "p6"},
     "h264_qsv": lambda crf: {"global_quality": max(1, crf)},
     "h264_amf": lambda crf: {"rc": "cqp", "qp_i": crf, "qp_p": crf},
     "h264_videotoolbox": lambda crf: {"q:v": max(1, 100 - 2 * crf)},  # 1 to 100, higher is better
@@ -210,16 +206,16 @@ def join(timeline: Timeline, clips: Sequence[Path], target: Path, program: str) 
         command += ["-f", "ffmetadata", "-i", str(facts)]
         if song := timeline.audio:
             command += ["-i", f"file:{song.path}", "-map", "0:v", "-map", f"3:a:{song.track - 1}"]
-            heard = sound.until(timeline.seconds, song.late, song.mix)
-            command += ["-c:a", "aac", "-b:a", "192k", "-af", heard]
+            audio_filter = sound.until(timeline.seconds, song.late, song.mix)
+            command += ["-c:a", "aac", "-b:a", "192k", "-af", audio_filter]
         else:
             command += ["-map", "0:v"]
         command += ["-map", "1:s", "-c:v", "copy", "-c:s", "mov_text", "-map_metadata", "2"]
         command += ["-map_chapters", "2", "-movflags", "+faststart", "-fflags", "+bitexact"]
         command += ["-f", "mp4", str(temporary)]
         with stops.undoing(lambda: shutil.rmtree(folder, ignore_errors=True)):
-            status, told = _run(command)
-        _check(status, told, temporary, target)
+            status, complaints = _run(command)
+        _check(status, complaints, temporary, target)
         joined.finish(temporary, timeline, target)
 
 
@@ -273,7 +269,7 @@ def _check(status: int, words: bytes, temporary: Path, target: Path) -> None:
 def _reason(status: int, words: bytes) -> str:
     """The first and the last of ffmpeg's words, cause and consequence, or how it ended without any."""
     lines = [" ".join(line.split()) for line in words.decode("utf-8", "replace").splitlines()]
-    told = [re.sub(r"^\[[^]]+ @ 0x[0-9a-f]+\] ", "", line) for line in lines if line]
-    if told:
-        return ": ".join(dict.fromkeys((told[0], told[-1])))
+    messages = [re.sub(r"^\[[^]]+ @ 0x[0-9a-f]+\] ", "", line) for line in lines if line]
+    if messages:
+        return ": ".join(dict.fromkeys((messages[0], messages[-1])))
     return f"ended by {signal.Signals(-status).name}" if status < 0 else f"status {status} and no word"

@@ -19,7 +19,8 @@ from songreel.ground.documents import Timeline
 from songreel.ground.errors import DamageError, UserError
 from songreel.ground.files import Document, check_is_file, read_json, write_if_changed, write_json_if_changed
 
-LARGE_BYTES = 1 << 30  # of a film that takes a while to read at every start: a second, at 1.5 GB a second
+# Of a film that takes a while to read at every start: a second, at 1.5 GB a second
+LARGE_BYTES = 1 << 30
 LATER_NS = 2_000_000_000  # the coarsest clock of a file system
 
 
@@ -49,10 +50,10 @@ def is_film(film: Path, timeline: Timeline, noted: Path) -> bool:
     when it was changed since `noted` says that it was whole: the file's number, size and times tell that.
     """
     wanted, expected = _seal(timeline, film), f"the film {film.parent.name}"
-    told = _told(film, expected)
-    if told is not None and told[: seal.DIGEST_BYTES] != wanted.told[: seal.DIGEST_BYTES]:
+    payload = _read_payload(film, expected)
+    if payload is not None and payload[: seal.DIGEST_BYTES] != wanted.payload[: seal.DIGEST_BYTES]:
         raise DamageError(film, "another screenplay's film", expected)
-    if told != wanted.told:
+    if payload != wanted.payload:
         return False
     facts = _facts(film)
     if not _was_read(facts, noted):
@@ -64,20 +65,20 @@ def is_film(film: Path, timeline: Timeline, noted: Path) -> bool:
 
 def is_older(film: Path, timeline: Timeline) -> bool:
     """Whether a film is there and tells another plan than the timeline. Raises DamageError as `is_film`."""
-    told = _told(film, f"the film {film.parent.name}")
-    return told is not None and told != _seal(timeline, film).told
+    payload = _read_payload(film, f"the film {film.parent.name}")
+    return payload is not None and payload != _seal(timeline, film).payload
 
 
-def _told(film: Path, expected: str) -> bytes | None:
+def _read_payload(film: Path, expected: str) -> bytes | None:
     """What a film tells of itself; None when there is none."""
     try:
         check_is_file(film, expected)
-        told = seal.told(film, seal.FILM, 2 * seal.DIGEST_BYTES)
+        payload = seal.read_payload(film, seal.FILM, 2 * seal.DIGEST_BYTES)
     except FileNotFoundError:
         return None
-    if told is None:
+    if payload is None:
         raise DamageError(film, "a damaged file, or a film of an earlier version", expected)
-    return told
+    return payload
 
 
 def ask_again(film: Path, asked: Path) -> None:

@@ -13,16 +13,15 @@ from songreel.ground.documents import Timeline
 MARKUP = re.compile(r"<(?=.*>)|\{(?=\\|[CcFfoPSsYy]:)|\\(?=[nNh{}])|--(?=>)")
 WORD_JOINER = "\u2060"
 LONGEST_LINE = 4000  # bytes; ffmpeg reads SubRip in lines of up to 4095
-LONGEST_CUE = (
-    1800  # seconds; MP4 as ffmpeg writes it holds no text, and no gap between two, of 2^31 us (35:47)
-)
+# Seconds; MP4 as ffmpeg writes it holds no text, and no gap between two, of 2^31 us (35:47)
+LONGEST_CUE = 1800
 
 
 def subtitles(timeline: Timeline) -> str:
     """The lyrics as SubRip, at the screenplay's times; what is too long for MP4 goes on in another cue."""
     cues = []
     for number, (start, end, text) in enumerate(_cues(timeline), 1):
-        cues.append(f"{number}\n{_clock(start)} --> {_clock(end)}\n{_plain(_one_line(text))}\n")
+        cues.append(f"{number}\n{_timestamp(start)} --> {_timestamp(end)}\n{_plain(_one_line(text))}\n")
     return "\n".join(cues)
 
 
@@ -46,13 +45,13 @@ def metadata(timeline: Timeline) -> str:
 
     MP4's chapters leave no gap: what comes before the first line is a chapter with the film's title.
     """
-    told = [";FFMETADATA1", f"title={_escaped(timeline.title)}", f"artist={_escaped(timeline.artist)}"]
+    rows = [";FFMETADATA1", f"title={_escaped(timeline.title)}", f"artist={_escaped(timeline.artist)}"]
     first = timeline.lines[0].start_seconds
     if first > 0:
-        told += _chapter(timeline.title, 0, first)
+        rows += _chapter(timeline.title, 0, first)
     for line in timeline.lines:
-        told += _chapter(line.text, line.start_seconds, line.end_seconds)
-    return "\n".join(told) + "\n"
+        rows += _chapter(line.text, line.start_seconds, line.end_seconds)
+    return "\n".join(rows) + "\n"
 
 
 def _chapter(title: str, start_seconds: float, end_seconds: float) -> list[str]:
@@ -68,7 +67,7 @@ def _plain(text: str) -> str:
     return MARKUP.sub(lambda start: start[0] + WORD_JOINER, text)
 
 
-def _clock(seconds: float) -> str:
+def _timestamp(seconds: float) -> str:
     milliseconds = round(seconds * 1000)
     minutes, rest = divmod(milliseconds, 60_000)
     return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02},{rest % 1000:03}"
@@ -83,4 +82,5 @@ def _one_line(text: str) -> str:
 
 def _escaped(text: str) -> str:
     escaped = "".join(f"\\{letter}" if letter in "=;#\\" else letter for letter in _one_line(text))
-    return f"{escaped} " if escaped.endswith("\\") else escaped  # at a line's end it would join the next line
+    # At a line's end it would join the next line
+    return f"{escaped} " if escaped.endswith("\\") else escaped

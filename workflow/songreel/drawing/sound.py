@@ -25,7 +25,8 @@ from songreel.ground.errors import UserError
 PROBE_RATE = 48000  # samples a second, to count the seconds by
 LONGEST_HOURS = 100  # of sound; more comes of damaged timestamps
 MOST_BYTES = LONGEST_HOURS * 3600 * PROBE_RATE * 2
-AT_ONCE = 0.015  # seconds: what starts within them starts at once; so late are codecs that need a moment
+# Seconds: what starts within them starts at once; so late are codecs that need a moment
+AT_ONCE = 0.015
 # Times that stand still or go back, as where two files were put into one, say nothing: such a piece is heard
 # after the one before it. Shorter pieces may have equal times for want of decimals. By number, ffmpeg keeps:
 # 0 the time of a piece, 1 how much later than that it is heard, 2 the end of the one before, 3 its length.
@@ -86,10 +87,12 @@ def tracks(source: Path, program: str) -> tuple[str, ...]:
     if _crash(status):
         raise _failed(source, program, status, words)
     header = words.partition("Input #0")[2]
-    found = {int(number): _described(about, language) for number, language, about in _TRACK.findall(header)}
-    if not found:
+    by_number = {
+        int(number): _described(about, language) for number, language, about in _TRACK.findall(header)
+    }
+    if not by_number:
         raise _no_audio(source, "" if header else _last(words))
-    return tuple(found[number] for number in sorted(found))
+    return tuple(by_number[number] for number in sorted(by_number))
 
 
 def channels(source: Path, track: int, program: str) -> int:
@@ -117,9 +120,9 @@ def length(source: Path, track: int, program: str) -> Length:
 def _start(source: Path, track: int, program: str) -> float:
     """The time stamp of the first decoded piece, in seconds."""
     options = ["-map", f"0:a:{track - 1}", "-frames:a", "1", "-f", "framecrc", "pipe:"]
-    told = _output(program, ["-i", f"file:{source}", *options]).decode("utf-8", "replace")
-    unit = re.search(r"^#tb 0: (\d+/\d+)$", told, re.MULTILINE)
-    first = re.search(r"^0, *-?\d+, *(-?\d+),", told, re.MULTILINE)
+    output = _output(program, ["-i", f"file:{source}", *options]).decode("utf-8", "replace")
+    unit = re.search(r"^#tb 0: (\d+/\d+)$", output, re.MULTILINE)
+    first = re.search(r"^0, *-?\d+, *(-?\d+),", output, re.MULTILINE)
     return float(int(first[1]) * Fraction(unit[1])) if unit and first else 0.0
 
 
@@ -162,17 +165,19 @@ def _measured(command: Sequence[str], errors: int) -> tuple[int, int]:
 
 def fingerprint(program: str) -> str:
     """What tells an ffmpeg from another, and from itself after it was replaced."""
-    found = Path(shutil.which(program) or program).resolve()
-    about = found.stat()
-    facts = (str(found), about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino)
+    path = Path(shutil.which(program) or program).resolve()
+    about = path.stat()
+    facts = (str(path), about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino)
     return _fingerprint(program, facts)
 
 
 @functools.cache
 def _fingerprint(program: str, facts: tuple[object, ...]) -> str:
     # A script may stand for the program; what that says of itself changes when it does.
-    said = subprocess.run([program, "-version"], stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    return hashlib.sha256(repr(facts).encode() + said.stdout).hexdigest()[:16]
+    version = subprocess.run(
+        [program, "-version"], stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    return hashlib.sha256(repr(facts).encode() + version.stdout).hexdigest()[:16]
 
 
 def environment() -> dict[str, str]:

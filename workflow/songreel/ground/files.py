@@ -20,7 +20,8 @@ from songreel.ground.errors import DamageError, UserError
 
 Document = dict[str, Any]  # what a JSON file says
 
-KINDS = {  # of what can stand where a file should
+# What can stand where a file should
+KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a pipe",
     stat.S_IFSOCK: "a socket",

@@ -73,12 +73,12 @@ def _mounts(proc: Path) -> Iterator[tuple[str, str, Path]]:
 def _left(kind: str, group: Path) -> int | None:
     """What a control group may still take, or None where it has no limit."""
     limits, used, dropped = FILES[kind]
-    found = [int(text) for name in limits if (text := _read(group / name).strip()).isdecimal()]
+    allowed = [int(text) for name in limits if (text := _read(group / name).strip()).isdecimal()]
     usage = _read(group / used).strip()
-    if not found or not usage.isdecimal():
+    if not allowed or not usage.isdecimal():
         return None
     facts = dict(re.findall(r"^(\w+) (\d+)$", _read(group / "memory.stat"), re.MULTILINE))
-    return min(found) - int(usage) + sum(int(facts.get(name, 0)) for name in dropped)
+    return min(allowed) - int(usage) + sum(int(facts.get(name, 0)) for name in dropped)
 
 
 def _read(path: Path) -> str:

@@ -89,17 +89,18 @@ def _rendered(folder: Path) -> Rendered:
     except FileNotFoundError:
         return {}
     if _last_read.get(folder, (0, {}))[0] != changed:
-        settled = time.time_ns() - changed > SETTLED_NS  # else a file may come at the same tick of the clock
+        # Else a file may come at the same tick of the clock
+        settled = time.time_ns() - changed > SETTLED_NS
         _last_read[folder] = (changed if settled else 0, _read(folder))
     return _last_read[folder][1]
 
 
 def _read(folder: Path) -> Rendered:
-    found: dict[str, dict[int, Path]] = {}
+    segments: dict[str, dict[int, Path]] = {}
     for name in os.listdir(folder):  # noqa: PTH208
         if (match := re.fullmatch(r"([^.].*)-(\d+)\.zarr\.zip", name)) and int(match[2]):
-            found.setdefault(match[1], {})[int(match[2])] = folder / name
-    return {segment: dict(sorted(files.items())) for segment, files in found.items()}
+            segments.setdefault(match[1], {})[int(match[2])] = folder / name
+    return {segment: dict(sorted(files.items())) for segment, files in segments.items()}
 
 
 SETTLED_NS = 2_000_000_000
@@ -108,8 +109,10 @@ _last_read: dict[
 ] = {}  # with the time of the folder then; 0 when that may yet be another's
 
 
-MOST_LETTERS = 242  # of a name to which a hash is added: with the end of a log's name, file systems take 255
-_PERIODIC = re.compile(r"(.+?)\1{19,}$")  # at its end, Snakemake takes it for a rule that goes in circles
+# Of a name to which a hash is added: with the end of a log's name, file systems take 255
+MOST_LETTERS = 242
+# At its end, Snakemake takes it for a rule that goes in circles
+_PERIODIC = re.compile(r"(.+?)\1{19,}$")
 
 
 def song_folder(screenplay: Path) -> str:

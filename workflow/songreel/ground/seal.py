@@ -17,16 +17,16 @@ BLOCK_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Seal:
-    """What a file is: its name goes into the checksum, and what is `told` stands in the box to be read."""
+    """What a file is: its name goes into the checksum, and what is `payload` stands in the box to be read."""
 
     kind: bytes
     name: bytes
-    told: bytes = b""
+    payload: bytes = b""
 
     @property
     def size(self) -> int:
         """Of the box, in bytes."""
-        return HEAD_BYTES + len(self.told) + DIGEST_BYTES
+        return HEAD_BYTES + len(self.payload) + DIGEST_BYTES
 
 
 def of_clip(clip: str) -> Seal:
@@ -58,7 +58,7 @@ def intact(file: Path, seal: Seal) -> bool:
         return size >= 0 and _box(sealed, seal, size) == sealed.read()
 
 
-def told(file: Path, kind: bytes, count: int) -> bytes | None:
+def read_payload(file: Path, kind: bytes, count: int) -> bytes | None:
     """The `count` bytes that a box of that kind tells; None when the file does not end with one."""
     box_bytes = HEAD_BYTES + count + DIGEST_BYTES
     with file.open("rb") as sealed:
@@ -80,4 +80,4 @@ def _box(sealed: BinaryIO, seal: Seal, size: int) -> bytes:
     while block := sealed.read(min(left, BLOCK_BYTES)):
         digest.update(block)
         left -= len(block)
-    return _head(seal.size, seal.kind) + seal.told + digest.digest()
+    return _head(seal.size, seal.kind) + seal.payload + digest.digest()

@@ -10,12 +10,14 @@ import sys
 from songreel.ground import limits
 from songreel.ground.errors import DamageError, UserError
 
-SAID = re.compile(  # by torch, its allocators, numpy, the dynamic linker and Python
+# Of torch, its allocators, numpy, the dynamic linker and Python
+MESSAGES = re.compile(
     r"out of memory|(can.?t|cannot|unable to|failed to) allocate|failed to map segment|not enough memory"
     r"|bad_alloc|ALLOC_FAILED|can't start new thread",
     re.IGNORECASE,
 )
-NOTHING = 200_000_000  # bytes; with less of them left any failure of a library is for want of memory
+# Bytes; with less of them left any failure of a library is for want of memory
+NOTHING = 200_000_000
 GB = 1e9
 
 
@@ -36,7 +38,7 @@ def sentence(error: BaseException | None) -> str | None:
         if error is None:
             return None
         if _is_shortage(error):
-            return _told()
+            return _message()
         error = error.__cause__ or error.__context__
     return None
 
@@ -49,10 +51,10 @@ def _is_shortage(error: BaseException) -> bool:
     if isinstance(error, UserError | DamageError):
         return False
     in_vain = isinstance(error, RuntimeError) and limits.free() < NOTHING
-    return in_vain or bool(SAID.search(str(error)))
+    return in_vain or bool(MESSAGES.search(str(error)))
 
 
-def _told() -> str:
+def _message() -> str:
     limit = limits.address_space()
     allowed = f", where `ulimit -v` allows {limit / GB:.1f} GB of address space" if limit else ""
     return (

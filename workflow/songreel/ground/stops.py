@@ -43,8 +43,8 @@ def postponed() -> Iterator[None]:
 
 
 @contextmanager
-def handled(tell: Callable[[], object]) -> Iterator[None]:
-    """A stop inside the block undoes what is half done, calls `tell` and ends the process."""
+def handled(report: Callable[[], object]) -> Iterator[None]:
+    """A stop inside the block undoes what is half done, calls `report` and ends the process."""
 
     def leave(number: int, _: FrameType | None) -> None:
         if number == signal.SIGTERM and _postponed:
@@ -53,7 +53,7 @@ def handled(tell: Callable[[], object]) -> Iterator[None]:
         try:
             for undo in reversed(_undoings):
                 undo()
-            tell()
+            report()
         finally:
             os._exit(128 + number)
 

@@ -14,7 +14,8 @@ END, END_64 = (
 )  # of the record that ends an archive, and of where a large one's is
 LONGEST_COMMENT = 1 << 16
 ZSTD = b"\x28\xb5\x2f\xfd"  # which begins each of its frames
-GROWTH, FLOOR = 100, 256 << 20  # how many times as large a file may become, and bytes that it always may
+# How many times as large a file may become, and bytes that it always may
+GROWTH, FLOOR = 100, 256 << 20
 
 
 class GrowthError(ValueError):

@@ -14,7 +14,8 @@ from typing import Any
 
 from songreel.ground.unpacking import GrowthError, check_directory, check_growth, entry_sizes, zstd_size
 
-BYTES = {"tokens": ("uint16", 2), "loss": ("float32", 4), "latent": ("float32", 4)}  # each array's numbers
+# Each array's numbers
+BYTES = {"tokens": ("uint16", 2), "loss": ("float32", 4), "latent": ("float32", 4)}
 CODECS = ["bytes", "zstd"]  # that zarr writes them with
 MOST_CHUNKS = 1 << 16
 MOST_METADATA = 1 << 22  # bytes, recipe included
@@ -34,8 +35,8 @@ def document(entries: Mapping[str, bytes], name: str) -> dict[str, Any]:
     """What zarr notes of a group or an array."""
     if len(entries[name]) > MOST_METADATA:
         raise GrowthError(f"{len(entries[name])} bytes of {name}")
-    found: dict[str, Any] = json.loads(entries[name])
-    return found
+    metadata: dict[str, Any] = json.loads(entries[name])
+    return metadata
 
 
 def _check_array(name: str, entries: Mapping[str, bytes]) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from songreel import data
 from songreel.ground import files
 from songreel.ground.errors import UserError
-from songreel.ground.telling import say
+from songreel.ground.messages import say
 
 if TYPE_CHECKING:  # safetensors takes a while
     from songreel.models.weights import Weights
@@ -39,8 +39,8 @@ def songs(workflow: Any) -> dict[Path, Models]:
 
     Several modules of one workflow render one each, and share what one rule fetches.
     """
-    told: dict[Path, Models] = workflow.__dict__.setdefault("songreel_songs", {})
-    return told
+    known: dict[Path, Models] = workflow.__dict__.setdefault("songreel_songs", {})
+    return known
 
 
 def add_song(workflow: Any, results: Path, models: Models) -> bool:

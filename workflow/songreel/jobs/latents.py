@@ -79,7 +79,7 @@ def load(path: Path, name: str, keyframes: int = 0) -> Segment:
         recipe = envelopes.document(entries, "zarr.json")["attributes"]["recipe"]
         store = MemoryStore({entry: from_bytes(held) for entry, held in entries.items()})
         group = zarr.open_group(store, mode="r")
-        found = Segment(*(np.asarray(group[array]) for array in ("tokens", "loss", "latent")))
+        segment = Segment(*(np.asarray(group[array]) for array in ("tokens", "loss", "latent")))
     except Exception as error:  # zipfile, zarr and its codecs each have their own
         if shortage.sentence(error):
             raise
@@ -87,9 +87,9 @@ def load(path: Path, name: str, keyframes: int = 0) -> Segment:
         raise DamageError(path, f"a damaged file ({reason})", "latents") from None
     if identity(recipe) != name:
         raise DamageError(path, f"the latents of {identity(recipe)}", f"those of {name}")
-    if len(found) < keyframes:
-        raise DamageError(path, f"{len(found)} keyframes", f"at least {keyframes}")
-    return found
+    if len(segment) < keyframes:
+        raise DamageError(path, f"{len(segment)} keyframes", f"at least {keyframes}")
+    return segment
 
 
 async def _entries(store: MemoryStore) -> list[tuple[str, bytes]]:

@@ -27,7 +27,8 @@ FAKE = "SONGREEL_FAKE_GPUS"  # so many that are not there, for tests
 LEASES = "SONGREEL_LEASES"  # another folder, for containers that share devices and not /tmp
 FOLDER = "/tmp/songreel-gpus"  # not in TMPDIR, of which each user may have one
 PATIENCE_SECONDS = 0.2  # between two looks for a free device
-DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # looking for them is quicker than asking torch
+# Looking for them is quicker than asking torch
+DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 
 
 def devices() -> list[str]:
@@ -37,13 +38,13 @@ def devices() -> list[str]:
 
 def _files() -> dict[str, str]:
     """The devices that this process may use, each with the beginning of its lock files' names."""
-    found = _found()
+    present = _of_machine()
     listed = os.environ.get(VISIBLE)
-    if listed is None or not found:
-        words = found
+    if listed is None or not present:
+        words = present
     else:
         words = list(takewhile(_names_device, (word.strip() for word in listed.split(","))))
-    return {word: _file_name(word, found) for word in words}
+    return {word: _file_name(word, present) for word in words}
 
 
 def _names_device(word: str) -> bool:
@@ -51,25 +52,25 @@ def _names_device(word: str) -> bool:
     return re.fullmatch(r"[0-9]+|(GPU|MIG)-[0-9A-Za-z/-]+", word) is not None
 
 
-def _found() -> list[str]:
+def _of_machine() -> list[str]:
     """The GPUs of this machine, by names that mean the same to every process where the driver tells them."""
     if fake := os.environ.get(FAKE):
         return [str(number) for number in range(int(fake))]
     if not any(Path(driver).exists() for driver in DRIVERS):
         return []
-    return _told_by_driver() or ["0"]
+    return _named_by_driver() or ["0"]
 
 
-def _file_name(device: str, found: Sequence[str]) -> str:
+def _file_name(device: str, present: Sequence[str]) -> str:
     """One name for a device, whether it is listed by its number or by the beginning of its UUID."""
-    if device.isdecimal() and int(device) < len(found):
-        device = found[int(device)]
-    device = next((name for name in found if name.startswith(device)), device)
+    if device.isdecimal() and int(device) < len(present):
+        device = present[int(device)]
+    device = next((name for name in present if name.startswith(device)), device)
     owner = f"{os.environ[scheduler.JOB]}-" if scheduler.scheduled() else ""
     return owner + re.sub("[^0-9A-Za-z-]", "_", device)
 
 
-def _told_by_driver() -> list[str]:
+def _named_by_driver() -> list[str]:
     """The names that nvidia-smi lists, of the parts where a GPU is split, for then only they can be used."""
     program = shutil.which("nvidia-smi")
     if not program:
@@ -81,16 +82,16 @@ def _told_by_driver() -> list[str]:
 
 
 @contextmanager
-def held(tell: Callable[[str], object]) -> Iterator[None]:
+def held(report: Callable[[str], object]) -> Iterator[None]:
     """While the block runs, one GPU is leased and the only one that CUDA sees; waits until one is free.
 
-    To be entered before torch is imported, which looks once. `tell` hears that this job waits.
+    To be entered before torch is imported, which looks once. `report` hears that this job waits.
     """
     choice = _files()
     if not choice or (scheduler.scheduled() and len(choice) == 1):
         yield
         return
-    with _leased(choice, tell) as device, _shown(device):
+    with _leased(choice, report) as device, _shown(device):
         yield
 
 
@@ -108,13 +109,13 @@ def _shown(device: str) -> Iterator[None]:
 
 
 @contextmanager
-def _leased(choice: Mapping[str, str], tell: Callable[[str], object]) -> Iterator[str]:
+def _leased(choice: Mapping[str, str], report: Callable[[str], object]) -> Iterator[str]:
     with ExitStack() as stack:
-        told = False
+        reported = False
         while (device := _take(choice, stack)) is None:
-            if not told:
-                tell(f"waiting for a GPU: other jobs are at work on {_all(len(choice))}.")
-                told = True
+            if not reported:
+                report(f"waiting for a GPU: other jobs are at work on {_all(len(choice))}.")
+                reported = True
             time.sleep(PATIENCE_SECONDS)
         yield device
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from songreel.ground.documents import SegmentRecipe, Timeline
+from songreel.ground.messages import EVERY, duration, say, shorten
 from songreel.ground.paths import Paths
-from songreel.ground.telling import EVERY, clock, say, shorten
 
 if TYPE_CHECKING:  # importing zarr takes a while, and `say` must be at hand before that
     from songreel.jobs.latents import Segment
@@ -25,13 +25,13 @@ class Progress:
         self.kept = 0  # keyframes
         self.iterations = 0  # in this job
         self.to_do = 0  # iterations of this job, in all
-        self.started = self.told = time.monotonic()
+        self.started = self.reported = time.monotonic()
 
     def iteration(self) -> None:
         """One iteration is done."""
         self.iterations += 1
-        if time.monotonic() - self.told >= EVERY:
-            self._tell()
+        if time.monotonic() - self.reported >= EVERY:
+            self._report()
 
     def keyframe(self, segment: Segment) -> None:
         """The segment as it is at the start, and after every keyframe."""
@@ -42,28 +42,28 @@ class Progress:
             self.started = time.monotonic()
         self.kept = len(segment)
         if self.kept == self.keyframes or not self.iterations:
-            self._tell()
+            self._report()
 
     @property
     def seconds(self) -> float:
         """How long the iterations have taken, up to the last report."""
-        return self.told - self.started
+        return self.reported - self.started
 
     def warn(self, message: str) -> None:
         """Something is wrong that the work can do without."""
         say(message, self.log)
 
-    def _tell(self) -> None:
-        self.told = time.monotonic()
+    def _report(self) -> None:
+        self.reported = time.monotonic()
         say(f"{self._line()}{self._film()}", self.log)
 
     def _line(self) -> str:
         state = f"{shorten(self.recipe.text)}: keyframe {self.kept} of {self.keyframes}"
         if not self.iterations:
             return state
-        speed = self.iterations / (self.told - self.started)
+        speed = self.iterations / (self.reported - self.started)
         left = (self.to_do - self.iterations) / speed
-        return f"{state}, {speed:.1f} iterations/s, {clock(left)} left"
+        return f"{state}, {speed:.1f} iterations/s, {duration(left)} left"
 
     def _film(self) -> str:
         """Lines done of the film's lines, when the workflow has said which film it is."""

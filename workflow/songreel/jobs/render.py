@@ -12,10 +12,10 @@ from songreel.ground.documents import ModelEntry, SegmentRecipe
 from songreel.ground.errors import DamageError, UserError
 from songreel.ground.files import set_aside
 from songreel.ground.paths import Paths
-from songreel.jobs import claims, latents, scheduler
-from songreel.jobs.claims import Claim
+from songreel.jobs import latents, locks, scheduler
 from songreel.jobs.latents import Segment
-from songreel.kernels import device, fused
+from songreel.jobs.locks import Lock
+from songreel.kernels import devices, fused
 from songreel.models import perceptor, proofs, vqgan, weights
 from songreel.models.weights import Weights
 from songreel.sampling import memory, sampler
@@ -45,23 +45,23 @@ def segment(
     """
     target = paths.latents(name, keyframes)
     try:
-        with claims.held(paths.work(name), watcher.warn) as claim:
-            so_far = _longest(name, [*paths.rendered(name).items(), (0, claim.kept)], watcher)
+        with locks.held(paths.work(name), watcher.warn) as lock:
+            so_far = _longest(name, [*paths.rendered(name).items(), (0, lock.kept)], watcher)
             for grown in _grow(recipe, so_far, keyframes, watcher, micro_batch):
-                _keep(claim, grown, recipe)
+                _keep(lock, grown, recipe)
                 so_far = grown
             if not target.exists():  # another workflow may have been quicker
                 assert so_far is not None
-                _keep(claim, so_far, recipe)
-                claim.publish(target)
-    except claims.LostError:
+                _keep(lock, so_far, recipe)
+                lock.publish(target)
+    except locks.LostError:
         if not target.exists():
             raise
         watcher.warn(f"{target}: another job took this line over and has finished it.")
 
 
-def _keep(claim: Claim, segment: Segment, recipe: SegmentRecipe) -> None:
-    claim.keep(lambda file: latents.write(file, segment, recipe))
+def _keep(lock: Lock, segment: Segment, recipe: SegmentRecipe) -> None:
+    lock.keep(lambda file: latents.write(file, segment, recipe))
 
 
 def _longest(name: str, files: Iterable[tuple[int, Path]], watcher: Watcher) -> Segment | None:
@@ -83,24 +83,24 @@ def _grow(
     """The segment after each keyframe that it still lacks."""
     if so_far is not None and len(so_far) >= keyframes:
         return
-    where = device.choose()
-    precision = device.precision(where)
-    if where.type == "cuda" and (obstacle := fused.obstacle(where)):
+    device = devices.choose()
+    precision = devices.precision(device)
+    if device.type == "cuda" and (obstacle := fused.obstacle(device)):
         watcher.warn(f"this GPU takes the plain path, which is about a third as fast: {obstacle}.")
     model = weights_of(recipe.model, weights.vqgan)
     judges = [weights_of(entry, weights.perceptor) for entry in recipe.perceptors]
     with proofs.reading([model, *judges]) as proof:
-        memory.check(model, judges, recipe, micro_batch, where, precision)
-        picture_maker = vqgan.load(model, where, precision)
+        memory.check(model, judges, recipe, micro_batch, device, precision)
+        picture_maker = vqgan.load(model, device, precision)
         pulls = [
-            _pull(judge, entry.weight, recipe.words(entry), micro_batch, where, precision)
+            _pull(judge, entry.weight, recipe.words(entry), micro_batch, device, precision)
             for judge, entry in zip(judges, recipe.perceptors, strict=True)
         ]
     if so_far is None:
         start = sampler.canvas(picture_maker, recipe.size, recipe.seed)
         so_far = latents.empty(start.cpu().numpy())
     watcher.keyframe(so_far)
-    state = torch.from_numpy(so_far.latent).to(where)
+    state = torch.from_numpy(so_far.latent).to(device)
     chain = sampler.chain(
         picture_maker,
         pulls,
@@ -125,17 +125,17 @@ def weights_of(entry: ModelEntry, find: Callable[[str], Weights]) -> Weights:
 
     Whether what they were converted to is whole is for `proofs` to say.
     """
-    found = find(entry.name)
-    if found.sha256 != entry.sha256:
+    current = find(entry.name)
+    if current.sha256 != entry.sha256:
         raise UserError(
-            f"{found.tensors}: the plan was made with weights {entry.sha256[:12]}…, found"
-            f" {found.sha256[:12]}…; run snakemake again to plan with these."
+            f"{current.tensors}: the plan was made with weights {entry.sha256[:12]}…, found"
+            f" {current.sha256[:12]}…; run snakemake again to plan with these."
         )
-    return found
+    return current
 
 
 def _pull(
-    found: Weights, weight: float, text: str, micro_batch: int, where: torch.device, precision: torch.dtype
+    model: Weights, weight: float, text: str, micro_batch: int, device: torch.device, precision: torch.dtype
 ) -> sampler.Pull:
-    judge = perceptor.load(found, where, precision)
+    judge = perceptor.load(model, device, precision)
     return sampler.Pull(judge, judge.embed_texts([text]), weight, micro_batch)

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from dataclasses import dataclass, field
 from typing import Any
 
-from songreel.ground.telling import say
+from songreel.ground.messages import say
 
 PLUGIN = "snakemake_executor_plugin_slurm"
 MENDED = ("query_job_status", "get_min_job_age")
@@ -36,11 +36,12 @@ class Watch:
     """What is known of the controller and of the jobs that are waited for."""
 
     waited_for: Collection[str] = ()
-    missing: Counter[str] = field(default_factory=Counter)  # answers in a row that did not name a job
-    told: set[str] = field(default_factory=set)  # jobs whose end at a limit was told
+    # Answers in a row that did not name a job
+    missing: Counter[str] = field(default_factory=Counter)
+    reported: set[str] = field(default_factory=set)  # jobs whose end at a limit was told
     away: bool = False
 
-    def heard(self, states: States | None) -> dict[str, str]:
+    def update(self, states: States | None) -> dict[str, str]:
         """The states as the executor is to see them; None is no answer, which says nothing of any job."""
         self.reached(states is not None)
         if states is None:
@@ -50,8 +51,8 @@ class Watch:
             self.missing[job] = 0 if named else self.missing[job] + 1
         forgotten = {job: UNKNOWN for job in self.waited_for if self.missing[job] >= FORGOTTEN_AFTER}
         for job in self.waited_for:
-            if states.get(job) in LIMITS and job not in self.told:
-                self.told.add(job)
+            if states.get(job) in LIMITS and job not in self.reported:
+                self.reported.add(job)
                 say(out_of(states[job], job))
         return {**states, **forgotten}
 
@@ -90,7 +91,7 @@ def _patient(
 
     async def asked(*arguments: Any) -> Answer:
         states, seconds = await ask(*arguments)
-        return watch.heard(states), seconds or 0.0
+        return watch.update(states), seconds or 0.0
 
     return asked
 
@@ -100,9 +101,9 @@ def _remembering(ask: Callable[[], int | None]) -> Callable[[], int]:
     known = [sys.maxsize]
 
     def asked() -> int:
-        told = ask()
-        if told is not None:
-            known[0] = told
+        seconds = ask()
+        if seconds is not None:
+            known[0] = seconds
         return known[0]
 
     return asked
@@ -133,14 +134,14 @@ def _reaching(submit: Callable[..., None], watch: Watch) -> Callable[..., None]:
 
 def answers() -> bool:
     """Whether SLURM's controller, or one that stands in for it, is there; so it is if nobody can tell."""
-    told = _told("scontrol", "ping")
-    return told is not None and not ("is DOWN" in told and "is UP" not in told)
+    answer = _output("scontrol", "ping")
+    return answer is not None and not ("is DOWN" in answer and "is UP" not in answer)
 
 
 def out_of(state: str, job: str) -> str:
     """What to do when SLURM has ended a job at a limit."""
     what, resource, unit = LIMITS[state]
-    row = _told("squeue", "--noheader", "--states=all", f"--jobs={job}", "--format=%l|%k") or ""
+    row = _output("squeue", "--noheader", "--states=all", f"--jobs={job}", "--format=%l|%k") or ""
     limit, _, words = row.strip().partition("|")
     had = f", of which it had {limit}" if limit and state == "TIMEOUT" else ""
     return (
@@ -157,7 +158,7 @@ def _rule(words: str) -> str:
     return {"keyframes": "keyframes", "frames": "clip"}.get(words.rpartition(" ")[2], "its rule")
 
 
-def _told(*command: str) -> str | None:
+def _output(*command: str) -> str | None:
     """What a command of SLURM's prints; None when it hangs."""
     try:
         done = subprocess.run(

@@ -16,14 +16,16 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from songreel.kernels import resampling
+from songreel.kernels.colour import LUMA
 
 FULL_VIEWS = 0.35  # share of the cutouts that see the whole short side
 FULL = 0.95, 1.05  # the side of such a view, as a share of the short side
 BLUR = 0.25  # octaves by which a cutout is rather blurred than aliased
-SMALLEST = 0.5  # smallest crop's side, as a share of the short side, unless CLIP's own input is smaller still
+# Smallest crop's side, as a share of the short side, unless CLIP's own input is smaller still
+SMALLEST = 0.5
 DEGREES, PERSPECTIVE, JITTER, ERASED, NOISE = 15.0, 0.15, 0.1, 0.4, 0.08
-LUMA = (0.299, 0.587, 0.114)
-AROUND_GREY = ((0.0, -1.0, 1.0), (1.0, 0.0, -1.0), (-1.0, 1.0, 0.0))  # times sqrt(1/3): cross product with it
+# Times sqrt(1/3): cross product with it
+AROUND_GREY = ((0.0, -1.0, 1.0), (1.0, 0.0, -1.0), (-1.0, 1.0, 0.0))
 
 
 class Look:
@@ -46,7 +48,8 @@ class Rolls:
 
     homography: Tensor  # [n, 3, 3], from a cutout's coordinates (-1..1) to the picture's
     reductions: Tensor  # [n], how many pixels of the picture's width a cutout's pixel stands for
-    box: Tensor  # [n, 4], the middle (y, x) of what is erased and how far it reaches, as shares of the side
+    # [n, 4], the middle (y, x) of what is erased and how far it reaches, as shares of the side
+    box: Tensor
     colours: Tensor  # [n, 3, 3], a map of the colours
     offset: Tensor  # [n, 1, 1], of all colours
 
@@ -150,7 +153,8 @@ def _sample(image: Tensor, homography: Tensor, reductions: Tensor, side: int) ->
         ],
         dim=-1,
     )  # [n, side, side, x and y]
-    if single:  # all sampled as one tall cutout: no gradient as large as the picture for each of them
+    # All sampled as one tall cutout: no gradient as large as the picture for each of them
+    if single:
         sampled = resampling.sample(atlas, grid.view(1, n * side, side, 2))
         return sampled.view(3, n, -1).transpose(0, 1)
     return F.grid_sample(atlas, grid, align_corners=False).flatten(2)

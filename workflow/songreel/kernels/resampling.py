@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-FINENESS = 2.0**40  # whole numbers for the largest gradient; 2^22 such samples fit a pixel's 63 bits
+# Whole numbers for the largest gradient; 2^22 such samples fit a pixel's 63 bits
+FINENESS = 2.0**40
 SMALLEST = 2.0**-80  # gradient for which that is so: the scale must fit a float
 
 

@@ -47,12 +47,12 @@ def document(path: Path) -> Any:
         raise ArchitectureError(f"found what is not YAML ({reason}), expected a model's YAML") from None
 
 
-def vqgan(found: Any) -> dict[str, Any]:
+def vqgan(value: Any) -> dict[str, Any]:
     """What `vqgan.VQGAN` is built from: `ddconfig`, `n_embed`, `embed_dim`, `gumbel`, `fold` and `deblock`.
 
     A transformer's YAML holds that of its first stage. Raises ArchitectureError.
     """
-    place = _Place(found).row("model")
+    place = _Place(value).row("model")
     if "first_stage_config" in place.row("params").fields:
         place = place.row("params").row("first_stage_config")
     params = place.row("params")
@@ -72,14 +72,14 @@ def vqgan(found: Any) -> dict[str, Any]:
     return {**built, "deblock": _deblock(params, fold)} if "deblock" in params.fields else built
 
 
-def hint(found: Any, name: str) -> float | None:
+def hint(value: Any, name: str) -> float | None:
     """What a YAML says that a model steers best with: `canvas` or `noise`. Raises ArchitectureError."""
-    return _Place(found).row("model").fraction(name, 100)
+    return _Place(value).row("model").fraction(name, 100)
 
 
-def params(found: Any) -> dict[str, Any]:
+def params(value: Any) -> dict[str, Any]:
     """What a CLIP's YAML says it is built from. Raises ArchitectureError."""
-    return dict(_Place(found).row("model").row("params").fields)
+    return dict(_Place(value).row("model").row("params").fields)
 
 
 def _deblock(place: _Place, fold: int) -> int:
@@ -119,11 +119,11 @@ def _ddconfig(place: _Place, fold: int) -> dict[str, Any]:
 class _Place:
     """A mapping of a YAML, and where in the file that is."""
 
-    def __init__(self, found: Any, where: tuple[str, ...] = (), root: Any = None) -> None:
-        self.where, self.root = where, found if root is None else root
-        if not isinstance(found, Mapping):
-            raise ArchitectureError(f"found {_shown(found)} at {self._named()}, expected keys with values")
-        self.fields = found
+    def __init__(self, value: Any, where: tuple[str, ...] = (), root: Any = None) -> None:
+        self.where, self.root = where, value if root is None else root
+        if not isinstance(value, Mapping):
+            raise ArchitectureError(f"found {_shown(value)} at {self._named()}, expected keys with values")
+        self.fields = value
 
     def row(self, key: str) -> _Place:
         return _Place(self.value(key), (*self.where, key), self.root)
@@ -137,89 +137,89 @@ class _Place:
         return self._looked_up(self.fields[key], (*self.where, key))
 
     def whole(self, key: str, most: int, least: int = 1, default: int | None = None) -> int:
-        found = _whole(self.value(key, default))
-        if found is None or not least <= found <= most:
+        value = _whole(self.value(key, default))
+        if value is None or not least <= value <= most:
             raise self.unfit(key, self.value(key, default), f"a whole number from {least} to {most}")
-        return found
+        return value
 
     def wholes(self, key: str, most: int, longest: int, least: int = 1) -> list[int]:
-        found = self.value(key)
-        entries = found if isinstance(found, list) and len(found) <= longest else [None]
+        value = self.value(key)
+        entries = value if isinstance(value, list) and len(value) <= longest else [None]
         numbers = [_whole(self._looked_up(entry, (*self.where, key))) for entry in entries]
         good = [number for number in numbers if number is not None and least <= number <= most]
         if len(good) < len(numbers) or (least and not good):
-            raise self.unfit(key, found, f"a list of at most {longest} whole numbers from {least} to {most}")
+            raise self.unfit(key, value, f"a list of at most {longest} whole numbers from {least} to {most}")
         return good
 
     def fraction(self, key: str, most: float, default: float | None = None) -> float | None:
         """A number from 0 to `most`; the default where the key is not there or says nothing."""
         if self.fields.get(key) is None:
             return default
-        found = self.value(key)
-        number = _number(found)
+        value = self.value(key)
+        number = _number(value)
         if number is None or not 0 <= number <= most:
-            raise self.unfit(key, found, f"a number from 0 to {most}")
+            raise self.unfit(key, value, f"a number from 0 to {most}")
         return number
 
     def flag(self, key: str, default: bool) -> bool:
-        found = self.value(key, default)
-        if not isinstance(found, bool):
-            raise self.unfit(key, found, "true or false")
-        return found
+        value = self.value(key, default)
+        if not isinstance(value, bool):
+            raise self.unfit(key, value, "true or false")
+        return value
 
-    def unfit(self, key: str, found: Any, expected: str) -> ArchitectureError:
-        return ArchitectureError(f"found {_shown(found)} for {self._named(key)}, expected {expected}")
+    def unfit(self, key: str, value: Any, expected: str) -> ArchitectureError:
+        return ArchitectureError(f"found {_shown(value)} for {self._named(key)}, expected {expected}")
 
     def _named(self, *keys: str) -> str:
         return ".".join((*self.where, *keys)) or "its top"
 
-    def _looked_up(self, found: Any, where: tuple[str, ...]) -> Any:
+    def _looked_up(self, value: Any, where: tuple[str, ...]) -> Any:
         """A value, or the one that it refers to: `${a.b}` from the top, `${.b}` from beside it."""
         for _ in range(MOST_STEPS):
-            if not isinstance(found, str) or "${" not in found:
-                return found
-            match = REFERENCE.fullmatch(found.strip())
+            if not isinstance(value, str) or "${" not in value:
+                return value
+            match = REFERENCE.fullmatch(value.strip())
             if not match or len(match[1]) > len(where):
                 break
             start = where[: len(where) - len(match[1])] if match[1] else ()
             where = (*start, *(step for step in re.split(r"[.\[\]]+", match[2]) if step))
-            found = self._at(where)
+            value = self._at(where)
         raise ArchitectureError(
-            f"found {_shown(found)} for {'.'.join(where)}, expected a value; write it in place of the"
+            f"found {_shown(value)} for {'.'.join(where)}, expected a value; write it in place of the"
             " reference"
         )
 
     def _at(self, where: tuple[str, ...]) -> Any:
-        found = self.root
+        value = self.root
         for step in where:
-            if isinstance(found, Mapping) and step in found:
-                found = found[step]
-            elif isinstance(found, list) and step.isdecimal() and int(step) < len(found):
-                found = found[int(step)]
+            if isinstance(value, Mapping) and step in value:
+                value = value[step]
+            elif isinstance(value, list) and step.isdecimal() and int(step) < len(value):
+                value = value[int(step)]
             else:
                 raise ArchitectureError(f"found a reference to {'.'.join(where)}, expected a key of the file")
-        return found
+        return value
 
 
-def _whole(found: Any) -> int | None:
+def _whole(value: Any) -> int | None:
     """A whole number, also one in quotes or written as 256.0, which leave no doubt."""
-    if isinstance(found, str) and re.fullmatch(r"[0-9]{1,9}", found.strip()):
-        return int(found)
-    if isinstance(found, float) and found.is_integer() and abs(found) < 1e9:
-        return int(found)
-    return found if isinstance(found, int) and not isinstance(found, bool) else None
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value.strip()):
+        return int(value)
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e9:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _number(found: Any) -> float | None:
+def _number(value: Any) -> float | None:
     """A number, also one in quotes, or as 1e-3, which YAML takes for text."""
-    if isinstance(found, str) and re.fullmatch(r"[0-9]{1,9}(\.[0-9]{0,20})?(e-?[0-9]{1,2})?", found.strip()):
-        return float(found)
-    if isinstance(found, bool) or not isinstance(found, int | float) or abs(found) > 1e300:
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}(\.[0-9]{0,20})?(e-?[0-9]{1,2})?", value.strip()):
+        return float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > 1e300:
         return None
-    return float(found)
+    return float(value)
 
 
-def _shown(found: Any) -> str:
+def _shown(value: Any) -> str:
     """A value on one short line; of containers only their kind, since aliases may make them endless."""
     kinds: tuple[tuple[Callable[[Any], bool], str], ...] = (
         (lambda value: value is None, "nothing"),
@@ -227,13 +227,13 @@ def _shown(found: Any) -> str:
         (lambda value: isinstance(value, list) and len(value) > 16, "a long list"),
         (lambda value: isinstance(value, int) and abs(value) > 10**18, "a huge number"),
     )
-    for matches, said in kinds:
-        if matches(found):
-            return said
-    if isinstance(found, list):
+    for matches, description in kinds:
+        if matches(value):
+            return description
+    if isinstance(value, list):
         return (
-            "[" + ", ".join("a list" if isinstance(entry, list) else _shown(entry) for entry in found) + "]"
+            "[" + ", ".join("a list" if isinstance(entry, list) else _shown(entry) for entry in value) + "]"
         )
-    if isinstance(found, str):
-        return ascii(found[:60])
-    return str(found)[:60]
+    if isinstance(value, str):
+        return ascii(value[:60])
+    return str(value)[:60]

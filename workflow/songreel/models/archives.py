@@ -74,33 +74,33 @@ def unusable(path: Path, found: str) -> UserError:
 def contents(path: Path, mapped: mmap.mmap) -> Contents | None:
     """What `torch.save` or TorchScript wrote, or None for safetensors. Raises ValueError for other files."""
     if mapped[:4] == ZIP:
-        found = _from_zip(path, mapped)
+        inside = _from_zip(path, mapped)
     elif mapped[8:9] == b"{":  # before pickles, since the length before it may begin as they do
         if struct.unpack_from("<Q", mapped)[0] > min(MOST_HEADER, len(mapped)):
             raise ValueError("a header longer than the file or of absurd size")
         return None
     elif mapped[:1] == PICKLE:
-        found = _from_legacy(path, mapped)
+        inside = _from_legacy(path, mapped)
     else:
         raise ValueError("it begins with " + mapped[:20].decode("latin1"))
-    _check_sizes(found, len(mapped))
-    return found
+    _check_sizes(inside, len(mapped))
+    return inside
 
 
 def names(path: Path) -> frozenset[str]:
     """The names of a checkpoint's tensors. Raises UserError as `opened` does."""
     with opened(path) as mapped:
-        found = contents(path, mapped)
-        if found is not None:
-            return frozenset(found.tensors)
+        inside = contents(path, mapped)
+        if inside is not None:
+            return frozenset(inside.tensors)
         (length,) = struct.unpack_from("<Q", mapped)
         return frozenset(json.loads(mapped[8 : 8 + length])) - {"__metadata__"}
 
 
-def _check_sizes(found: Contents, size: int) -> None:
+def _check_sizes(inside: Contents, size: int) -> None:
     """Let no file grow: entries may lie over one another, and tensors share their numbers."""
-    stored = sum(span.length for span in found.spans.values())
-    used = sum(math.prod(_sizes(one)) * one.storage.kind.bytes for one in found.tensors.values())
+    stored = sum(span.length for span in inside.spans.values())
+    used = sum(math.prod(_sizes(one)) * one.storage.kind.bytes for one in inside.tensors.values())
     if stored > size or used > TIED * size + SMALL:
         raise ValueError(f"{max(stored, used)} bytes of tensors in {size} bytes of file")
 
@@ -120,10 +120,10 @@ def _from_zip(path: Path, mapped: mmap.mmap) -> Contents:
         root = roots.pop()
         if f"{root}/byteorder" in archive.namelist() and _small(archive, f"{root}/byteorder") != b"little":
             raise ValueError("numbers in big-endian order")
-        found = named(Reader(io.BytesIO(_small(archive, f"{root}/data.pkl")), path).load())
-        storages = {stored.storage for stored in found.values()}
+        tensors = named(Reader(io.BytesIO(_small(archive, f"{root}/data.pkl")), path).load())
+        storages = {stored.storage for stored in tensors.values()}
         entries = {storage: archive.getinfo(f"{root}/data/{storage.key}") for storage in storages}
-    return Contents(found, {storage: _span(mapped, entry) for storage, entry in entries.items()})
+    return Contents(tensors, {storage: _span(mapped, entry) for storage, entry in entries.items()})
 
 
 def _small(archive: zipfile.ZipFile, name: str) -> bytes:
@@ -146,7 +146,7 @@ def _from_legacy(path: Path, mapped: mmap.mmap) -> Contents:
     for _ in ("protocol", "system"):
         Reader(file, path).load()
     reader = Reader(file, path)
-    found = named(reader.load())
+    tensors = named(reader.load())
     keys = Reader(file, path).load()
     spans, start = {}, file.tell()
     for key in keys:
@@ -156,4 +156,4 @@ def _from_legacy(path: Path, mapped: mmap.mmap) -> Contents:
         (count,) = struct.unpack_from("<Q", mapped, start)
         spans[storage] = Span(start + 8, count * storage.kind.bytes, None)
         start += 8 + spans[storage].length
-    return Contents(found, spans)
+    return Contents(tensors, spans)

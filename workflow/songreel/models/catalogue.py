@@ -80,8 +80,8 @@ def read(path: Path) -> Catalogue:
         table.check_keys("vqgans", "perceptors")
         return Catalogue(*(_models(kind, table.row(f"{kind}s")) for kind in FILES))
     except (OSError, ValueError, yaml.YAMLError) as error:
-        found = " ".join(str(error).split())
-        raise UserError(f"{path}: {found}; restore the file, {data.RESTORE}.") from None
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path}: {reason}; restore the file, {data.RESTORE}.") from None
 
 
 @cache
@@ -128,8 +128,8 @@ class _Row:
 
     def check_keys(self, *expected: str) -> None:
         if set(self.fields) != set(expected):
-            found = ", ".join(self.fields)
-            raise ValueError(f"{self.where or 'the table'}: found {found}, expected {', '.join(expected)}")
+            keys = ", ".join(self.fields)
+            raise ValueError(f"{self.where or 'the table'}: found {keys}, expected {', '.join(expected)}")
 
     def row(self, key: str) -> _Row:
         return _Row(f"{self.where}.{key}".lstrip("."), self.fields[key])
@@ -138,22 +138,22 @@ class _Row:
         return self._matching(key, self.fields[key], pattern, expected)
 
     def texts(self, key: str, pattern: str, expected: str) -> tuple[str, ...]:
-        found = self.fields[key]
-        if not isinstance(found, list) or not found:
-            raise self._error(key, found, expected)
-        return tuple(self._matching(key, entry, pattern, expected) for entry in found)
+        value = self.fields[key]
+        if not isinstance(value, list) or not value:
+            raise self._error(key, value, expected)
+        return tuple(self._matching(key, entry, pattern, expected) for entry in value)
 
     def count(self, key: str) -> int | None:
         """A whole number above zero; None where the table says null or has no such key."""
-        found = self.fields.get(key)
-        if found is None or (type(found) is int and found > 0):
-            return found
-        raise self._error(key, found, "a whole number above zero or null")
+        value = self.fields.get(key)
+        if value is None or (type(value) is int and value > 0):
+            return value
+        raise self._error(key, value, "a whole number above zero or null")
 
-    def _matching(self, key: str, found: Any, pattern: str, expected: str) -> str:
-        if isinstance(found, str) and re.fullmatch(pattern, found):
-            return found
-        raise self._error(key, found, expected)
+    def _matching(self, key: str, value: Any, pattern: str, expected: str) -> str:
+        if isinstance(value, str) and re.fullmatch(pattern, value):
+            return value
+        raise self._error(key, value, expected)
 
-    def _error(self, key: str, found: Any, expected: str) -> ValueError:
-        return ValueError(f"{self.where}.{key}: found {found!r}, expected {expected}")
+    def _error(self, key: str, value: Any, expected: str) -> ValueError:
+        return ValueError(f"{self.where}.{key}: found {value!r}, expected {expected}")

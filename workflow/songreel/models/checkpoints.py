@@ -31,10 +31,10 @@ def tensors(path: Path) -> dict[str, Tensor]:
     """
     with archives.opened(path) as mapped:
         inside = archives.contents(path, mapped)
-        found = safetensors.torch.load_file(path) if inside is None else _materialise(inside, mapped)
-    if not found:
+        state = safetensors.torch.load_file(path) if inside is None else _materialise(inside, mapped)
+    if not state:
         raise archives.unusable(path, "no named tensors")
-    return found
+    return state
 
 
 def convert(
@@ -44,33 +44,34 @@ def convert(
 
     The same tensors make the same bytes. Raises UserError when `select` takes nothing.
     """
-    found = tensors(source)
+    state = tensors(source)
     try:
-        wanted = select(found)
+        wanted = select(state)
     except AmbiguousError as error:
         raise UserError(f"{source}: {error}.") from None
     if not wanted:
-        names = ", ".join(printable(name) for name in sorted(found)[:3])
+        names = ", ".join(printable(name) for name in sorted(state)[:3])
         raise UserError(
             f"{source}: found {names} and the like, expected the tensors of the model that is wanted;"
             f" fetch the checkpoint of that model."
         )
     data = safetensors.torch.save(_apart(wanted))
     with files.replacing(target) as temporary:
-        temporary.write_bytes(data)  # not save_file, which renames a file of its own and hides a full disk
+        # Not save_file, which renames a file of its own and hides a full disk
+        temporary.write_bytes(data)
     return hashlib.sha256(data).hexdigest()
 
 
-def _apart(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _apart(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Contiguous tensors of which no two share a storage: safetensors takes no others."""
-    used = Counter(tensor.untyped_storage().data_ptr() for tensor in found.values())
+    used = Counter(tensor.untyped_storage().data_ptr() for tensor in state.values())
 
     def apart(tensor: Tensor) -> Tensor:
         if used[tensor.untyped_storage().data_ptr()] > 1:
             return tensor.clone(memory_format=torch.contiguous_format)
         return tensor.contiguous()
 
-    return {name: apart(tensor) for name, tensor in sorted(found.items())}
+    return {name: apart(tensor) for name, tensor in sorted(state.items())}
 
 
 # the numbers

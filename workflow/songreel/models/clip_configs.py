@@ -19,7 +19,8 @@ OPEN_CLIP, HUGGING_FACE, PIXELS = "open_clip_config.json", "config.json", "prepr
 MOST_BYTES = 1 << 20
 WORDS = 49408  # tokens of CLIP's byte pairs, which texts are cut into
 EPSILON = 1e-5  # of normalisations
-CLIP_FACTS = ("input_resolution", "context_length", "vocab_size")  # numbers that OpenAI keeps as tensors
+# Numbers that OpenAI keeps as tensors
+CLIP_FACTS = ("input_resolution", "context_length", "vocab_size")
 MEAN = (
     0.48145466,
     0.4578275,
@@ -54,15 +55,15 @@ def beside(checkpoint: Path) -> Path | None:
     """
     own = checkpoint.with_suffix(".json")
     theirs = {name: checkpoint.with_name(name) for name in (OPEN_CLIP, HUGGING_FACE)}
-    found = {name: path for name, path in theirs.items() if path.is_file()}
+    present = {name: path for name, path in theirs.items() if path.is_file()}
     if own.is_file():
         return own
-    if len(found) < 2:
-        return next(iter(found.values()), None)
+    if len(present) < 2:
+        return next(iter(present.values()), None)
     if checkpoint.stem.startswith("open_clip"):
-        return found[OPEN_CLIP]
+        return present[OPEN_CLIP]
     if checkpoint.stem in ("model", "pytorch_model"):
-        return found[HUGGING_FACE]
+        return present[HUGGING_FACE]
     raise UserError(
         f"{checkpoint}: found {OPEN_CLIP} and {HUGGING_FACE} beside it, expected one config; copy the"
         f" one that is its own to {own.name}."
@@ -91,12 +92,12 @@ def unknown(checkpoint: Path) -> UserError:
 
 def params(config: Path) -> dict[str, Any]:
     """What a CLIP is built from (see `towers`), by its config. Raises UserError that names a key."""
-    found = Table(config, "", _document(config))
-    if "model_cfg" in found.fields:
-        return _open_clip(found.row("model_cfg"), found.row("preprocess_cfg", {}))
-    if "vision_cfg" in found.fields:
-        return _open_clip(found, Table(config, "", {}))
-    return _hugging_face(found, _pixels(config))
+    table = Table(config, "", _document(config))
+    if "model_cfg" in table.fields:
+        return _open_clip(table.row("model_cfg"), table.row("preprocess_cfg", {}))
+    if "vision_cfg" in table.fields:
+        return _open_clip(table, Table(config, "", {}))
+    return _hugging_face(table, _pixels(config))
 
 
 def identity(built: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -164,7 +165,8 @@ def _open_clips_pictures(vision: Table, activation: str) -> dict[str, Any]:
         "vision_patch_size": None if resnet else vision.count("patch_size", 16),
         "vision_heads": width * (32 if resnet else 1) // vision.count("head_width", 64),
         "vision_mlp": int(width * vision.ratio("mlp_ratio", 4.0)),
-        "vision_activation": "quick_gelu" if resnet else activation,  # a ResNet's is always another one
+        # A ResNet's is always another one
+        "vision_activation": "quick_gelu" if resnet else activation,
     }
 
 
@@ -191,7 +193,8 @@ def _hugging_face(model: Table, pixels: Table) -> dict[str, Any]:
     vision = model.row("vision_config", {}).over(model.row("vision_config_dict", {}))
     text = model.row("text_config", {}).over(model.row("text_config_dict", {}))
     vision.check("num_channels", 3, 3)
-    text.check("eos_token_id", WORDS - 1, WORDS - 1, 2)  # 2 stands for the largest token, in old configs
+    # 2 stands for the largest token, in old configs
+    text.check("eos_token_id", WORDS - 1, WORDS - 1, 2)
     for tower in (vision, text):
         tower.check("layer_norm_eps", EPSILON, EPSILON)
     pixels.check("do_normalize", True, True)

@@ -64,76 +64,76 @@ class Table:
 
     def row(self, key: str, default: Any = None) -> Table:
         """What a key holds; an empty one says nothing, as with Hugging Face's."""
-        found = self.fields.get(key)
-        return Table(self.path, f"{self.where}{key}.", default if found is None else found)
+        value = self.fields.get(key)
+        return Table(self.path, f"{self.where}{key}.", default if value is None else value)
 
     def over(self, other: Table) -> Table:
         return Table(self.path, self.where, self.fields | other.fields)
 
     def check_known(self, known: tuple[str, ...]) -> None:
-        for key, found in self.fields.items():
+        for key, value in self.fields.items():
             if key in known or key in IDLE:
                 continue
             if key not in PLAIN:
-                raise self.unfit(key, found, "no such key, which says what songreel does not know")
-            if found not in (PLAIN[key], None) and found != {}:
-                raise self.unfit(key, found, f"{PLAIN[key]}, as CLIP's own towers have it")
+                raise self.unfit(key, value, "no such key, which says what songreel does not know")
+            if value not in (PLAIN[key], None) and value != {}:
+                raise self.unfit(key, value, f"{PLAIN[key]}, as CLIP's own towers have it")
 
     def check(self, key: str, default: Any, *known: Any) -> None:
-        if (found := self.fields.get(key, default)) not in known:
-            raise self.unfit(key, found, " or ".join(map(repr, known)))
+        if (value := self.fields.get(key, default)) not in known:
+            raise self.unfit(key, value, " or ".join(map(repr, known)))
 
     def count(self, key: str, default: int | None, most: int = MOST) -> int:
-        found = self.fields.get(key, default)
-        if type(found) is not int or not 0 < found <= most:
-            raise self.unfit(key, found, f"a whole number from 1 to {most}")
-        return found
+        value = self.fields.get(key, default)
+        if type(value) is not int or not 0 < value <= most:
+            raise self.unfit(key, value, f"a whole number from 1 to {most}")
+        return value
 
     def layers(self, key: str, default: int) -> int | list[int]:
-        found = self.fields.get(key, default)
-        if not isinstance(found, list):
+        value = self.fields.get(key, default)
+        if not isinstance(value, list):
             return self.count(key, default, MOST_LAYERS)
-        if len(found) != 4 or not all(type(depth) is int and 0 < depth <= MOST_LAYERS for depth in found):
-            raise self.unfit(key, found, "a number of layers, or those of a ResNet's four stages")
-        return found
+        if len(value) != 4 or not all(type(depth) is int and 0 < depth <= MOST_LAYERS for depth in value):
+            raise self.unfit(key, value, "a number of layers, or those of a ResNet's four stages")
+        return value
 
     def side(self, key: str, default: int) -> int:
-        found = self.fields.get(key, default)
-        if isinstance(found, list) and len(found) == 2 and found[0] == found[1]:
-            found = found[0]
-        return Table(self.path, self.where, {key: found}).count(key, None)
+        value = self.fields.get(key, default)
+        if isinstance(value, list) and len(value) == 2 and value[0] == value[1]:
+            value = value[0]
+        return Table(self.path, self.where, {key: value}).count(key, None)
 
     def ratio(self, key: str, default: float) -> float:
-        found = self.fields.get(key, default)
-        if isinstance(found, bool) or not isinstance(found, int | float) or not 0 < found <= 64:
-            raise self.unfit(key, found, "a number above 0")
-        return float(found)
+        value = self.fields.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 64:
+            raise self.unfit(key, value, "a number above 0")
+        return float(value)
 
     def flag(self, key: str, default: bool) -> bool:
-        if not isinstance(found := self.fields.get(key, default), bool):
-            raise self.unfit(key, found, "true or false")
-        return found
+        if not isinstance(value := self.fields.get(key, default), bool):
+            raise self.unfit(key, value, "true or false")
+        return value
 
     def activation(self, key: str) -> str:
-        found = self.fields.get(key, "quick_gelu")
-        if not isinstance(found, str) or found not in ACTIVATIONS:
-            raise self.unfit(key, found, f"one of {', '.join(ACTIVATIONS)}")
-        return ACTIVATIONS[found]
+        value = self.fields.get(key, "quick_gelu")
+        if not isinstance(value, str) or value not in ACTIVATIONS:
+            raise self.unfit(key, value, f"one of {', '.join(ACTIVATIONS)}")
+        return ACTIVATIONS[value]
 
     def colours(self, key: str, default: tuple[float, ...]) -> list[float]:
-        found = self.fields.get(key)
-        numbers = list(default) if found is None else found
+        value = self.fields.get(key)
+        numbers = list(default) if value is None else value
         if not isinstance(numbers, list) or len(numbers) != 3 or not all(map(_is_number, numbers)):
-            raise self.unfit(key, found, "three numbers, one a colour")
+            raise self.unfit(key, value, "three numbers, one a colour")
         return [float(number) for number in numbers]
 
-    def unfit(self, key: str, found: Any, expected: str) -> UserError:
-        shown = " ".join(ascii(found).split())[:60]
+    def unfit(self, key: str, value: Any, expected: str) -> UserError:
+        shown = " ".join(ascii(value).split())[:60]
         return UserError(
             f"{self.path}: found {shown} for {self.where}{key}, expected {expected}; choose another CLIP, or"
             f" correct the config if it is yours."
         )
 
 
-def _is_number(found: Any) -> bool:
-    return isinstance(found, int | float) and not isinstance(found, bool) and abs(found) < 1e6
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e6

@@ -23,7 +23,7 @@ FOLDER = "SONGREEL_WEIGHTS"  # environment variable that names the cache
 CHUNK = 1 << 15  # bytes
 LARGE = 100_000_000  # bytes that take a while to hash
 
-Tell = Callable[[str], object]
+Report = Callable[[str], object]
 
 
 def cache_folder() -> Path:
@@ -32,27 +32,27 @@ def cache_folder() -> Path:
     return Path(named).expanduser() if named else platformdirs.user_cache_path("songreel") / "weights"
 
 
-def check(remote: Remote, target: Path, tell: Tell) -> None:
+def check(remote: Remote, target: Path, report: Report) -> None:
     """Raise UserError unless the file is the published one, or the one first trusted in its place."""
     wanted = expected(remote, target)
-    found = of(target, record(target), tell)
+    sha256 = of(target, record(target), report)
     if wanted is None:
-        trust(target, found, tell)
-    elif found != wanted:
+        trust(target, sha256, report)
+    elif sha256 != wanted:
         since = "" if remote.sha256 else ", as it had when it was first used"
         raise UserError(
-            f"{target}: found sha256 {found}, expected {wanted}{since}; move the file away, and the next"
+            f"{target}: found sha256 {sha256}, expected {wanted}{since}; move the file away, and the next"
             f" run downloads the right one."
         )
-    remember(record(target), target.stat(), found)
+    remember(record(target), target.stat(), sha256)
 
 
-def of(path: Path, record: Path, tell: Tell) -> str:
+def of(path: Path, record: Path, report: Report) -> str:
     """The sha256 of a file, as `record` remembers it if the file was not changed since."""
-    stat, known = path.stat(), told(record)
+    stat, known = path.stat(), read_record(record)
     if known.get("sha256") and (known.get("size"), known.get("mtime_ns")) == (stat.st_size, stat.st_mtime_ns):
         return str(known["sha256"])
-    return digest(path, stat.st_size, tell)
+    return digest(path, stat.st_size, report)
 
 
 def expected(remote: Remote, target: Path) -> str | None:
@@ -60,16 +60,16 @@ def expected(remote: Remote, target: Path) -> str | None:
     if remote.sha256:
         return remote.sha256
     path = record(target)
-    found = told(path).get("sha256")
-    if found is None and path.exists():
+    sha256 = read_record(path).get("sha256")
+    if sha256 is None and path.exists():
         raise UserError(
             f"{path}: found a damaged file, expected the sha256 of {target.name}; remove it to trust the"
             f" {target.name} that is found next."
         )
-    return found
+    return sha256
 
 
-def trust(target: Path, found: str, tell: Tell) -> None:
+def trust(target: Path, sha256: str, report: Report) -> None:
     """Tell what is expected from now on. Raises UserError when the file is plainly something else."""
     with files.opened(target) as file:
         content = file.read(CHUNK)
@@ -79,13 +79,14 @@ def trust(target: Path, found: str, tell: Tell) -> None:
             f" away, and the next run downloads them."
         )
     name = target.name.removesuffix(".part")
-    tell(f"{name}: nobody states its sha256; {found} was found and is expected from now on.")
+    report(f"{name}: nobody states its sha256; {sha256} was found and is expected from now on.")
 
 
 def remember(record: Path, stat: os.stat_result, sha256: str) -> None:
     """Note what a file of that size and time hashes to, if that can be written."""
     facts = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": sha256}
-    with suppress(OSError):  # a cache that others keep and that cannot be written is hashed each time
+    # A cache that others keep and that cannot be written is hashed each time
+    with suppress(OSError):
         write_json_if_changed(record, facts)
 
 
@@ -94,29 +95,29 @@ def record(target: Path) -> Path:
     return target.with_name(f"{target.name}.sha256")
 
 
-def told(path: Path) -> Document:
+def read_record(path: Path) -> Document:
     """What a small file beside a file says; nothing when it is not there or damaged, or its hash is none."""
     with suppress(UserError, OSError):
-        found = read_json(path)
-        if isinstance(found, dict) and re.fullmatch("[0-9a-f]{64}", str(found.get("sha256", "0" * 64))):
-            return found
+        document = read_json(path)
+        if isinstance(document, dict) and re.fullmatch("[0-9a-f]{64}", str(document.get("sha256", "0" * 64))):
+            return document
     return {}
 
 
 def check_again(path: Path, record: Path) -> None:
     """Raise UserError when a file, read whole, hashes to something else than is remembered of it."""
-    known = told(record).get("sha256")
-    if known not in (None, found := digest(path, 0, lambda _: None)):
+    known = read_record(record).get("sha256")
+    if known not in (None, sha256 := digest(path, 0, lambda _: None)):
         raise UserError(
-            f"{path}: found sha256 {found[:12]}…, expected {known[:12]}… as before, and its time is"
+            f"{path}: found sha256 {sha256[:12]}…, expected {known[:12]}… as before, and its time is"
             " the same: it was damaged on its disk; get the file again."
         )
 
 
-def digest(path: Path, size: int, tell: Tell) -> str:
+def digest(path: Path, size: int, report: Report) -> str:
     """The sha256 of a file, read whole."""
     if size >= LARGE:
-        tell(f"{path.name.removesuffix('.part')}: checking the sha256 of {megabytes(size)}.")
+        report(f"{path.name.removesuffix('.part')}: checking the sha256 of {megabytes(size)}.")
     return files.sha256(path)
 
 

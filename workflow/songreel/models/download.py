@@ -8,52 +8,32 @@ hash to, so that gigabytes are read once, and what to expect of a file whose pub
 from __future__ import annotations
 
 import fcntl
-import ipaddress
 import os
 import platform
-import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import requests
-from requests.exceptions import RequestException
-from urllib3.exceptions import HTTPError
 
 from songreel.ground.errors import UserError
 from songreel.ground.files import write_json_if_changed
-from songreel.ground.telling import EVERY, clock
-from songreel.models import digests
+from songreel.ground.messages import EVERY, duration
+from songreel.models import answers, digests
+from songreel.models.answers import BrokenError, UnreachableError, UselessError
 from songreel.models.catalogue import Remote
-from songreel.models.digests import Tell, is_page, megabytes
+from songreel.models.digests import Report, is_page, megabytes
 
-CONNECT_SECONDS = 10.0
-READ_SECONDS = 60.0  # without a byte
 PAUSE_SECONDS = 1.0  # before a connection that broke is made again
 TRIES = 3  # in a row that bring no byte more, until an address is given up
-CHUNK = 1 << 15  # bytes
-
-WHOLE, PART, NO_SUCH_PART, BUSY, BROKEN = 200, 206, 416, 429, 500  # HTTP statuses, the last and all above it
 
 
-class _BrokenError(Exception):
-    """The connection broke, and the same address may go on."""
-
-
-class _UnreachableError(_BrokenError):
-    """No connection was made, or no answer came."""
-
-
-class _UselessError(Exception):
-    """An address does not give the file, and why."""
-
-
-def fetch(remote: Remote, folder: Path, tell: Tell) -> Path:
-    """A file in the cache, downloaded if it is not there; `tell` hears how far it is.
+def fetch(remote: Remote, folder: Path, report: Report) -> Path:
+    """A file in the cache, downloaded if it is not there; `report` hears how far it is.
 
     One process downloads and the others wait for it. A file that is there already, brought by whomever, is
     hashed once and needs no network. Raises UserError when the file is another than the published one, or
@@ -62,10 +42,10 @@ def fetch(remote: Remote, folder: Path, tell: Tell) -> Path:
     target = folder.absolute() / remote.name  # as sentences tell it
     if not _there(target):
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone(target, tell):
+        with _alone(target, report):
             if not _there(target):
-                _Download(remote, target, tell).run()
-    digests.check(remote, target, tell)
+                _Download(remote, target, report).run()
+    digests.check(remote, target, report)
     return target
 
 
@@ -78,8 +58,8 @@ def _there(target: Path) -> bool:
 
 
 @contextmanager
-def _alone(target: Path, tell: Tell) -> Iterator[None]:
-    """Wait until no other process downloads the file. The kernel ends the claim with the process.
+def _alone(target: Path, report: Report) -> Iterator[None]:
+    """Wait until no other process downloads the file. The kernel ends the lock with the process.
 
     Some file systems of clusters have no locks: two processes then write the same bytes at the same places.
     """
@@ -89,7 +69,7 @@ def _alone(target: Path, tell: Tell) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = path.read_text(encoding="utf-8") or "another process"
-            tell(f"{target.name}: waiting for {holder}, which is downloading it.")
+            report(f"{target.name}: waiting for {holder}, which is downloading it.")
             fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError:
             pass
@@ -105,13 +85,15 @@ def _alone(target: Path, tell: Tell) -> Iterator[None]:
 class _Download:
     """One file's way into the cache, from the first of its addresses that gives it."""
 
-    def __init__(self, remote: Remote, target: Path, tell: Tell) -> None:
-        self.remote, self.target, self.tell = remote, target, tell
+    def __init__(self, remote: Remote, target: Path, report: Report) -> None:
+        self.remote, self.target, self.report = remote, target, report
         self.expected = digests.expected(remote, target)
         self.part = target.with_name(f"{target.name}.part")
-        self.source = target.with_name(f"{target.name}.part.json")  # which address the part was begun from
-        self.mended = self.part.exists()  # whether the part may be put together from several answers
-        self.session = _Session()
+        # Which address the part was begun from
+        self.source = target.with_name(f"{target.name}.part.json")
+        # Whether the part may be put together from several answers
+        self.mended = self.part.exists()
+        self.session = answers.Session()
 
     def run(self) -> None:
         """Try one address after the other. Raises UserError when none gives the file."""
@@ -120,9 +102,9 @@ class _Download:
             for url in self.remote.urls:
                 try:
                     self._bring(url)
-                except _UselessError as error:
+                except UselessError as error:
                     failures.append(f"{url}: {error}")
-                    self.tell(f"{self.remote.name}: {failures[-1]}.")
+                    self.report(f"{self.remote.name}: {failures[-1]}.")
                 else:
                     return
         raise UserError(self._unavailable(failures))
@@ -130,18 +112,18 @@ class _Download:
     def _bring(self, url: str) -> None:
         """Bring the file from one address; once more from its start if what was put together is not it."""
         self._fill(url)
-        found = self._hash()
-        if self.mended and self.expected not in (None, found):
-            self.tell(
+        sha256 = self._hash()
+        if self.mended and self.expected not in (None, sha256):
+            self.report(
                 f"{self.remote.name}: the parts do not fit together; downloading it from its start again."
             )
             self._discard()
             self._fill(url)
-            found = self._hash()
-        if self.expected not in (None, found):
+            sha256 = self._hash()
+        if self.expected not in (None, sha256):
             self._discard()
-            raise _UselessError(f"found sha256 {found}, expected {self.expected}")
-        self._keep(found)
+            raise UselessError(f"found sha256 {sha256}, expected {self.expected}")
+        self._keep(sha256)
 
     def _fill(self, url: str) -> None:
         """Complete the part, however often the connection breaks, for as long as bytes arrive."""
@@ -150,12 +132,12 @@ class _Download:
         while True:
             try:
                 return self._go_on(url)
-            except _BrokenError as error:
+            except BrokenError as error:
                 tries = 0 if self._size() > furthest else tries + 1
                 furthest = max(furthest, self._size())
-                never = furthest == begun and isinstance(error, _UnreachableError)
+                never = furthest == begun and isinstance(error, UnreachableError)
                 if never or tries == TRIES:
-                    raise _UselessError(str(error)) from None
+                    raise UselessError(str(error)) from None
                 time.sleep(PAUSE_SECONDS * (1 + tries))
 
     def _go_on(self, url: str) -> None:
@@ -165,18 +147,19 @@ class _Download:
             return None
         for start in (offset, 0):
             with self._ask(url, start) as response:
-                if response.status_code == WHOLE:
+                if response.status_code == answers.WHOLE:
                     return self._receive(url, response, 0)
-                if response.status_code == PART and self._fits(url, response, start):
+                if response.status_code == answers.PART and self._fits(url, response, start):
                     return self._receive(url, response, start)
-                if response.status_code == NO_SUCH_PART and start and _total_of(response) == start:
-                    return None  # nothing was missing
-        raise _UselessError("found another part of the file than was asked for")
+                missing = response.status_code != answers.NO_SUCH_PART or answers.total_of(response) != start
+                if start and not missing:
+                    return None
+        raise UselessError("found another part of the file than was asked for")
 
     def _usable(self, url: str) -> int:
         """From which byte to go on: what a sha256 will prove, or what came from the same address."""
         size, limit = self._size(), self._total(url)
-        proven = self.expected or digests.told(self.source).get("url") == url
+        proven = self.expected or digests.read_record(self.source).get("url") == url
         if size and (not proven or (limit is not None and size > limit)):
             self._discard()
             return 0
@@ -184,21 +167,21 @@ class _Download:
 
     def _total(self, url: str) -> int | None:
         """The size of the whole file, if it is stated or the address has told it before."""
-        begun = digests.told(self.source)
-        told = begun.get("total") if begun.get("url") == url else None
-        return self.remote.bytes or told
+        begun = digests.read_record(self.source)
+        total = begun.get("total") if begun.get("url") == url else None
+        return self.remote.bytes or total
 
     def _fits(self, url: str, response: requests.Response, start: int) -> bool:
         """Whether a part of a file is the one that was asked for."""
         begins = response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
-        totals = {self._total(url), _total_of(response)} - {None}
+        totals = {self._total(url), answers.total_of(response)} - {None}
         return start > 0 and begins and len(totals) <= 1
 
     def _ask(self, url: str, start: int) -> requests.Response:
         headers = {"Accept-Encoding": "identity"}
         if start:
             headers["Range"] = f"bytes={start}-"
-            begun = digests.told(self.source)
+            begun = digests.read_record(self.source)
             if begun.get("url") == url and begun.get("validator"):
                 headers["If-Range"] = begun["validator"]
         return self.session.ask(url, headers)
@@ -206,12 +189,12 @@ class _Download:
     def _receive(self, url: str, response: requests.Response, start: int) -> None:
         """Write what an answer holds into the part, from byte `start` on."""
         total = self._announced(response, start)
-        chunks = _chunks(response)
+        chunks = answers.chunks(response)
         first = next(chunks, b"")
         if not start:
             self._begin(url, response, first, total)
         self._check_space(total)
-        progress = _Progress(self.remote.name, start, total, self.tell)
+        progress = _Progress(self.remote.name, start, total, self.report)
         progress.begin(urlsplit(url).hostname or url)
         self.mended = start > 0
         with _naming(self.part), self.part.open("r+b" if start else "wb") as file:
@@ -220,28 +203,29 @@ class _Download:
                 file.write(chunk)
                 progress.more(len(chunk))
         if total is not None and progress.done < total:
-            raise _BrokenError(f"the connection was cut after {progress.done} of {total} bytes")
+            raise BrokenError(f"the connection was cut after {progress.done} of {total} bytes")
 
     def _announced(self, response: requests.Response, start: int) -> int | None:
         """The size of the whole file by an answer and by the table, None if neither tells."""
         length = response.headers.get("Content-Length", "")
-        told = start + int(length) if length.isdecimal() else _total_of(response)
+        announced = start + int(length) if length.isdecimal() else answers.total_of(response)
         stated = self.remote.bytes
         if response.headers.get("Content-Encoding", "identity") != "identity":
-            raise _UselessError("found the file compressed, expected it as it is")
-        if None not in (stated, told) and stated != told:
-            raise _UselessError(f"found {told} bytes, expected {stated}")
-        return stated or told
+            raise UselessError("found the file compressed, expected it as it is")
+        if None not in (stated, announced) and stated != announced:
+            raise UselessError(f"found {announced} bytes, expected {stated}")
+        return stated or announced
 
     def _begin(self, url: str, response: requests.Response, first: bytes, total: int | None) -> None:
         """Note where a new part comes from, and refuse a web page before it replaces the old one."""
         if not first:
-            raise _UselessError("found an empty file, expected weights")
+            raise UselessError("found an empty file, expected weights")
         named = response.headers.get("Content-Type", "").startswith("text/html")
         if is_page(first) or (named and not self.expected):
-            raise _UselessError("found a web page, expected weights")
+            raise UselessError("found a web page, expected weights")
         self._discard()
-        write_json_if_changed(self.source, {"url": url, "validator": _validator(response), "total": total})
+        facts = {"url": url, "validator": answers.validator(response), "total": total}
+        write_json_if_changed(self.source, facts)
 
     def _check_space(self, total: int | None) -> None:
         folder = self.target.parent
@@ -254,7 +238,7 @@ class _Download:
             )
 
     def _hash(self) -> str:
-        return digests.digest(self.part, self._size(), self.tell)
+        return digests.digest(self.part, self._size(), self.report)
 
     def _size(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0
@@ -264,16 +248,16 @@ class _Download:
         self.source.unlink(missing_ok=True)
         self.mended = False
 
-    def _keep(self, found: str) -> None:
+    def _keep(self, sha256: str) -> None:
         """Give the part the file's name, safe from a power cut."""
         if self.expected is None:
-            digests.trust(self.part, found, self.tell)
+            digests.trust(self.part, sha256, self.report)
         with _naming(self.part), self.part.open("rb") as file:
             os.fsync(file.fileno())
-        digests.remember(digests.record(self.target), self.part.stat(), found)
+        digests.remember(digests.record(self.target), self.part.stat(), sha256)
         self.part.replace(self.target)
         self.source.unlink(missing_ok=True)
-        self.tell(f"{self.remote.name}: all {megabytes(self.target.stat().st_size)} are there.")
+        self.report(f"{self.remote.name}: all {megabytes(self.target.stat().st_size)} are there.")
 
     def _unavailable(self, failures: list[str]) -> str:
         size = f"{self.remote.bytes} bytes" if self.remote.bytes else "of unknown size"
@@ -285,44 +269,17 @@ class _Download:
         )
 
 
-class _Session(requests.Session):
-    """A session that is led to no unencrypted address, but for this machine's own."""
-
-    def ask(self, url: str, headers: dict[str, str]) -> requests.Response:
-        """An answer whose body is still to be read. Raises _UnreachableError, _BrokenError, _UselessError."""
-        _check_address(url)
-        try:
-            response = self.get(url, headers=headers, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS))
-        except (requests.Timeout, requests.ConnectionError) as error:
-            raise _UnreachableError(_reason(error)) from None
-        except RequestException as error:
-            raise _UselessError(_reason(error)) from None
-        status = f"HTTP status {response.status_code} {response.reason}".rstrip()
-        if response.status_code in (WHOLE, PART, NO_SUCH_PART):
-            return response
-        response.close()
-        passing = response.status_code >= BROKEN or response.status_code == BUSY
-        raise (_BrokenError if passing else _UselessError)(status)
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Where an answer leads, if it does."""
-        target = super().get_redirect_target(resp)
-        if target:
-            _check_address(urljoin(resp.url, target))
-        return target
-
-
 class _Progress:
     """Tells every few seconds how much of a file is there, how fast it comes and how long it will take."""
 
-    def __init__(self, name: str, start: int, total: int | None, tell: Tell) -> None:
-        self.name, self.start, self.done, self.total, self.tell = name, start, start, total, tell
-        self.started = self.told = time.monotonic()
+    def __init__(self, name: str, start: int, total: int | None, report: Report) -> None:
+        self.name, self.start, self.done, self.total, self.report = name, start, start, total, report
+        self.started = self.reported = time.monotonic()
 
     def begin(self, host: str) -> None:
         """The first bytes are there."""
         whole = megabytes(self.total) if self.total else "an unknown size"
-        self.tell(
+        self.report(
             f"{self.name}: going on after {megabytes(self.start)} of {whole}, from {host}."
             if self.start
             else f"{self.name}: downloading {whole} from {host}."
@@ -332,26 +289,17 @@ class _Progress:
         """So many bytes more are there."""
         self.done += count
         if self.total is not None and self.done > self.total:
-            raise _UselessError(f"found more than the expected {self.total} bytes")
-        if time.monotonic() - self.told >= EVERY:
-            self.told = time.monotonic()
-            self.tell(f"{self.name}: {self._state()}")
+            raise UselessError(f"found more than the expected {self.total} bytes")
+        if time.monotonic() - self.reported >= EVERY:
+            self.reported = time.monotonic()
+            self.report(f"{self.name}: {self._state()}")
 
     def _state(self) -> str:
-        speed = max(self.done - self.start, 1) / max(self.told - self.started, 1e-9)
+        speed = max(self.done - self.start, 1) / max(self.reported - self.started, 1e-9)
         if self.total is None:
             return f"{megabytes(self.done)}, {speed / 1e6:.1f} MB/s"
-        left = clock((self.total - self.done) / speed)
+        left = duration((self.total - self.done) / speed)
         return f"{self.done / 1e6:.0f} of {megabytes(self.total)}, {speed / 1e6:.1f} MB/s, {left} left"
-
-
-def _chunks(response: requests.Response) -> Iterator[bytes]:
-    """What arrives, to the last byte before a connection breaks, which `iter_content` drops."""
-    try:
-        while chunk := response.raw.read(CHUNK, decode_content=False):
-            yield chunk
-    except (HTTPError, OSError) as error:
-        raise _BrokenError(f"the connection broke ({_reason(error)})") from None
 
 
 @contextmanager
@@ -362,36 +310,3 @@ def _naming(path: Path) -> Iterator[None]:
     except OSError as error:
         error.filename = error.filename or str(path)
         raise
-
-
-def _validator(response: requests.Response) -> str | None:
-    """What tells one content of an address from another, for If-Range, which takes no weak tag."""
-    tag = response.headers.get("ETag", "W/")
-    return response.headers.get("Last-Modified") if tag.startswith("W/") else tag
-
-
-def _total_of(response: requests.Response) -> int | None:
-    """The size of the whole file by Content-Range, if it tells."""
-    told = re.fullmatch(r"bytes .*/(\d+)", response.headers.get("Content-Range", ""))
-    return int(told[1]) if told else None
-
-
-def _check_address(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_this_machine(parts.hostname or "")):
-        raise _UselessError(f"was led to {url}, expected an address that begins with https://")
-
-
-def _is_this_machine(host: str) -> bool:
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
-
-
-def _reason(error: BaseException) -> str:
-    """The first cause of what a library tells at length."""
-    if isinstance(error, requests.Timeout) or "timed out" in str(error):
-        return "no answer in time"
-    while (cause := error.__cause__ or error.__context__) is not None:
-        error = cause
-    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__

@@ -12,7 +12,8 @@ from songreel.ground import shortage
 from songreel.ground.errors import UserError
 from songreel.models.pickles import printable
 
-NUMBERS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # of weights that mean what they say
+# Of weights that mean what they say
+NUMBERS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def expected(build: Callable[[], nn.Module], source: Path) -> dict[str, Tensor]:
@@ -31,13 +32,13 @@ def expected(build: Callable[[], nn.Module], source: Path) -> dict[str, Tensor]:
 
 
 def checked(
-    state: Mapping[str, Tensor], expected: Mapping[str, Tensor], source: Path, told: Path
+    state: Mapping[str, Tensor], expected: Mapping[str, Tensor], source: Path, config: Path
 ) -> Mapping[str, Tensor]:
-    """The same tensors. Raises UserError that names one which `told`, a YAML or config, says otherwise."""
-    if state and (found := _misfit(state, expected)):
+    """The same tensors. Raises UserError that names one which `config`, a YAML or config, says otherwise."""
+    if state and (problem := _misfit(state, expected)):
         raise UserError(
-            f"{source}: the tensors do not fit {told.name} (found {found}); fetch both files from the same"
-            f" place, or choose another model."
+            f"{source}: the tensors do not fit {config.name} (found {problem}); fetch both files from the"
+            f" same place, or choose another model."
         )
     return state
 

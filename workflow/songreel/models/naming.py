@@ -16,7 +16,8 @@ from songreel.models.clip_configs import CLIP_FACTS
 
 VQGAN_PARTS = ("encoder.", "decoder.", "quantize.", "quant_conv.", "post_quant_conv.")
 FIRST_STAGE = "first_stage_model."  # of a transformer's checkpoint, which may hold a second VQGAN
-AVERAGING = ("quantize.embedding.cluster_size", "quantize.embedding.embed_avg")  # of a codebook in training
+# Of a codebook in training
+AVERAGING = ("quantize.embedding.cluster_size", "quantize.embedding.embed_avg")
 FLAT = "model_ema."  # before the names of averages, which have lost their dots
 NO_WEIGHTS = (
     *CLIP_FACTS,
@@ -25,7 +26,8 @@ NO_WEIGHTS = (
     "logit_bias",
 )  # what a model makes itself, or never uses
 
-HUGGING_FACE = (  # patterns of its names, and what OpenAI calls the same
+# Patterns of its names, and what OpenAI calls the same
+HUGGING_FACE = (
     (r"text_model\.embeddings\.token_embedding\.weight", "token_embedding.weight"),
     (r"text_model\.embeddings\.position_embedding\.weight", "positional_embedding"),
     (r"text_model\.final_layer_norm\.", "ln_final."),
@@ -50,15 +52,15 @@ class AmbiguousError(ValueError):
     """A file holds a model more than once, and nothing tells which is meant."""
 
 
-def first_stage(found: Mapping[str, Tensor], expected: Iterable[str] = ()) -> dict[str, Tensor]:
+def first_stage(tensors: Mapping[str, Tensor], expected: Iterable[str] = ()) -> dict[str, Tensor]:
     """What a VQGAN needs to draw, from its own checkpoint or that of a transformer trained on its tokens.
 
     `expected` are the names that it has, by which averages without dots are known. Raises AmbiguousError when
     it is there more than once.
     """
-    prefixes = _prefixes(found, "decoder.conv_out.weight")
+    prefixes = _prefixes(tensors, "decoder.conv_out.weight")
     inner = [prefix for prefix in prefixes if prefix.endswith(FIRST_STAGE)]
-    state = _below(found, _only(inner or prefixes)) if prefixes else _undotted(found, expected)
+    state = _below(tensors, _only(inner or prefixes)) if prefixes else _undotted(tensors, expected)
     return {
         name: tensor
         for name, tensor in state.items()
@@ -66,24 +68,25 @@ def first_stage(found: Mapping[str, Tensor], expected: Iterable[str] = ()) -> di
     }
 
 
-def clip_state(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def clip_state(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The weights of a CLIP under OpenAI's names, but for numbers and masks that the model makes itself.
 
     Nothing where there is no CLIP. Raises AmbiguousError when there is more than one.
     """
-    if prefixes := _prefixes(found, "vision_model.post_layernorm.weight"):
-        return _weights(_renamed(_weights(_below(found, _only(prefixes)))))
-    if prefixes := _prefixes(found, "text.token_embedding.weight"):  # open_clip's towers of any kind
-        state = _below(found, _only(prefixes))
+    if prefixes := _prefixes(tensors, "vision_model.post_layernorm.weight"):
+        return _weights(_renamed(_weights(_below(tensors, _only(prefixes)))))
+    # open_clip's towers of any kind
+    if prefixes := _prefixes(tensors, "text.token_embedding.weight"):
+        state = _below(tensors, _only(prefixes))
         return _weights({name.removeprefix("text."): tensor for name, tensor in state.items()})
-    if prefixes := _prefixes(found, "token_embedding.weight"):
-        return _weights(_below(found, _only(prefixes)))
+    if prefixes := _prefixes(tensors, "token_embedding.weight"):
+        return _weights(_below(tensors, _only(prefixes)))
     return {}
 
 
-def _prefixes(found: Mapping[str, Tensor], anchor: str) -> list[str]:
+def _prefixes(tensors: Mapping[str, Tensor], anchor: str) -> list[str]:
     """What stands before a name that only the wanted model has."""
-    ends = (name.removesuffix(anchor) for name in found if name.endswith(anchor))
+    ends = (name.removesuffix(anchor) for name in tensors if name.endswith(anchor))
     return sorted(prefix for prefix in ends if not prefix or prefix.endswith("."))
 
 
@@ -97,12 +100,12 @@ def _only(prefixes: list[str]) -> str:
     return "" if "" in prefixes else prefixes[0]
 
 
-def _below(found: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in found.items() if name.startswith(prefix)}
+def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def _undotted(found: Mapping[str, Tensor], expected: Iterable[str]) -> dict[str, Tensor]:
-    averages = _below(found, FLAT)
+def _undotted(tensors: Mapping[str, Tensor], expected: Iterable[str]) -> dict[str, Tensor]:
+    averages = _below(tensors, FLAT)
     dotted = {name.replace(".", ""): name for name in expected}
     return {dotted[name]: tensor for name, tensor in averages.items() if name in dotted}
 

@@ -24,37 +24,37 @@ from songreel.models import (
     weights,
 )
 from songreel.models.config_tables import MOST_LAYERS
-from songreel.models.digests import Tell
+from songreel.models.digests import Report
 from songreel.models.perceptor import build
 from songreel.models.vqgan import VQGAN
 from songreel.models.weights import Weights
 
 
-def vqgan(name: str, tell: Tell) -> Weights:
+def vqgan(name: str, report: Report) -> Weights:
     """The VQGAN of that name or path, ready to load. Raises UserError when it cannot be had."""
-    sources = _fetched(name, catalogue.vqgan(name), tell)
+    sources = _fetched(name, catalogue.vqgan(name), report)
     checkpoint = sources[-1]
-    found = weights.vqgan(name)
-    built = weights.architecture(found)
-    if _to_convert(found, sources, tell):
+    entry = weights.vqgan(name)
+    built = weights.architecture(entry)
+    if _to_convert(entry, sources, report):
         expected = fits.expected(lambda: VQGAN(**built), checkpoint)
 
         def select(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
             return fits.checked(
-                naming.first_stage(tensors, expected), expected, checkpoint, found.architecture
+                naming.first_stage(tensors, expected), expected, checkpoint, entry.architecture
             )
 
-        proofs.keep(found, checkpoints.convert(checkpoint, found.tensors, select))
-    return found
+        proofs.keep(entry, checkpoints.convert(checkpoint, entry.tensors, select))
+    return entry
 
 
-def perceptor(name: str, tell: Tell) -> Weights:
+def perceptor(name: str, report: Report) -> Weights:
     """The CLIP of that name or path, ready to load. Raises UserError when it cannot be had."""
     published = catalogue.perceptor(name)
-    sources = _fetched(name, published, tell)
+    sources = _fetched(name, published, report)
     checkpoint = sources[-1]
-    found = weights.perceptor(name)
-    if _to_convert(found, sources, tell):
+    entry = weights.perceptor(name)
+    if _to_convert(entry, sources, report):
         config = None if published else weights.clip_config(checkpoint)
 
         def select(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
@@ -63,11 +63,11 @@ def perceptor(name: str, tell: Tell) -> Weights:
             expected = fits.expected(lambda: build(params), checkpoint)
             fits.checked(state, expected, checkpoint, config or checkpoint)
             model = {"target": "clip.model.CLIP", "params": params}
-            write_if_changed(found.architecture, yaml.safe_dump({"model": model}).encode())
+            write_if_changed(entry.architecture, yaml.safe_dump({"model": model}).encode())
             return state
 
-        proofs.keep(found, checkpoints.convert(checkpoint, found.tensors, select))
-    return found
+        proofs.keep(entry, checkpoints.convert(checkpoint, entry.tensors, select))
+    return entry
 
 
 def context(checkpoint: Path) -> int:
@@ -79,7 +79,7 @@ def context(checkpoint: Path) -> int:
     return int(_clip_params(state, checkpoint)["context_length"])
 
 
-def model(name: str, tell: Tell) -> Weights:
+def model(name: str, report: Report) -> Weights:
     """The VQGAN or CLIP of that name or path, ready to load. Raises UserError when it cannot be had."""
     known = [*weights.VQGANS, *catalogue.vqgans(), *catalogue.perceptors()]
     if name not in known and not name.endswith(weights.SUFFIXES):
@@ -89,27 +89,27 @@ def model(name: str, tell: Tell) -> Weights:
         )
     beside = not catalogue.perceptor(name) and Path(name).with_suffix(".yaml").is_file()
     is_vqgan = name in weights.VQGANS or catalogue.vqgan(name) or beside
-    return vqgan(name, tell) if is_vqgan else perceptor(name, tell)
+    return vqgan(name, report) if is_vqgan else perceptor(name, report)
 
 
-def _to_convert(found: Weights, sources: Sequence[Path], tell: Tell) -> bool:
+def _to_convert(entry: Weights, sources: Sequence[Path], report: Report) -> bool:
     """Whether a model is to be converted: it was not yet, or what it was converted to has changed since."""
-    if fault := proofs.fault(found):
-        tell(f"{fault}; it is now {set_aside(fault.path).name}, and converted again.")
-    if found.tensors.exists():
+    if fault := proofs.fault(entry):
+        report(f"{fault}; it is now {set_aside(fault.path).name}, and converted again.")
+    if entry.tensors.exists():
         return False
-    tell(f"{found.name}: converting {sources[-1].name} to safetensors.")
+    report(f"{entry.name}: converting {sources[-1].name} to safetensors.")
     for file in sources:
         in_cache = file.parent == digests.cache_folder().absolute()
         digests.check_again(file, digests.record(file) if in_cache else weights.record_of_own(file))
     return True
 
 
-def _fetched(name: str, published: catalogue.Published | None, tell: Tell) -> list[Path]:
+def _fetched(name: str, published: catalogue.Published | None, report: Report) -> list[Path]:
     """A published model's files, once all are in the cache, its checkpoint last; of any other, its path."""
     if not published:
         return [Path(name)]
-    return [download.fetch(remote, digests.cache_folder(), tell) for remote in published.files]
+    return [download.fetch(remote, digests.cache_folder(), report) for remote in published.files]
 
 
 def _clip_params(state: Mapping[str, Tensor], checkpoint: Path) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def _resnet(state: Mapping[str, Tensor]) -> dict[str, Any]:
 
 def _count(state: Mapping[str, Tensor], prefix: str) -> int:
     """How many numbered modules there are under a prefix. Raises ValueError where no model has as many."""
-    found = len({name.removeprefix(prefix).split(".")[0] for name in state if name.startswith(prefix)})
-    if found > MOST_LAYERS:
+    count = len({name.removeprefix(prefix).split(".")[0] for name in state if name.startswith(prefix)})
+    if count > MOST_LAYERS:
         raise ValueError
-    return found
+    return count

@@ -60,7 +60,8 @@ class Perceptor:
         # CLIP's own `encode_text` would cast the words to the picture tower's precision.
         context = self.clip.positional_embedding.shape[0]
         tokens = tokenize(texts, context).to(self.mean.device)
-        embedded = self.clip.token_embedding(tokens) + self.clip.positional_embedding  # [n, context, width]
+        # [n, context, width]
+        embedded = self.clip.token_embedding(tokens) + self.clip.positional_embedding
         hidden = self.clip.transformer(embedded.permute(1, 0, 2)).permute(1, 0, 2)
         at_end = self.clip.ln_final(hidden)[torch.arange(len(texts)), tokens.argmax(-1)]
         return F.normalize(at_end @ self.clip.text_projection, dim=-1)
@@ -115,7 +116,8 @@ def build(arguments: Mapping[str, Any]) -> Any:
 
 def _fold_batch_norms(visual: nn.Module) -> None:
     """Let each convolution of a ResNet do the scaling and shifting of the batch normalisation behind it."""
-    pairs = (("conv1", "bn1"), ("conv2", "bn2"), ("conv3", "bn3"), ("0", "1"))  # the last: a shortcut's
+    # The last: a shortcut's
+    pairs = (("conv1", "bn1"), ("conv2", "bn2"), ("conv3", "bn3"), ("0", "1"))
     for module in visual.modules():
         for first, second in pairs:
             conv, norm = (getattr(module, name, None) for name in (first, second))

@@ -16,9 +16,12 @@ from typing import Any, NamedTuple
 
 from songreel.ground.errors import UserError
 
-LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # torch.serialization.MAGIC_NUMBER, which opens the format before 1.6
-MOST_PICKLE = 32 << 20  # bytes; the pickle of a large transformer and its optimiser takes about one million
-MOST_STEPS = 1_000_000  # opcodes, and what they copy; the same pickle takes some two hundred thousand
+# torch.serialization.MAGIC_NUMBER, which opens the format before 1.6
+LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+# Bytes; the pickle of a large transformer and its optimiser takes about one million
+MOST_PICKLE = 32 << 20
+# Opcodes, and what they copy; the same pickle takes some two hundred thousand
+MOST_STEPS = 1_000_000
 MOST_DIMENSIONS = 64  # as torch has it
 MOST_NAME = 1000  # characters
 MOST_ATTRIBUTES = 300_000  # a module may hold itself, and so a small pickle be an endless tree
@@ -29,7 +32,8 @@ CODE_MODULES = re.compile(
     r"|joblib|marshal|multiprocessing|nt|operator|os|pdb|pickle|pip|pkgutil|popen2|posix|posixsubprocess|pty"
     r"|runpy|shutil|signal|socket|subprocess|sys|tempfile|threading|timeit|types|urllib|webbrowser)_*"
 )
-HARMLESS = re.compile(  # types in those modules, a function that bytes are written with, and values of torch
+# Types in those modules, a function that bytes are written with, and values of torch
+HARMLESS = re.compile(
     r"bool|bytearray|bytes|complex|dict|float|frozenset|int|list|long|object|range|set|slice|str|tuple|type"
     r"|unicode|NoneType|SimpleNamespace|BytesIO|StringIO|partial|encode"
     r"|b?float\d+|u?int\d+|complex\d+|half|double|short|device|dtype|layout|strided"
@@ -212,7 +216,8 @@ class Reader(pickle._Unpickler):
 
     def persistent_load(self, pid: Any) -> Any:
         kind, what, *rest = pid
-        if kind == "module":  # a class and its source, beside a whole model in the format before 1.6
+        # A class and its source, beside a whole model in the format before 1.6
+        if kind == "module":
             return what
         key, _, count, *view = rest
         known = isinstance(key, str) and isinstance(what, Kind) and isinstance(count, int)
@@ -236,22 +241,22 @@ def _runs_code(module: str, name: str) -> bool:
 # what the pickle says
 
 
-def named(found: Any) -> dict[str, Stored]:
+def named(unpickled: Any) -> dict[str, Stored]:
     """The tensors of a TorchScript module, a Lightning checkpoint or a state dict.
 
     Where a dict holds none itself, those of the dicts in it, with dots in their names.
     """
-    if isinstance(found, dict) and isinstance(found.get("state_dict"), dict):
-        found = found["state_dict"]
-    if isinstance(found, _Module):
-        return _walked(found, lambda module: module.attributes, _Module)
-    items = found.items() if isinstance(found, dict) else ()
+    if isinstance(unpickled, dict) and isinstance(unpickled.get("state_dict"), dict):
+        unpickled = unpickled["state_dict"]
+    if isinstance(unpickled, _Module):
+        return _walked(unpickled, lambda module: module.attributes, _Module)
+    items = unpickled.items() if isinstance(unpickled, dict) else ()
     top = {name: value for name, value in items if isinstance(name, str) and isinstance(value, Stored)}
-    return top or _walked(found, lambda inner: inner, dict)
+    return top or _walked(unpickled, lambda inner: inner, dict)
 
 
 def _walked(root: Any, inside: Callable[[Any], Any], kind: type) -> dict[str, Stored]:
-    found: dict[str, Stored] = {}
+    tensors: dict[str, Stored] = {}
     pending, left = [("", root)], MOST_ATTRIBUTES
     while pending:
         prefix, holder = pending.pop()
@@ -263,8 +268,8 @@ def _walked(root: Any, inside: Callable[[Any], Any], kind: type) -> dict[str, St
             if isinstance(name, str) and isinstance(value, kind):
                 pending.append((f"{prefix}{name}.", value))
             elif isinstance(name, str) and isinstance(value, Stored):
-                found[f"{prefix}{name}"] = value
-    return found
+                tensors[f"{prefix}{name}"] = value
+    return tensors
 
 
 def printable(text: str) -> str:

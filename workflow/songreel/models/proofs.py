@@ -31,11 +31,11 @@ def fault(model: Weights) -> DamageError | None:
     """What is wrong with a model's tensors or YAML, all of them read; nothing where they are yet to come."""
     if weights.is_embedded(model) or not model.tensors.exists():
         return None
-    known = digests.told(digests.record(model.tensors))
+    known = digests.read_record(digests.record(model.tensors))
     if not known.get("sha256"):
         return _unproven(model)
-    found = digests.digest(model.tensors, 0, lambda _: None), _architecture(model)
-    if found != (known["sha256"], known.get("architecture")):
+    hashes = digests.digest(model.tensors, 0, lambda _: None), _architecture(model)
+    if hashes != (known["sha256"], known.get("architecture")):
         return DamageError(
             model.tensors,
             f"other weights of {model.name!r} or another {model.architecture.name} than were converted",
@@ -54,9 +54,9 @@ class Reading:
     def settle(self) -> None:
         """Wait for it, once. Raises the DamageError of a model that is not what was converted."""
         faults, self.faults = self.faults, []
-        found = [it.result() for it in faults]
+        results = [it.result() for it in faults]
         self.pool.shutdown()
-        for damage in filter(None, found):
+        for damage in filter(None, results):
             raise damage
 
 
@@ -76,15 +76,15 @@ def find(models: Iterable[Weights]) -> Iterator[DamageError]:
     for model in models:
         if _untouched(model):
             continue
-        if found := fault(model):
-            yield found
+        if damage := fault(model):
+            yield damage
         else:
             _remember(model)
 
 
 def _remember(model: Weights) -> None:
     """Note the time of what was touched only, as Snakemake does after each job."""
-    known = digests.told(digests.record(model.tensors)).get("sha256")
+    known = digests.read_record(digests.record(model.tensors)).get("sha256")
     with suppress(OSError):
         if known:
             keep(model, known)
@@ -92,7 +92,7 @@ def _remember(model: Weights) -> None:
 
 def _untouched(model: Weights) -> bool:
     try:
-        stat, known = model.tensors.stat(), digests.told(digests.record(model.tensors))
+        stat, known = model.tensors.stat(), digests.read_record(digests.record(model.tensors))
     except OSError:
         return True  # it is yet to be converted
     size_and_time = stat.st_size, stat.st_mtime_ns

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from songreel.ground.errors import UserError
-from songreel.kernels import convolutions, device, fused
+from songreel.kernels import convolutions, devices, fused
 from songreel.models.deblocking import Deblocking
 from songreel.models.weights import Weights, architecture, hint, readable
 
@@ -72,9 +72,8 @@ class VQGAN(nn.Module):
         self.post_quant_conv = nn.Conv2d(embed_dim, ddconfig["z_channels"], 1)
         self.fold = fold
         self.deblocking = Deblocking(fold, deblock) if deblock else nn.PixelShuffle(fold)
-        self.canvas: float | None = (
-            None  # the contrast of what its films start from; None: what published ones do
-        )
+        # The contrast of what its films start from; None: what published ones do
+        self.canvas: float | None = None
         self.factor = fold * 2 ** (len(ddconfig["ch_mult"]) - 1)
         self.search: Any = None  # what finds codes on a GPU
 
@@ -103,7 +102,7 @@ class VQGAN(nn.Module):
     def decode(self, latents: Tensor) -> Tensor:
         """Pictures float32 [b, 3, h*factor, w*factor], about 0..1, not clamped, of latents [b, c, h, w]."""
         hidden = self.post_quant_conv(latents.to(self.post_quant_conv.weight.dtype))
-        squares = self.decoder(hidden.contiguous(memory_format=device.memory_format(hidden.device)))
+        squares = self.decoder(hidden.contiguous(memory_format=devices.memory_format(hidden.device)))
         pictures: Tensor = self.deblocking(squares)
         return pictures.float() * 0.5 + 0.5
 
@@ -112,8 +111,8 @@ class VQGAN(nn.Module):
         batch, channels, height, width = latents.shape
         vectors = latents.permute(0, 2, 3, 1).reshape(-1, channels)
         if self.search is not None:
-            found: Tensor = self.search.nearest(vectors)
-            return found.view(batch, height, width)
+            tokens: Tensor = self.search.nearest(vectors)
+            return tokens.view(batch, height, width)
         # |c|^2 - 2zc: without |z|^2, which is the same for all codes
         distances = torch.addmm(self.codebook.square().sum(1), vectors, self.codebook.T, alpha=-2)
         return _argmin(distances).view(batch, height, width)
@@ -133,9 +132,9 @@ def _argmin(rows: Tensor) -> Tensor:
     return block[:, 0] * BLOCK + inside
 
 
-def load(weights: Weights, where: torch.device, dtype: torch.dtype) -> VQGAN:
+def load(weights: Weights, device: torch.device, dtype: torch.dtype) -> VQGAN:
     """The VQGAN ready to steer. Raises UserError when the tensors do not fit the architecture."""
-    return ready(read(weights, mapped=where.type != "cpu"), where, dtype)
+    return ready(read(weights, mapped=device.type != "cpu"), device, dtype)
 
 
 def read(weights: Weights, mapped: bool = False) -> VQGAN:
@@ -150,20 +149,20 @@ def read(weights: Weights, mapped: bool = False) -> VQGAN:
     return vqgan.eval().requires_grad_(False)
 
 
-def ready(vqgan: VQGAN, where: torch.device, dtype: torch.dtype) -> VQGAN:
+def ready(vqgan: VQGAN, device: torch.device, dtype: torch.dtype) -> VQGAN:
     """Decoder in `dtype` and made quick, encoder and codebook in float32, no weight gradients."""
-    vqgan.to(where)
+    vqgan.to(device)
     for level in vqgan.decoder.up:
         if hasattr(level, "upsample"):
             level.upsample = doubling(level.upsample.conv)
     vqgan.eval().requires_grad_(False)
     for drawing in (vqgan.decoder, vqgan.deblocking):
-        drawing.to(dtype=dtype, memory_format=device.memory_format(where))
+        drawing.to(dtype=dtype, memory_format=devices.memory_format(device))
     vqgan.post_quant_conv.to(dtype=dtype)
-    if where.type == "cpu":
+    if device.type == "cpu":
         convolutions.pack(vqgan.decoder)
         convolutions.pack(vqgan.deblocking)
-    elif fused.usable(where):
+    elif fused.usable(device):
         from songreel.kernels.fused import codes, decoder
 
         vqgan.decoder = decoder.fused(vqgan.decoder) or vqgan.decoder

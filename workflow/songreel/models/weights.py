@@ -24,7 +24,8 @@ from songreel.models.architectures import ArchitectureError
 from songreel.models.catalogue import Published
 
 SUFFIXES = (".ckpt", ".pt", ".pth", ".safetensors", ".bin")  # of a file of the user's own
-MOST_LETTERS = 200  # of a checkpoint's own name in that of its tensors: file systems take 255 in all
+# Of a checkpoint's own name in that of its tensors: file systems take 255 in all
+MOST_LETTERS = 200
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,11 @@ class Weights:
     """A checkpoint as safetensors, the YAML that tells its architecture, and what identifies them."""
 
     name: str  # as config.yaml says it
-    tensors: Path  # not there before a published model, or one of the user's own, was fetched and converted
+    # Not there before a published model, or one of the user's own, was fetched and converted
+    tensors: Path
     architecture: Path
-    sha256: str  # of the file as published; of the embedded pair and a user's own VQGAN, of both files
+    # Of the file as published; of the embedded pair and a user's own VQGAN, of both files
+    sha256: str
 
 
 VQGANS = {
@@ -118,15 +121,15 @@ def _own_vqgan(checkpoint: Path) -> Weights:
             f" there under that name."
         )
     sha256 = _of_both(_hash_once("model", checkpoint), config)
-    found = Weights(str(checkpoint), _named(checkpoint.stem, sha256), config, sha256)
-    architecture(found)  # what is wrong with it is told before anything is rendered
-    return found
+    weights = Weights(str(checkpoint), _named(checkpoint.stem, sha256), config, sha256)
+    architecture(weights)  # what is wrong with it is told before anything is rendered
+    return weights
 
 
 def _own_perceptor(checkpoint: Path) -> Weights:
     sha256 = _hash_once("perceptors", checkpoint)
     if config := clip_config(checkpoint):
-        sha256 = _of_told(sha256, config, config.stat().st_mtime_ns)
+        sha256 = _with_config(sha256, config, config.stat().st_mtime_ns)
     tensors = _named(checkpoint.stem, sha256)
     return Weights(str(checkpoint), tensors, tensors.with_suffix(".yaml"), sha256)
 
@@ -153,11 +156,11 @@ def _names(checkpoint: Path, _: int) -> frozenset[str]:
 
 
 @functools.lru_cache
-def _of_told(sha256: str, config: Path, _: int) -> str:
+def _with_config(sha256: str, config: Path, _: int) -> str:
     """What identifies a checkpoint of that hash with what its config alone tells, if that is anything."""
-    told = clip_configs.identity(clip_configs.params(config))
-    text = json.dumps(told, sort_keys=True)
-    return hashlib.sha256((sha256 + text).encode()).hexdigest() if told else sha256
+    identity = clip_configs.identity(clip_configs.params(config))
+    text = json.dumps(identity, sort_keys=True)
+    return hashlib.sha256((sha256 + text).encode()).hexdigest() if identity else sha256
 
 
 def _of_both(sha256: str, config: Path) -> str:
@@ -169,13 +172,13 @@ def _hash_once(key: str, path: Path) -> str:
     """The sha256 of a file of the user's own, remembered by its path, size and time."""
     record = record_of_own(path)
     try:
-        found = digests.of(path, record, lambda _: None)
-        digests.remember(record, path.stat(), found)
+        sha256 = digests.of(path, record, lambda _: None)
+        digests.remember(record, path.stat(), sha256)
     except OSError as error:
         raise UserError(
             f"config key '{key}': {str(path)!r} cannot be read ({error.strerror}); correct the path."
         ) from None
-    return found
+    return sha256
 
 
 def record_of_own(path: Path) -> Path:
@@ -295,15 +298,15 @@ def _unfit(weights: Weights, reason: str) -> UserError:
 
 def _check_file(weights: Weights) -> None:
     try:
-        found = _of_both(files.sha256(weights.tensors), weights.architecture)
+        sha256 = _of_both(files.sha256(weights.tensors), weights.architecture)
     except OSError as error:
         raise UserError(
             f"{error.filename}: the weights cannot be read ({error.strerror}); restore the file,"
             f" {data.RESTORE}."
         ) from None
-    if found != weights.sha256:
+    if sha256 != weights.sha256:
         raise UserError(
-            f"{weights.tensors}: found sha256 {found[:12]}… of it and {weights.architecture.name}, expected"
+            f"{weights.tensors}: found sha256 {sha256[:12]}… of it and {weights.architecture.name}, expected"
             f" {weights.sha256[:12]}…: one of them is damaged or was changed; restore them,"
             f" {data.RESTORE}."
         )

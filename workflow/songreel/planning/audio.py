@@ -59,7 +59,7 @@ class Audio:
     tracks: tuple[str, ...] = ()  # what ffmpeg says of each
     late: bool = False  # whether it starts after the film
 
-    def heard(self, mix: str) -> Sound:
+    def mixed(self, mix: str) -> Sound:
         """What a timeline says of it, when it has to be mixed so for a film."""
         return Sound(str(self.path), self.sha256, self.track, self.late, mix)
 
@@ -95,14 +95,14 @@ def described(audio: Audio | None, mix: str, setting: str, screenplay: Path) -> 
     if audio is None:
         return f"none, since no audio named {screenplay.stem!r} lies beside {str(screenplay)!r}"
     if audio.tune:
-        return f"{str(audio.tune)!r}, a tune, {_clock(audio.seconds)}"
+        return f"{str(audio.tune)!r}, a tune, {_minutes_and_seconds(audio.seconds)}"
     about = f" ({audio.tracks[audio.track - 1]})" if audio.tracks else ""
     mixed = ", mixed down to what a film can hold" if mix else ""
     track = f"track {audio.track} of {max(len(audio.tracks), 1)}{about}"
-    return f"{str(audio.path)!r}, {track}, {_clock(audio.seconds)}{mixed}"
+    return f"{str(audio.path)!r}, {track}, {_minutes_and_seconds(audio.seconds)}{mixed}"
 
 
-def _clock(seconds: float) -> str:
+def _minutes_and_seconds(seconds: float) -> str:
     minutes, rest = divmod(round(seconds * 1000), 60_000)
     return f"{minutes}:{rest / 1000:06.3f}"
 
@@ -120,9 +120,9 @@ def _beside(screenplay: Path) -> Path | None:
         named = _named_like(screenplay, same_name)
         always = [path for path in named if path.name in _names_always_found(screenplay)]
         kinds = ([path for path in named if kind.fullmatch(path.suffix.lower())] for kind in (AUDIO, FILMS))
-        for found in (always, *kinds):
-            if found:
-                return _only(found, screenplay)
+        for paths in (always, *kinds):
+            if paths:
+                return _only(paths, screenplay)
     return None
 
 
@@ -141,14 +141,14 @@ def _named_like(screenplay: Path, same_name: Callable[[str], str]) -> list[Path]
     return [path for path in alike if not path.is_dir()]
 
 
-def _only(found: list[Path], screenplay: Path) -> Path:
-    if len(found) > 1:
-        names = ", ".join(repr(path.name) for path in sorted(found, key=_rank))
+def _only(paths: list[Path], screenplay: Path) -> Path:
+    if len(paths) > 1:
+        names = ", ".join(repr(path.name) for path in sorted(paths, key=_rank))
         raise UserError(
             f"{screenplay}: {names} lie beside the screenplay where one audio file was expected;"
             f" name the right one with the config key 'audio'."
         )
-    return found[0]
+    return paths[0]
 
 
 def _rank(path: Path) -> tuple[int, str]:
@@ -193,8 +193,8 @@ def _from_file(source: Path, track: int, program: str, paths: Paths) -> Audio:
     if track not in lengths:
         lengths[track] = sound.length(source, track, program)
         _note(facts, {**head, "tracks": list(tracks)}, lengths, paths)
-    found = lengths[track]
-    return Audio(source, digest, found.seconds, track=track, tracks=tracks, late=found.late)
+    length = lengths[track]
+    return Audio(source, digest, length.seconds, track=track, tracks=tracks, late=length.late)
 
 
 def _digest(source: Path) -> str:

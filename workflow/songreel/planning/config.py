@@ -83,8 +83,8 @@ def resolve(raw: Mapping[str, Any]) -> Config:
 
 def weighed(perceptor: str) -> tuple[str, float]:
     """A perceptor's name and weight, from NAME or NAME:WEIGHT."""
-    found = re.fullmatch(r"(.+):([0-9]+(?:\.[0-9]*)?|\.[0-9]+)", perceptor)
-    return (found[1], float(found[2])) if found else (perceptor, 1.0)
+    match = re.fullmatch(r"(.+):([0-9]+(?:\.[0-9]*)?|\.[0-9]+)", perceptor)
+    return (match[1], float(match[2])) if match else (perceptor, 1.0)
 
 
 @functools.cache
@@ -97,8 +97,8 @@ def schema() -> dict[str, Any]:
 
 
 def _property(key: str) -> dict[str, Any]:
-    found: dict[str, Any] = schema()["properties"][key]
-    return found
+    described: dict[str, Any] = schema()["properties"][key]
+    return described
 
 
 def _defaults(preset: str) -> dict[str, Any]:

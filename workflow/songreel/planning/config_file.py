@@ -18,9 +18,8 @@ from songreel.ground import files
 from songreel.ground.errors import UserError
 
 MOST_BYTES = 100_000
-MOST_VALUES = (
-    10_000  # with an alias counted as what it stands for, which else grows to gigabytes when it is shown
-)
+# With an alias counted as what it stands for, which else grows to gigabytes when it is shown
+MOST_VALUES = 10_000
 MOST_LEVELS = 20
 TEXTS = ("screenplay", "audio", "title", "artist", "model", "style", "results", "ffmpeg")
 TEMPLATE = "__use_yte__"  # Snakemake runs the Python in a file that has this key
@@ -108,9 +107,9 @@ def _keys(loader: yaml.SafeLoader, root: Node | None, path: Path) -> Iterator[tu
                 f" as 'seed: 0'; put text in quotes."
             )
         name = _value(loader, key, None, path)
-        found = _value(loader, value, shown(name), path)
-        _check_as_written(value, found, name, path)
-        yield name, found
+        parsed = _value(loader, value, shown(name), path)
+        _check_as_written(value, parsed, name, path)
+        yield name, parsed
 
 
 def _check_each_is_once(root: MappingNode, path: Path) -> None:

@@ -13,7 +13,7 @@ from songreel.ground.errors import UserError
 from songreel.planning import times
 from songreel.planning.rows import EXPECTED, SEPARATORS, Record, on_one_line, records, shown
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 _STARTS = ("start", "start_seconds")
 _SEPARATOR_ROW = re.compile(r"sep=([,;\t|])[^\S\r\n]*(?=[\r\n]|\Z)", re.IGNORECASE)  # for Excel
@@ -55,16 +55,16 @@ def without_empty_end(record: Record) -> Record:
     return replace(record, fields=record.fields[:count], quoted=record.quoted[:count])
 
 
-def in_order(found: Sequence[Record]) -> list[Record]:
+def in_order(records: Sequence[Record]) -> list[Record]:
     """The records as text, start and perhaps take, without a header, which may say another order."""
-    if not found:
+    if not records:
         return []
-    if not (order := _header(found[0])):
-        _check_is_no_header(found)
-        return list(found)
+    if not (order := _header(records[0])):
+        _check_is_no_header(records)
+        return list(records)
     if order == list(range(len(order))):
-        return list(found[1:])
-    return [_ordered(record, order) for record in found[1:]]
+        return list(records[1:])
+    return [_ordered(record, order) for record in records[1:]]
 
 
 def _header(record: Record) -> list[int] | None:
@@ -89,9 +89,9 @@ def _header(record: Record) -> list[int] | None:
     return [kinds.index(kind) for kind in ("text", "start", "take") if kind in kinds]
 
 
-def _check_is_no_header(found: Sequence[Record]) -> None:
+def _check_is_no_header(records: Sequence[Record]) -> None:
     """Refuse a first row of words alone, where all others have a time: a header in other words."""
-    first, others = found[0], found[1:]
+    first, others = records[0], records[1:]
     timed = {at for at in (0, 1) if others and all(_is_timed(row, at) for row in others)}
     if timed and len(first.fields) > 1 and all(map(_NO_DIGIT.fullmatch, first.fields)):
         columns = "start and text" if timed == {0} else "text and start"
@@ -118,7 +118,7 @@ def _ordered(record: Record, order: list[int]) -> Record:
     return replace(record, fields=tuple(fields[at] for at in order), quoted=tuple(quoted[at] for at in order))
 
 
-def as_subtitles(rows: list[Record], tell: Tell) -> list[Record]:
+def as_subtitles(rows: list[Record], report: Report) -> list[Record]:
     """The rows with times such as `0:00:03,500` in one column, where each has one, as subtitles do.
 
     Raises UserError where that may be meant, but so may takes.
@@ -140,7 +140,7 @@ def as_subtitles(rows: list[Record], tell: Tell) -> list[Record]:
     ]
     last = times.seconds(joined[-1].fields[1])
     if last is not None:  # else it is refused in the end
-        tell_reading(joined[-1], last, "times with a decimal comma, as subtitles have them", tell)
+        report_reading(joined[-1], last, "times with a decimal comma, as subtitles have them", report)
     return joined
 
 
@@ -150,10 +150,10 @@ def _subtitle_form(row: Record) -> str:
     return times.whole_clock(row.fields[1])
 
 
-def tell_reading(last: Record, start_seconds: float, what: str, tell: Tell) -> None:
+def report_reading(last: Record, start_seconds: float, what: str, report: Report) -> None:
     """Tell as what the starts are read, with the last one for an example."""
     example = f"row {last.place.row} {shown(last.fields[0])} starts at {start_seconds} s"
-    tell(f"{on_one_line(str(last.place.path))}: the starts are read as {what}: {example}.")
+    report(f"{on_one_line(str(last.place.path))}: the starts are read as {what}: {example}.")
 
 
 def check_text(row: Record, separator: str) -> None:
@@ -168,7 +168,7 @@ def check_text(row: Record, separator: str) -> None:
         )
 
 
-def tell_doubts(rows: Sequence[Record], separator: str, tell: Tell) -> None:
+def report_doubts(rows: Sequence[Record], separator: str, report: Report) -> None:
     """Tell where all rows are good as they are read, and yet look as if something else was meant."""
     path, first = on_one_line(str(rows[0].place.path)), rows[0]
     text, start, take = (*first.fields, "")[:3]
@@ -176,17 +176,17 @@ def tell_doubts(rows: Sequence[Record], separator: str, tell: Tell) -> None:
     if len(rows) < 2:
         return
     if _have_ends(rows):
-        tell(
+        report(
             f"{path}: the third column is read as takes, and looks like the ends of lines: {row} has take"
             f" {take}; delete the column if it is, since a line lasts until the next one starts."
         )
     elif all(len(row.fields) == 3 and row.fields[2] and times.whole_clock(row.fields[1]) for row in rows):
-        tell(
+        report(
             f"{path}: the third column is read as takes: {row} starts at {start} and has take {take}; write"
             f" {start}.{take} if a fraction of a second is meant."
         )
     elif separator == "," and all(map(_may_be_split, rows)):
-        tell(
+        report(
             f"{path}: every text ends in a number: {row} starts at {start} s; if the number is a part of the"
             f" start, write a comma before it and its decimals with a point."
         )

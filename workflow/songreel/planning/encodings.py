@@ -11,7 +11,8 @@ import re
 import unicodedata
 from itertools import pairwise
 
-MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
+# UTF-32 first: its mark begins with that of UTF-16
+MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -27,7 +28,8 @@ BESIDE_LETTERS = (
 FLORIN = "\u0192"  # a letter by its category, yet in no alphabet
 
 _WORD = re.compile(r"[^\W\d_]+")
-_INNER_MARKS = re.compile(r"(?:\A|(?<=[\r\n]))\ufeff+")  # where files with a mark each were put into one
+# Where files with a mark each were put into one
+_INNER_MARKS = re.compile(r"(?:\A|(?<=[\r\n]))\ufeff+")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 

@@ -41,7 +41,7 @@ def note(screenplay: Path, song: str, paths: Paths) -> str | None:
 def _owner(song: str, paths: Paths) -> str | None:
     """The screenplay that a folder belongs to, as `place` says it; None where nobody has said it."""
     try:
-        found = read_json(paths.owner(song))["screenplay"]
+        screenplay = read_json(paths.owner(song))["screenplay"]
     except (UserError, OSError, LookupError, TypeError, RecursionError):
         return None
-    return found if isinstance(found, str) and "\0" not in found else None
+    return screenplay if isinstance(screenplay, str) and "\0" not in screenplay else None

@@ -30,8 +30,8 @@ from songreel.ground.documents import (
 )
 from songreel.ground.errors import UserError
 from songreel.ground.files import write_if_changed, write_json_if_changed
+from songreel.ground.messages import shorten
 from songreel.ground.paths import Paths
-from songreel.ground.telling import shorten
 from songreel.models import weights
 from songreel.planning import audio, owners, screenplay, timeline, trial, wording
 from songreel.planning.config import Config, weighed
@@ -39,7 +39,8 @@ from songreel.planning.screenplay import Line
 from songreel.planning.timeline import Shot
 
 MOST_NAMED = 20  # lines that an offset left out
-STEP = 5  # a segment's length is a multiple of so many keyframes, so that small retimings find it long enough
+# A segment's length is a multiple of so many keyframes, so that small retimings find it long enough
+STEP = 5
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def make(config: Config, paths: Paths) -> Plan:
         screenplay=owners.place(config.screenplay, paths),
         segments=dict(zip(segments, recipes, strict=True)),
         clips={clip.id: clip for clip in clips},
-        timeline=_timeline(shots, segments, clips, sound.heard(mix) if sound else None, config),
+        timeline=_timeline(shots, segments, clips, sound.mixed(mix) if sound else None, config),
         needs=_needs(clips, config),
         tune=sound.tune if sound else None,
         sound=audio.described(sound, mix, config.audio, config.screenplay) + _left_out(over),
@@ -161,8 +162,8 @@ def keyframes_for(frames: int, clip: ClipPlan) -> int:
     return ceil(Fraction(need, STEP)) * STEP
 
 
-def _recipes(shots: Sequence[Shot], config: Config, tell: Callable[[str], None]) -> Iterator[SegmentRecipe]:
-    """What to optimise for each shot; `tell` is told of words for which a perceptor has no room."""
+def _recipes(shots: Sequence[Shot], config: Config, report: Callable[[str], None]) -> Iterator[SegmentRecipe]:
+    """What to optimise for each shot; `report` is told of words for which a perceptor has no room."""
     model = weights.vqgan(config.model)
     judges = [(weights.perceptor(name), weight) for name, weight in map(weighed, config.perceptors)]
     contexts = {judge.name: wording.context(judge) for judge, _ in judges}
@@ -175,7 +176,7 @@ def _recipes(shots: Sequence[Shot], config: Config, tell: Callable[[str], None])
         whole = wording.joined(text, config.style)
         readings = {name: wording.read(text, config.style, size) for name, size in contexts.items()}
         if note := wording.note(f"{config.screenplay} row {shot.line.row}", readings):
-            tell(note)
+            report(note)
         yield SegmentRecipe(
             recipe=RECIPE,
             text=whole,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from songreel.ground import files
 from songreel.planning import dialects, encodings, times
-from songreel.planning.dialects import Tell
+from songreel.planning.dialects import Report
 from songreel.planning.rows import (
     EXPECTED,
     SEPARATORS,
@@ -46,10 +46,10 @@ class Line:
     take: int | None = None  # which rendering of the text, from 0; None leaves it to the plan
 
 
-def read(path: Path, tell: Tell = lambda _: None) -> tuple[Line, ...]:
+def read(path: Path, report: Report = lambda _: None) -> tuple[Line, ...]:
     """The lines of a screenplay, at least one, by strictly rising start.
 
-    `tell` is told where it was read in an unusual way, or may have been meant in another.
+    `report` is told where it was read in an unusual way, or may have been meant in another.
 
     Raises:
         UserError: the file cannot be read, is no text, or has a row without a text and a rising start.
@@ -58,7 +58,7 @@ def read(path: Path, tell: Tell = lambda _: None) -> tuple[Line, ...]:
     separator, text = dialects.separator(text, path)
     rows = dialects.in_order([dialects.without_empty_end(row) for row in records(text, path, separator)])
     if separator == ",":
-        rows = dialects.as_subtitles(rows, tell)
+        rows = dialects.as_subtitles(rows, report)
     for row in rows:
         _check_columns(row, separator)
     dialects.check_marks(rows, separator)
@@ -70,8 +70,8 @@ def read(path: Path, tell: Tell = lambda _: None) -> tuple[Line, ...]:
         _check_rises(before, line, row.place)
     if as_days:
         days = "fractions of a day, as a spreadsheet keeps times"
-        dialects.tell_reading(rows[-1], lines[-1].start_seconds, days, tell)
-    dialects.tell_doubts(rows, separator, tell)
+        dialects.report_reading(rows[-1], lines[-1].start_seconds, days, report)
+    dialects.report_doubts(rows, separator, report)
     return tuple(lines)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 
-from songreel.ground.telling import shorten
+from songreel.ground.messages import shorten
 from songreel.planning.screenplay import Line
 
 MOST_NAMED = 100  # lines of which one note gives row and words

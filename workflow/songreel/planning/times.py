@@ -27,11 +27,11 @@ def seconds(time: str) -> float | None:
         return float(pointed)
     if not _CLOCK.fullmatch(time):
         return None
-    clock = _CLOCK.fullmatch(pointed)
-    assert clock is not None
+    match = _CLOCK.fullmatch(pointed)
+    assert match is not None
     # Decimal, so that a clock time and its seconds are the same float and not neighbours.
-    hours, minutes, rest = (Decimal(part or 0) for part in clock.groups())
-    if rest >= 60 or (clock[1] and minutes >= 60):
+    hours, minutes, rest = (Decimal(part or 0) for part in match.groups())
+    if rest >= 60 or (match[1] and minutes >= 60):
         return None
     return float(hours * 3600 + minutes * 60 + rest)
 
@@ -48,8 +48,8 @@ def is_grouped(time: str) -> bool:
 
 def whole_clock(time: str) -> str:
     """`h:mm:ss` or `m:ss` for a clock time without decimals of that form, "" for anything else."""
-    clock = _WHOLE_CLOCK.fullmatch(time)
-    return "" if not clock else "h:mm:ss" if clock[1] else "m:ss"
+    match = _WHOLE_CLOCK.fullmatch(time)
+    return "" if not match else "h:mm:ss" if match[1] else "m:ss"
 
 
 def are_fractions_of_a_day(times: Sequence[str]) -> bool:

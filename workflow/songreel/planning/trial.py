@@ -137,13 +137,13 @@ def _timeline(config: Config, clip: Path, copies: int, song: Sound | None) -> Ti
 
 def _mix(config: Config, clip: Path, audio: Audio, program: str) -> str:
     """The first mix of the sound that goes into a film."""
-    heard = _silence(clip.with_name("silence.wav")) if audio.tune else audio.path
-    sha256 = files.sha256(heard) if audio.tune else audio.sha256
-    as_heard = replace(audio, path=heard, sha256=sha256)
+    song = _silence(clip.with_name("silence.wav")) if audio.tune else audio.path
+    sha256 = files.sha256(song) if audio.tune else audio.sha256
+    played = replace(audio, path=song, sha256=sha256)
     failed: film.FFmpegError | None = None
-    for mix in sound.mixes(heard, audio.track, program):
+    for mix in sound.mixes(song, audio.track, program):
         try:
-            _make_film(config, clip, as_heard.heard(mix), program)
+            _make_film(config, clip, played.mixed(mix), program)
             return mix
         except film.FFmpegError as error:
             failed = failed or error

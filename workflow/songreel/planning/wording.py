@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from songreel.ground.telling import shorten
+from songreel.ground.messages import shorten
 from songreel.models import catalogue, weights
 from songreel.models.tokens import fits
 from songreel.models.weights import Weights
@@ -37,9 +37,8 @@ def context(judge: Weights) -> int:
     known = weights.params(judge).get("context_length") if judge.architecture.is_file() else None
     if isinstance(known, int):
         return known
-    from songreel.models import (
-        obtain,  # for one of the user's own, not converted yet; imports torch, which takes a while
-    )
+    # For one of the user's own, not converted yet; it imports torch, which takes a while.
+    from songreel.models import obtain
 
     return obtain.context(Path(judge.name))
 
@@ -94,10 +93,12 @@ def note(place: str, readings: Mapping[str, Reading]) -> str | None:
     parts: dict[str, list[str]] = {}
     for name, reading in cut.items():
         parts.setdefault(_missing(reading), []).append(repr(name))
-    told = "; ".join(
+    unread = "; ".join(
         f"the perceptor {' and '.join(names)} reads no {missing}" for missing, names in parts.items()
     )
-    return f"{place}: {told}, for which its context has no room, so that it steers nothing; use fewer words."
+    return (
+        f"{place}: {unread}, for which its context has no room, so that it steers nothing; use fewer words."
+    )
 
 
 def _missing(reading: Reading) -> str:

@@ -15,7 +15,8 @@ from torch import Generator
 
 from songreel.ground.errors import UserError
 
-REHEARSALS = 3  # calls before the recording, in which libraries choose kernels and constants are copied
+# Calls before the recording, in which libraries choose kernels and constants are copied
+REHEARSALS = 3
 SWITCH = "SONGREEL_GRAPHS"  # in the environment: 0 launches each kernel from Python
 
 

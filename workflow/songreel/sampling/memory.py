@@ -24,8 +24,10 @@ if TYPE_CHECKING:  # which takes longer to import than all else that a start of 
 RESIDUAL, SHORTCUT = 6, 1  # values kept by a residual block, for each value that goes through it
 DEBLOCKING = 5  # the same for a deblocking: what its convolutions and what lies between them see
 ATTENTION = 6  # the same for an attention block, besides its matrix of weights
-TRANSFORMER = {2: 18, 4: 15}  # the same for a layer of a vision transformer, by the bytes of its numbers
-HEAD, MLP = 64, 4  # channels of an attention head, and how many times as wide a layer is inside, unless told
+# The same for a layer of a vision transformer, by the bytes of its numbers
+TRANSFORMER = {2: 18, 4: 15}
+# Channels of an attention head, and how many times as wide a layer is inside, unless told
+HEAD, MLP = 64, 4
 QUICK, INSIDE = 2, {"gelu": 1, "gelu_tanh": 1}  # the same for each value inside, by the activation
 STEM, BOTTLENECK = 2.0, 4.0  # the same for a ResNet's first convolutions and for each of its blocks
 RESNET = 1.8
@@ -114,7 +116,8 @@ def judge(clip: Mapping[str, Any], number_bytes: int) -> int:
     side, width, layers = clip["image_resolution"], clip["vision_width"], clip["vision_layers"]
     if isinstance(layers, int):
         tokens = (side // clip["vision_patch_size"]) ** 2 + 1
-        attention = tokens**2 * clip.get("vision_heads", width // HEAD) * 4  # a matrix a head, in float32
+        # A matrix a head, in float32
+        attention = tokens**2 * clip.get("vision_heads", width // HEAD) * 4
         usual = MLP * width
         inside = clip.get("vision_mlp", usual) * INSIDE.get(str(clip.get("vision_activation")), QUICK)
         numbers = tokens * (TRANSFORMER[number_bytes] * width - QUICK * usual + inside)

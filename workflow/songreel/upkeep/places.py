@@ -35,7 +35,8 @@ def check_notes() -> None:
         try:
             _write(folder)
         except OSError as error:
-            if error.errno in REFUSED:  # a disk that is full only matters when there is something to do
+            # A disk that is full only matters when there is something to do
+            if error.errno in REFUSED:
                 raise UserError(
                     f"{folder.absolute()}: snakemake may not write its notes here ({error.strerror}),"
                     f" expected a folder of your own; copy songreel into one and run it there."

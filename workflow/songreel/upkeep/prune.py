@@ -14,9 +14,9 @@ from pathlib import Path
 from songreel.ground.documents import ClipPlan, SegmentRecipe, Timeline
 from songreel.ground.errors import DamageError, UserError
 from songreel.ground.files import Document
+from songreel.ground.messages import shorten
 from songreel.ground.paths import Paths
-from songreel.ground.telling import shorten
-from songreel.jobs import claims
+from songreel.jobs import locks
 from songreel.planning import config
 from songreel.planning import plan as planning
 from songreel.planning.audio import NoTrackError
@@ -111,15 +111,15 @@ def find(needed: Needs, paths: Paths) -> list[Item]:
 
     Raises UserError when that is not known, OSError when something cannot be read.
     """
-    now = running.clock(paths.root)
+    now = running.file_time(paths.root)
     used = union(running.workflows(paths, now))
     used["segments"] |= running.segments(paths, now)
-    found = [
+    unneeded = [
         *_unneeded(union([needed, used]), paths),
         *_superseded(set(needed["segments"]) - used["segments"], paths),
         *((path, "") for path in _litter(paths, now)),
     ]
-    items = (_item(path, words, now) for path, words in found)
+    items = (_item(path, words, now) for path, words in unneeded)
     return sorted((item for item in items if item), key=lambda item: (-item.size, item.path))
 
 
@@ -218,11 +218,11 @@ def _item(path: Path, words: str, now: float) -> Item | None:
     """None when it vanished meanwhile."""
     try:
         within = path.rglob("*") if path.is_dir() and not path.is_symlink() else ()
-        found = [file.lstat() for file in (path, *within)]
+        stats = [file.lstat() for file in (path, *within)]
     except FileNotFoundError:
         return None
-    age = now - max(file.st_mtime for file in found)
-    return Item(path, sum(file.st_size for file in found), age, words)
+    age = now - max(file.st_mtime for file in stats)
+    return Item(path, sum(file.st_size for file in stats), age, words)
 
 
 def _words(kind: str, name: str, paths: Paths) -> str:
@@ -237,7 +237,8 @@ def _words(kind: str, name: str, paths: Paths) -> str:
 
 def _text(segment: str, paths: Paths) -> str:
     for path in paths.rendered(segment).values():
-        with contextlib.suppress(Exception), zipfile.ZipFile(path) as archive:  # a damaged one can raise any
+        # A damaged one can raise any
+        with contextlib.suppress(Exception), zipfile.ZipFile(path) as archive:
             recipe = json.loads(archive.read("zarr.json"))["attributes"]["recipe"]
             return SegmentRecipe.from_json(recipe).text
     return SegmentRecipe.read(paths.segment_plan(segment)).text
@@ -249,7 +250,8 @@ def _text(segment: str, paths: Paths) -> str:
 def remove(item: Item) -> None:
     """Remove what was found, or what is left of it. Raises OSError when that is refused."""
     if item.path.is_dir() and not item.path.is_symlink():
-        claims.remove(item.path)  # all at once: a job that claims it just now is fenced off and says so
+        # All at once: a job that locks it just now is fenced off and says so
+        locks.remove(item.path)
     else:
         item.path.unlink(missing_ok=True)
 

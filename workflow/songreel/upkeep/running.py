@@ -3,7 +3,7 @@
 A removal and a workflow are kept apart without locks, which not every shared disk has. Each shows itself in
 results/.running and only then looks for the other, so at least one sees the other: a removal keeps what the
 workflows that it sees need, and a workflow that sees a removal waits for its end before it looks which files
-there are. Nobody is waited for who has ended, and a job that is run by hand has its claim.
+there are. Nobody is waited for who has ended, and a job that is run by hand has its lock.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from pathlib import Path
 from songreel.ground import stops
 from songreel.ground.errors import FULL, UserError
 from songreel.ground.files import Document
+from songreel.ground.messages import say
 from songreel.ground.paths import Paths
-from songreel.ground.telling import say
-from songreel.jobs import claims, presence
-from songreel.jobs.presence import Watch
+from songreel.jobs import heartbeat, locks
+from songreel.jobs.heartbeat import Watch
 from songreel.planning.plan import Plan
 
 KINDS = ("segments", "clips", "tunes", "audio")
@@ -65,7 +65,8 @@ def protect(plan: Plan, paths: Paths) -> None:
 def protected(plan: Plan, paths: Paths) -> Iterator[None]:
     """Keep what a plan needs from every removal; one that is going on has ended when the block begins."""
     with ExitStack() as stack:
-        with contextlib.suppress(OSError):  # where nothing can be written nothing can be removed either
+        # Where nothing can be written nothing can be removed either
+        with contextlib.suppress(OSError):
             stack.enter_context(_recorded(paths.running(f"{uuid.uuid4().hex}.json"), dict(needs(plan))))
         _await_removals(paths)
         yield
@@ -78,7 +79,8 @@ def removing(paths: Paths) -> Iterator[None]:
         try:
             stack.enter_context(_recorded(paths.running(f"{uuid.uuid4().hex}.prune"), {}))
         except OSError as error:
-            if error.errno not in FULL:  # no workflow gets far on a full disk, and this is how to make room
+            # No workflow gets far on a full disk, and this is how to make room
+            if error.errno not in FULL:
                 raise
         yield
 
@@ -89,7 +91,7 @@ def _recorded(path: Path, facts: Document) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with stops.undoing(lambda: path.unlink(missing_ok=True)):
         try:
-            with presence.shown(path, facts):
+            with heartbeat.beating(path, facts):
                 yield
         finally:
             with contextlib.suppress(OSError):
@@ -99,19 +101,19 @@ def _recorded(path: Path, facts: Document) -> Iterator[None]:
 def _await_removals(paths: Paths) -> None:
     """Wait for the removals that began before this process showed itself; later ones see it."""
     watches = [Watch(path) for path in _records(paths, ".prune")]
-    told = False
+    reported = False
     while any(watch.path.exists() and not watch.over() for watch in watches):
-        if not told:
+        if not reported:
             say("waiting for `songreel prune` to end.")
-            told = True
+            reported = True
         time.sleep(PATIENCE_SECONDS)
 
 
 def workflows(paths: Paths, now: float) -> Iterator[Needs]:
-    """What each workflow needs that may be running `now` (see `clock`). Raises UserError if one is silent."""
+    """What each workflow needs that may be running `now` (`file_time`). Raises UserError if one is silent."""
     for record in _records(paths, ".json"):
         if _alive(record, now):
-            facts = presence.told(record)
+            facts = heartbeat.read(record)
             if facts and all(kind in facts for kind in KINDS):
                 yield facts
             elif record.exists():
@@ -122,11 +124,11 @@ def workflows(paths: Paths, now: float) -> Iterator[Needs]:
 
 
 def segments(paths: Paths, now: float) -> set[str]:
-    """The segments that a job may be at work on. A power cut releases no claim, but silences it."""
+    """The segments that a job may be at work on. A power cut releases no lock, but ends its heartbeat."""
     return {
         work.name
         for work in paths.work("any").parent.glob("*")
-        if claims.in_use(work) and any(_alive(owner, now) for owner in work.glob(f"*/{claims.OWNER}"))
+        if locks.in_use(work) and any(_alive(owner, now) for owner in work.glob(f"*/{locks.OWNER}"))
     }
 
 
@@ -137,22 +139,22 @@ def ended(paths: Paths, now: float) -> list[Path]:
 
 
 def _alive(shown: Path, now: float) -> bool:
-    """Whether the writer of a presence may be at work: here the kernel knows, elsewhere silence tells."""
-    if presence.released(shown):
+    """Whether the writer of a heartbeat may be at work: here the kernel knows, elsewhere silence tells."""
+    if heartbeat.has_ended(shown):
         return False
     try:
         silent = now - shown.stat().st_mtime
     except FileNotFoundError:
         return False
-    facts = presence.told(shown) or {}
-    return facts.get("machine") == presence.machine() or silent < HOUR
+    facts = heartbeat.read(shown) or {}
+    return facts.get("machine") == heartbeat.machine() or silent < HOUR
 
 
 def _records(paths: Paths, suffix: str) -> list[Path]:
     return sorted(paths.running("any").parent.glob(f"*{suffix}"))
 
 
-def clock(folder: Path) -> float:
+def file_time(folder: Path) -> float:
     """The time by the clock that stamps the files in a folder, which may be another machine's."""
     try:
         with tempfile.TemporaryFile(dir=folder) as file:

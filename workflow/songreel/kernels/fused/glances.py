@@ -181,7 +181,8 @@ def weigh(
 
 @triton.jit
 def _scale(most, FINENESS: tl.constexpr, SMALLEST: tl.constexpr):
-    return FINENESS / tl.maximum(2 * tl.load(most), SMALLEST)  # twice: what was erased adds as much at most
+    # Twice: what was erased adds as much at most
+    return FINENESS / tl.maximum(2 * tl.load(most), SMALLEST)
 
 
 @triton.jit

@@ -1,4 +1,4 @@
-"""A file that tells others, on this machine or another, that its writer is still at work.
+"""A heartbeat: a file by which others, on this machine or another, know that its writer is still at work.
 
 It is locked, which the kernel ends with the process, and it holds a beat that goes on counting, for those
 whom the lock does not reach: machines that share the folder, and a process that is stopped but not dead.
@@ -27,25 +27,25 @@ ENDED = b"ended".ljust(DIGITS)  # instead of the beat
 
 
 @contextmanager
-def shown(path: Path, facts: Document) -> Iterator[None]:
-    """While the block runs, show at a new file that it does, with who does it and `facts`.
+def beating(path: Path, facts: Document) -> Iterator[None]:
+    """While the block runs, keep a heartbeat in a new file, with who runs it and `facts`.
 
     The file stays behind; whoever made its folder removes it.
     """
     writer = {"machine": machine(), "host": platform.node(), "pid": os.getpid()}
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
     ended = threading.Event()
-    beating = threading.Thread(target=_beat, args=(descriptor, ended), daemon=True)
+    thread = threading.Thread(target=_beat, args=(descriptor, ended), daemon=True)
     try:
         with contextlib.suppress(OSError):  # some file systems of clusters have no locks
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         os.write(descriptor, b"%0*d\n" % (DIGITS, 0) + json.dumps(writer | facts).encode())
-        beating.start()
+        thread.start()
         yield
     finally:
         ended.set()
-        if beating.ident:
-            beating.join()
+        if thread.ident:
+            thread.join()
         with contextlib.suppress(OSError):
             os.pwrite(descriptor, ENDED, 0)  # for other machines: this one's kernel tells it anyway
         os.close(descriptor)
@@ -55,29 +55,30 @@ def _beat(descriptor: int, ended: threading.Event) -> None:
     beat = 0
     while not ended.wait(BEAT_SECONDS):
         beat += 1
-        with contextlib.suppress(OSError):  # the disk may be back at the next beat, before the lease is over
+        # The disk may be back at the next beat, before the lease is over
+        with contextlib.suppress(OSError):
             os.pwrite(descriptor, b"%0*d" % (DIGITS, beat), 0)
             os.fsync(descriptor)  # other machines see it only then
 
 
-def told(path: Path) -> Document | None:
-    """Who shows at a file that they are at work, and their facts; None when it tells nothing."""
+def read(path: Path) -> Document | None:
+    """Who keeps the heartbeat in a file, and their facts; None when it says nothing."""
     try:
-        found = json.loads(files.read_bytes(path)[DIGITS:])
+        facts = json.loads(files.read_bytes(path)[DIGITS:])
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) else None
+    return facts if isinstance(facts, dict) else None
 
 
-def released(path: Path) -> bool:
+def has_ended(path: Path) -> bool:
     """Whether the writer has said, or the kernel knows, that it has ended.
 
     False says nothing of a writer on another machine, which may have been killed.
     """
     if not path.exists() or _beat_of(path) == ENDED:
         return True
-    found = told(path)
-    if found is None or found.get("machine") != machine():
+    facts = read(path)
+    if facts is None or facts.get("machine") != machine():
         return False
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -102,10 +103,10 @@ class Watch:
 
     def over(self) -> bool:
         """Whether the writer has ended, or was not heard of for LEASE_SECONDS."""
-        read = _beat_of(self.path)
-        if read != self._seen:
-            self._seen, self._since = read, time.monotonic()
-        return released(self.path) or time.monotonic() - self._since > LEASE_SECONDS
+        beat = _beat_of(self.path)
+        if beat != self._seen:
+            self._seen, self._since = beat, time.monotonic()
+        return has_ended(self.path) or time.monotonic() - self._since > LEASE_SECONDS
 
 
 def _beat_of(path: Path) -> bytes:

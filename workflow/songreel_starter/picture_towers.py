@@ -1,4 +1,4 @@
-"""Picture towers: a network learns to place pictures where the words for them already lie.
+"""Trains picture towers, CLIP's and the judge's: to place pictures where the words for them already lie.
 
 The words' side is frozen (Zhai et al.: LiT, 2022). Half of a batch are single things, told from every other
 thing there is by name; the other half are scenes, told from thousands of other scenes by their captions. All
@@ -19,14 +19,14 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from songreel.ground.telling import say
-from songreel.kernels import device as devices
+from songreel.ground.messages import say
+from songreel.kernels import devices
 from songreel.kernels.cutouts import cut, halved
 from songreel.models.clip_configs import MEAN, STD
-from songreel_starter import scenes, words
+from songreel_starter import words
 from songreel_starter.pool import Pool
-from songreel_starter.scenes import Library
 from songreel_starter.states import Keeper
+from songreel_starter.things import ONE_COLOUR, Library
 
 LEAST_WEIGHT = 0.5  # of the sprites that are shown as single things: what has a name that says what it is
 AT_ONCE = 64  # pictures cut together: more need memory that has to be found anew each time
@@ -36,7 +36,7 @@ THINGS, SCENES = 0.6, 1.0  # weights of the two losses
 SCALE, MOST_SCALE = 20.0, 80.0  # of the logits
 RISE, FALL = 100, 0.2  # steps over which the learning rate rises; share of the steps over which it falls
 AVERAGED = 0.998  # of the weights' running average that stays at each step; the average is what is kept
-TELL_EVERY = 100  # steps
+REPORT_EVERY = 100  # steps
 BLURRED, NOISE = 0.25, 0.3  # share of the cutouts that are blurred; the most noise, as a standard deviation
 TINTED = 0.1  # share of the coloured things that get another colour
 PUSH = 1.5  # the farthest that a cutout's pixels are pushed, as the length of a vector
@@ -63,7 +63,7 @@ class Recipe:
 class Things:
     """Single sprites, and the bank of names that each is told from."""
 
-    def __init__(self, library: Library, embed: Texts, side: int, where: torch.device) -> None:
+    def __init__(self, library: Library, embed: Texts, side: int, device: torch.device) -> None:
         """`side` is that of the pictures in pixels: sprites are shrunk to it once."""
         assert library.pictures is not None
         weights = [b - a for a, b in zip([0.0, *library.cumulative], library.cumulative, strict=False)]
@@ -73,34 +73,34 @@ class Things:
         often = Counter(labels)
         self.names = sorted(often)
         number = {name: index for index, name in enumerate(self.names)}
-        self.where = where
+        self.device = device
         self.sprites = torch.cat(
-            [_resized(part.to(where), side) for part in torch.split(library.pictures[chosen], AT_ONCE)]
+            [_resized(part.to(device), side) for part in torch.split(library.pictures[chosen], AT_ONCE)]
         )  # uint8 [sprites, 4, side, side]
         self.labels = torch.tensor([number[label] for label in labels])
         # A name that many draw comes oftener than one that is drawn once, but not so many times as often.
         self.weights = torch.tensor(
             [weights[i] / often[name] ** 0.5 for i, name in zip(chosen, labels, strict=True)]
         )
-        inks = [library.entries[index].source in scenes.ONE_COLOUR for index in chosen]
+        inks = [library.entries[index].source in ONE_COLOUR for index in chosen]
         self.of_one_ink = torch.tensor(inks)
-        told = torch.stack([embed([form(name) for name in self.names]) for form in (str, words.article)])
-        self.bank = F.normalize(told.mean(0), dim=-1).to(where)  # [names, d]
+        embedded = torch.stack([embed([form(name) for name in self.names]) for form in (str, words.article)])
+        self.bank = F.normalize(embedded.mean(0), dim=-1).to(device)  # [names, d]
 
     def batch(self, behind: Tensor, dice: Generator) -> tuple[Tensor, Tensor]:
         """Sprites over backgrounds [n, 3, side, side] in 0..1, and the numbers [n] of their names."""
         count, side = len(behind), behind.shape[-1]
         picked = torch.multinomial(self.weights, count, replacement=True, generator=dice)
-        pixels = self.sprites[picked.to(self.where)].float().div_(255)
+        pixels = self.sprites[picked.to(self.device)].float().div_(255)
         colour, alpha = pixels[:, :3], pixels[:, 3:]
         tinted = self.of_one_ink[picked] | (torch.rand(count, generator=dice) < TINTED)
-        ink = torch.rand(count, 3, 1, 1, generator=dice).to(self.where)
+        ink = torch.rand(count, 3, 1, 1, generator=dice).to(self.device)
         shade = colour.mean(1, keepdim=True) * 0.6 + 0.4
-        colour = torch.where(tinted.to(self.where).view(-1, 1, 1, 1), shade * ink, colour)
+        colour = torch.where(tinted.to(self.device).view(-1, 1, 1, 1), shade * ink, colour)
         moved = F.grid_sample(
             torch.cat((colour * alpha, alpha), 1), self._places(count, side, dice), align_corners=False
         )
-        return behind * (1 - moved[:, 3:]) + moved[:, :3], self.labels[picked].to(self.where)
+        return behind * (1 - moved[:, 3:]) + moved[:, :3], self.labels[picked].to(self.device)
 
     def _places(self, count: int, side: int, dice: Generator) -> Tensor:
         size = torch.rand(count, generator=dice) * 0.5 + 0.55  # of the picture's side
@@ -108,7 +108,7 @@ class Things:
         map_to_sprite = torch.zeros(count, 2, 3)
         map_to_sprite[:, 0, 0] = map_to_sprite[:, 1, 1] = 1 / size
         map_to_sprite[:, :, 2] = -at / size[:, None]
-        return F.affine_grid(map_to_sprite, [count, 1, side, side], align_corners=False).to(self.where)
+        return F.affine_grid(map_to_sprite, [count, 1, side, side], align_corners=False).to(self.device)
 
 
 class Training:
@@ -125,9 +125,9 @@ class Training:
         recipe: Recipe,
     ) -> None:
         """`captions` are the pool's, embedded [scenes, d]; `embed` does the same to the names of things."""
-        self.recipe, self.pool, self.side, self.where = recipe, pool, side, devices.choose()
-        self.tower = tower.train().to(self.where).to(memory_format=torch.channels_last)
-        self.scale = nn.Parameter(torch.tensor(math.log(SCALE), device=self.where))
+        self.recipe, self.pool, self.side, self.device = recipe, pool, side, devices.choose()
+        self.tower = tower.train().to(self.device).to(memory_format=torch.channels_last)
+        self.scale = nn.Parameter(torch.tensor(math.log(SCALE), device=self.device))
         matrices = [value for value in tower.parameters() if value.ndim > 1]
         vectors = [value for value in tower.parameters() if value.ndim < 2]
         groups: list[dict[str, Any]] = [{"params": matrices, "weight_decay": 0.05}]
@@ -135,10 +135,10 @@ class Training:
         self.optimiser = torch.optim.AdamW(groups, recipe.learning_rate, (0.9, 0.98))
         self.parameters = [*matrices, *vectors, self.scale]
         self.averaged = {name: value.clone() for name, value in tower.state_dict().items()}
-        self.things = Things(library, embed, side, self.where)
-        self.captions = captions.to(self.where)
-        self.mean = torch.tensor(MEAN, device=self.where).view(1, 3, 1, 1)
-        self.std = torch.tensor(STD, device=self.where).view(1, 3, 1, 1)
+        self.things = Things(library, embed, side, self.device)
+        self.captions = captions.to(self.device)
+        self.mean = torch.tensor(MEAN, device=self.device).view(1, 3, 1, 1)
+        self.std = torch.tensor(STD, device=self.device).view(1, 3, 1, 1)
         self.step = 0
 
     def advance(self) -> tuple[Tensor, Tensor]:
@@ -161,8 +161,8 @@ class Training:
     def embed_images(self, images: Tensor) -> Tensor:
         """Unit vectors float32 [n, d] of pictures [n, 3, side, side] in 0..1."""
         pixels = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        dtype = devices.precision(self.where)
-        with torch.autocast(self.where.type, dtype=dtype, enabled=dtype != torch.float32):
+        dtype = devices.precision(self.device)
+        with torch.autocast(self.device.type, dtype=dtype, enabled=dtype != torch.float32):
             embedded = self.tower(pixels)
         return F.normalize(embedded.float(), dim=-1)
 
@@ -178,7 +178,7 @@ class Training:
     def restore(self, state: dict[str, Any] | None) -> None:
         if state:
             self.tower.load_state_dict(state["tower"])
-            self.averaged = {name: value.to(self.where) for name, value in state["averaged"].items()}
+            self.averaged = {name: value.to(self.device) for name, value in state["averaged"].items()}
             self.optimiser.load_state_dict(state["optimiser"])
             self.scale.data.copy_(state["scale"])
             self.step = state["step"]
@@ -188,15 +188,15 @@ class Training:
         half = self.recipe.batch // 2
         dice = Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step)
         chosen = torch.randint(len(self.pool), (self.recipe.batch - half,), generator=dice)
-        painted = self.pool.pictures(chosen, self.where).float().div_(255)
+        painted = self.pool.pictures(chosen, self.device).float().div_(255)
         small = painted
         while small.shape[-1] >= 2 * self.side:
             small = halved(small)
         behind = _behind(small, half, self.side, dice)
         things, labels = self.things.batch(behind, dice)
-        generator = Generator(self.where).manual_seed(int(torch.randint(1 << 60, (), generator=dice)))
+        generator = Generator(self.device).manual_seed(int(torch.randint(1 << 60, (), generator=dice)))
         seen = torch.cat((self._seen(things, generator), self._seen(painted, generator)))
-        return seen, labels, chosen.to(self.where)
+        return seen, labels, chosen.to(self.device)
 
     def _seen(self, pictures: Tensor, generator: Generator) -> Tensor:
         """A cutout of each picture [n, 3, h, w], some of them blurred or noisy."""
@@ -213,7 +213,7 @@ class Training:
         of_things, of_scenes = self._losses(pictures, labels, captions)
         (gradient,) = torch.autograd.grad(THINGS * of_things + SCENES * of_scenes, pictures)
         dice = Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step + 700_027)
-        far = PUSH * torch.rand(len(pictures), 1, 1, 1, generator=dice).to(self.where)
+        far = PUSH * torch.rand(len(pictures), 1, 1, 1, generator=dice).to(self.device)
         return pictures.detach() + far * F.normalize(gradient.flatten(1), dim=1).view_as(pictures)
 
     def _losses(self, pictures: Tensor, labels: Tensor, captions: Tensor) -> tuple[Tensor, Tensor]:
@@ -225,8 +225,8 @@ class Training:
 
     def _scenes_loss(self, embedded: Tensor, chosen: Tensor, scale: Tensor) -> Tensor:
         dice = Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step + 500_009)
-        others = torch.randint(len(self.pool), (OTHERS,), generator=dice).to(self.where)
-        numbers = torch.arange(len(chosen), device=self.where)
+        others = torch.randint(len(self.pool), (OTHERS,), generator=dice).to(self.device)
+        numbers = torch.arange(len(chosen), device=self.device)
         to_text = _told_apart(embedded, self.captions[torch.cat((chosen, others))], numbers, scale)
         to_picture = _told_apart(self.captions[chosen], embedded, numbers, scale, self.captions[chosen])
         return (to_text + to_picture) / 2
@@ -255,10 +255,12 @@ def train(training: Training, target: Path, log: Path | None) -> dict[str, Tenso
     training.restore(keeper.last())
     while training.step < training.recipe.steps:
         losses = training.advance()
-        if training.step % TELL_EVERY == 0 or training.step == training.recipe.steps:
+        if training.step % REPORT_EVERY == 0 or training.step == training.recipe.steps:
             things, seen = (value.item() for value in losses)
-            told = f"step {training.step} of {training.recipe.steps}: things {things:.3f}, scenes {seen:.3f}"
-            say(told, log)
+            message = (
+                f"step {training.step} of {training.recipe.steps}: things {things:.3f}, scenes {seen:.3f}"
+            )
+            say(message, log)
         if keeper.is_due():
             keeper.keep(training.state())
     keeper.keep(training.state())
@@ -302,7 +304,7 @@ def _resized(sprites: Tensor, side: int) -> Tensor:
 
 def _behind(painted: Tensor, count: int, side: int, dice: Generator) -> Tensor:
     """Backgrounds [count, 3, side, side]: one colour, a soft gradient, or a part of a scene, enlarged."""
-    where = painted.device
+    device = painted.device
     kind = torch.rand(count, generator=dice)
     colour = torch.rand(count, 3, 1, 1, generator=dice)
     soft = F.interpolate(
@@ -310,7 +312,7 @@ def _behind(painted: Tensor, count: int, side: int, dice: Generator) -> Tensor:
     )
     row = torch.randint(len(painted), (count,), generator=dice)
     top, left = (int(torch.randint(side // 2 + 1, (), generator=dice)) for _ in range(2))
-    part = painted[row.to(where), :, top : top + side // 2, left : left + side // 2]
-    behind = torch.where((kind < 0.4).view(-1, 1, 1, 1), colour, soft).to(where)
+    part = painted[row.to(device), :, top : top + side // 2, left : left + side // 2]
+    behind = torch.where((kind < 0.4).view(-1, 1, 1, 1), colour, soft).to(device)
     enlarged = F.interpolate(part, size=side, mode="bilinear")
-    return torch.where((kind > 0.65).to(where).view(-1, 1, 1, 1), enlarged, behind).clamp(0, 1)
+    return torch.where((kind > 0.65).to(device).view(-1, 1, 1, 1), enlarged, behind).clamp(0, 1)

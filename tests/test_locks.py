@@ -17,8 +17,8 @@ from typing import BinaryIO
 
 import pytest
 
-from songreel.jobs import claims, presence
-from songreel.jobs.claims import Claim, LostError
+from songreel.jobs import heartbeat, locks
+from songreel.jobs.locks import Lock, LostError
 from tests.conftest import REPOSITORY
 
 
@@ -30,22 +30,22 @@ def work(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for tenths of seconds where jobs wait for many."""
-    monkeypatch.setattr(claims, "PATIENCE_SECONDS", 0.01)
-    monkeypatch.setattr(presence, "BEAT_SECONDS", 0.05)
-    monkeypatch.setattr(presence, "LEASE_SECONDS", 0.5)
+    monkeypatch.setattr(locks, "PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(heartbeat, "LEASE_SECONDS", 0.5)
 
 
 @pytest.fixture
 def silent(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if every job were stopped, or cut off, right after its start: none is heard of again."""
-    monkeypatch.setattr(presence, "BEAT_SECONDS", 1e6)
+    monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 1e6)
 
 
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if each job ran on another machine, whose kernel tells this one nothing."""
     boots = iter(range(10**6))
-    monkeypatch.setattr(presence, "machine", lambda: f"machine {next(boots)}")
+    monkeypatch.setattr(heartbeat, "machine", lambda: f"machine {next(boots)}")
 
 
 def text(content: str) -> Callable[[BinaryIO], object]:
@@ -68,23 +68,23 @@ def stack() -> Iterator[ExitStack]:
 
 def done(work: Path) -> None:
     """The film is joined: nothing that was kept is needed any more."""
-    claims.clear(work)
+    locks.clear(work)
     assert not work.exists()
 
 
 def test_a_result_stays_kept_until_the_film_is_done(work: Path, tmp_path: Path) -> None:
     """Snakemake deletes the outputs of a job that is killed, whoever made them."""
     target = tmp_path / "results/latents/x"
-    with claims.held(work, quiet) as claim:
-        assert not claim.kept.exists()
-        claim.keep(text("one"))
-        claim.keep(text("two"))
-        assert claim.kept.read_text() == "two"
-        claim.publish(target)
+    with locks.held(work, quiet) as lock:
+        assert not lock.kept.exists()
+        lock.keep(text("one"))
+        lock.keep(text("two"))
+        assert lock.kept.read_text() == "two"
+        lock.publish(target)
     assert target.read_text() == "two"
     target.unlink()
-    with claims.held(work, quiet) as claim:
-        claim.publish(target)
+    with locks.held(work, quiet) as lock:
+        lock.publish(target)
     assert target.read_text() == "two"
     done(work)
     assert target.read_text() == "two"
@@ -92,41 +92,41 @@ def test_a_result_stays_kept_until_the_film_is_done(work: Path, tmp_path: Path) 
 
 def test_a_job_that_fails_leaves_what_it_kept_to_the_next_one(work: Path) -> None:
     for found, kept in (("", "one"), ("one", "two"), ("two", "three")):
-        with pytest.raises(ZeroDivisionError), claims.held(work, quiet) as claim:
-            assert (claim.kept.read_text() if claim.kept.exists() else "") == found
-            claim.keep(text(kept))
+        with pytest.raises(ZeroDivisionError), locks.held(work, quiet) as lock:
+            assert (lock.kept.read_text() if lock.kept.exists() else "") == found
+            lock.keep(text(kept))
             raise ZeroDivisionError
     assert len(list(work.iterdir())) == 1
 
 
 def test_a_job_that_keeps_nothing_hands_on_what_it_found(work: Path) -> None:
     for _ in range(3):
-        with pytest.raises(ZeroDivisionError), claims.held(work, quiet) as claim:
-            if not claim.kept.exists():
-                claim.keep(text("one"))
+        with pytest.raises(ZeroDivisionError), locks.held(work, quiet) as lock:
+            if not lock.kept.exists():
+                lock.keep(text("one"))
             raise ZeroDivisionError
-    with claims.held(work, quiet) as claim:
-        assert claim.kept.read_text() == "one"
+    with locks.held(work, quiet) as lock:
+        assert lock.kept.read_text() == "one"
 
 
 @pytest.mark.usefixtures("elsewhere")
 def test_a_second_job_waits_for_as_long_as_the_first_is_heard_of(work: Path) -> None:
-    told: list[str] = []
+    reported: list[str] = []
     times: list[float] = []
 
     def second() -> None:
-        with claims.held(work, told.append):
+        with locks.held(work, reported.append):
             times.append(time.monotonic())
 
-    with claims.held(work, quiet):
+    with locks.held(work, quiet):
         waiting = threading.Thread(target=second)
         waiting.start()
-        time.sleep(3 * presence.LEASE_SECONDS)
+        time.sleep(3 * heartbeat.LEASE_SECONDS)
         times.append(time.monotonic())
     waiting.join()
     assert times == sorted(times)
-    assert len(told) == 1
-    assert f"waiting for process {os.getpid()} on " in told[0]
+    assert len(reported) == 1
+    assert f"waiting for process {os.getpid()} on " in reported[0]
     done(work)
 
 
@@ -134,10 +134,10 @@ def test_many_jobs_take_turns(work: Path) -> None:
     at_work: list[int] = []
 
     def job(number: int) -> None:
-        with claims.held(work, quiet) as claim:
+        with locks.held(work, quiet) as lock:
             at_work.append(number)
-            done = claim.kept.read_text() if claim.kept.exists() else ""
-            claim.keep(text(f"{done}."))
+            done = lock.kept.read_text() if lock.kept.exists() else ""
+            lock.keep(text(f"{done}."))
             time.sleep(0.01)
             assert at_work == [number]
             at_work.clear()
@@ -154,9 +154,9 @@ def test_many_jobs_take_turns(work: Path) -> None:
 @pytest.mark.usefixtures("silent")
 def test_the_job_that_lost_stops_and_writes_nothing(work: Path, stack: ExitStack, tmp_path: Path) -> None:
     target = tmp_path / "target"
-    first = stack.enter_context(claims.held(work, quiet))
+    first = stack.enter_context(locks.held(work, quiet))
     first.keep(text("first"))
-    second = stack.enter_context(claims.held(work, quiet))
+    second = stack.enter_context(locks.held(work, quiet))
     assert second.kept.read_text() == "first"
     check_lost(first, target)
     assert second.kept.read_text() == "first"
@@ -168,12 +168,12 @@ def test_the_job_that_lost_stops_and_writes_nothing(work: Path, stack: ExitStack
 
 @pytest.mark.usefixtures("silent")
 def test_the_job_that_lost_does_not_mistake_a_later_claim_for_its_own(work: Path, stack: ExitStack) -> None:
-    first = stack.enter_context(claims.held(work, quiet))
+    first = stack.enter_context(locks.held(work, quiet))
     first.keep(text("first"))
-    with claims.held(work, quiet):
+    with locks.held(work, quiet):
         pass
     done(work)
-    third = stack.enter_context(claims.held(work, quiet))
+    third = stack.enter_context(locks.held(work, quiet))
     assert third.folder == first.folder
     third.keep(text("third"))
     before = files(work)
@@ -184,12 +184,12 @@ def test_the_job_that_lost_does_not_mistake_a_later_claim_for_its_own(work: Path
 
 @pytest.mark.usefixtures("silent")
 def test_a_write_that_was_under_way_when_the_job_lost_reaches_nobody(work: Path, stack: ExitStack) -> None:
-    first = stack.enter_context(claims.held(work, quiet))
+    first = stack.enter_context(locks.held(work, quiet))
     first.keep(text("first"))
 
     def slow(file: BinaryIO) -> None:
         file.write(b"late")
-        stack.enter_context(claims.held(work, quiet)).keep(text("second"))
+        stack.enter_context(locks.held(work, quiet)).keep(text("second"))
 
     with pytest.raises(LostError):
         first.keep(slow)
@@ -197,13 +197,13 @@ def test_a_write_that_was_under_way_when_the_job_lost_reaches_nobody(work: Path,
     assert files(work) == ["2", "2/kept.zarr.zip", "2/owner.json"]
 
 
-def check_lost(claim: Claim, target: Path) -> None:
+def check_lost(lock: Lock, target: Path) -> None:
     before = target.read_bytes() if target.exists() else None
     sentence = r"^/.*: found this job's work folder gone: .*stops and writes nothing"
     with pytest.raises(LostError, match=sentence):
-        claim.keep(text("late"))
+        lock.keep(text("late"))
     with pytest.raises(LostError, match=sentence):
-        claim.publish(target)
+        lock.publish(target)
     assert (target.read_bytes() if target.exists() else None) == before
 
 
@@ -212,9 +212,9 @@ def test_a_full_disk_costs_nothing_that_was_kept(work: Path) -> None:
         file.write(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(OSError, match="No space") as raised, claims.held(work, quiet) as claim:
-        claim.keep(text("one"))
-        claim.keep(full)
+    with pytest.raises(OSError, match="No space") as raised, locks.held(work, quiet) as lock:
+        lock.keep(text("one"))
+        lock.keep(full)
     assert raised.value.filename == str(work / "1/kept.zarr.zip")
     assert (work / "1/kept.zarr.zip").read_text() == "one"
     assert files(work) == ["1", "1/kept.zarr.zip", "1/owner.json"]
@@ -222,17 +222,17 @@ def test_a_full_disk_costs_nothing_that_was_kept(work: Path) -> None:
 
 def test_what_was_published_first_stays(work: Path, tmp_path: Path) -> None:
     (tmp_path / "target").write_text("theirs")
-    with claims.held(work, quiet) as claim:
-        claim.keep(text("ours"))
-        claim.publish(tmp_path / "target")
+    with locks.held(work, quiet) as lock:
+        lock.keep(text("ours"))
+        lock.publish(tmp_path / "target")
     assert (tmp_path / "target").read_text() == "theirs"
 
 
 def test_nothing_is_cleared_while_a_job_is_at_work(work: Path) -> None:
-    with claims.held(work, quiet) as claim:
-        claim.keep(text("one"))
-        claims.clear(work)
-        claim.keep(text("two"))
+    with locks.held(work, quiet) as lock:
+        lock.keep(text("one"))
+        locks.clear(work)
+        lock.keep(text("two"))
     done(work)
 
 
@@ -244,9 +244,9 @@ def test_latents_may_lie_on_another_disk_or_one_without_links(
         raise OSError(refusal, os.strerror(refusal))
 
     monkeypatch.setattr(os, "link", refused)
-    with claims.held(work, quiet) as claim:
-        claim.keep(text("one"))
-        claim.publish(tmp_path / "target")
+    with locks.held(work, quiet) as lock:
+        lock.keep(text("one"))
+        lock.publish(tmp_path / "target")
     assert (tmp_path / "target").read_text() == "one"
 
 
@@ -255,12 +255,12 @@ def test_latents_may_lie_on_another_disk_or_one_without_links(
 SCRIPT = """
 import sys
 from pathlib import Path
-from songreel.jobs import claims, presence
+from songreel.jobs import locks, heartbeat
 
-presence.BEAT_SECONDS, presence.LEASE_SECONDS = 0.05, float(sys.argv[2])
-with claims.held(Path(sys.argv[1]), print) as claim:
+heartbeat.BEAT_SECONDS, heartbeat.LEASE_SECONDS = 0.05, float(sys.argv[2])
+with locks.held(Path(sys.argv[1]), print) as lock:
     for number in range(10**6):
-        claim.keep(lambda file: file.write(str(number).encode()))
+        lock.keep(lambda file: file.write(str(number).encode()))
         print(number, flush=True)
         sys.stdin.readline()
 """
@@ -281,25 +281,25 @@ def started(work: Path, lease_seconds: float = 1e6) -> subprocess.Popen[str]:
 
 
 def test_what_a_killed_job_held_is_free_at_once(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(presence, "LEASE_SECONDS", 1e6)
+    monkeypatch.setattr(heartbeat, "LEASE_SECONDS", 1e6)
     with started(work) as process:
-        assert claims.in_use(work)
+        assert locks.in_use(work)
         process.kill()
         process.wait()
-        assert not claims.in_use(work)
-        with claims.held(work, quiet) as claim:
-            assert claim.kept.read_text() == "0"
+        assert not locks.in_use(work)
+        with locks.held(work, quiet) as lock:
+            assert lock.kept.read_text() == "0"
     done(work)
 
 
 def test_a_stopped_job_is_given_up_and_stops_when_it_goes_on(work: Path) -> None:
     with started(work) as process:
         process.send_signal(signal.SIGSTOP)
-        with claims.held(work, quiet) as claim:
+        with locks.held(work, quiet) as lock:
             process.send_signal(signal.SIGCONT)
             _, errors = process.communicate("\n", timeout=20)
             assert process.returncode == 1
             assert "LostError" in errors
-            assert claim.kept.read_text() == "0"
+            assert lock.kept.read_text() == "0"
             assert files(work) == ["2", "2/kept.zarr.zip", "2/owner.json"]
     done(work)

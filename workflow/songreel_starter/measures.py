@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from songreel.ground.files import Document
-from songreel.kernels import device as devices
+from songreel.kernels import devices
 from songreel.models import weights
 from songreel.models.perceptor import Perceptor
 from songreel.models.vqgan import VQGAN
@@ -23,8 +23,8 @@ from songreel.planning.config import Config
 from songreel_starter import grid, keyframes, pairs, scenes, words
 from songreel_starter.backgrounds import Background
 from songreel_starter.keyframes import Shown, Studio
-from songreel_starter.scenes import Placement, Scene
 from songreel_starter.sprites import Shard
+from songreel_starter.things import Library, Placement, Scene
 
 SIMPLE = 20  # phrases at the beginning of the list that name one thing or two
 SHUFFLES = 200
@@ -73,10 +73,10 @@ def ranks(queries: Tensor, gallery: Tensor, own: Tensor | None = None) -> Tensor
     return (similar >= similar.gather(1, own[:, None])).sum(1)
 
 
-def shares(found: Tensor, within: Sequence[int]) -> Document:
+def shares(ranked: Tensor, within: Sequence[int]) -> Document:
     """The share of ranks [n] that are within the first one, five, …, and the mean reciprocal rank."""
-    named = {f"first_{most}": float((found <= most).double().mean()) for most in within}
-    return {**named, "mean_reciprocal_rank": float((1 / found.double()).mean()), "queries": len(found)}
+    named = {f"first_{most}": float((ranked <= most).double().mean()) for most in within}
+    return {**named, "mean_reciprocal_rank": float((1 / ranked.double()).mean()), "queries": len(ranked)}
 
 
 def chance(among: int, within: Sequence[int]) -> Document:
@@ -90,8 +90,10 @@ def shuffled(queries: Tensor, gallery: Tensor, seed: int = 0) -> Document:
     """A control: the shares first when phrases are dealt to pictures at random, and the best deal's."""
     generator = Generator().manual_seed(seed)
     deals = [torch.randperm(len(queries), generator=generator) for _ in range(SHUFFLES)]
-    found = [float((ranks(queries, gallery, deal.to(queries.device)) <= 1).double().mean()) for deal in deals]
-    return {"first_1": statistics.fmean(found), "best": max(found), "deals": SHUFFLES}
+    firsts = [
+        float((ranks(queries, gallery, deal.to(queries.device)) <= 1).double().mean()) for deal in deals
+    ]
+    return {"first_1": statistics.fmean(firsts), "best": max(firsts), "deals": SHUFFLES}
 
 
 # What a judge sees in a pair's pictures
@@ -108,21 +110,21 @@ def judged(judge: Embedder, shown: Shown, captions: Collection[str] = ()) -> Doc
     document: Document = {"chance": chance(len(texts), (1, 5))}
     for name, pixels in {"first": shown.first, "last": shown.last}.items():
         pictures = embedded(judge, torch.from_numpy(pixels))
-        found = ranks(pictures, texts)
+        ranked = ranks(pictures, texts)
         document[name] = {
-            "all": shares(found, (1, 5)),
-            "simple": shares(found[:SIMPLE], (1, 5)),
-            "unseen": shares(found[unseen.to(found.device)], (1, 5)),
+            "all": shares(ranked, (1, 5)),
+            "simple": shares(ranked[:SIMPLE], (1, 5)),
+            "unseen": shares(ranked[unseen.to(ranked.device)], (1, 5)),
             "shuffled": shuffled(pictures, texts),
-            "ranks": found.tolist(),
+            "ranks": ranked.tolist(),
         }
     return document
 
 
 def embedded(model: Embedder, pictures: Tensor) -> Tensor:
     """Unit vectors [n, d] of pictures uint8 [n, 3, h, w], some at a time."""
-    where = model.embed_texts(["a"]).device
-    parts = [model.embed_images(part.to(where).float() / 255) for part in torch.split(pictures, AT_ONCE)]
+    device = model.embed_texts(["a"]).device
+    parts = [model.embed_images(part.to(device).float() / 255) for part in torch.split(pictures, AT_ONCE)]
     return torch.cat(parts)
 
 
@@ -152,7 +154,7 @@ def one_a_label(style: Shard) -> list[int]:
     return list(first.values())
 
 
-def on_ground(library: scenes.Library, chosen: Sequence[int], ground: str, side: int, seed: int) -> Tensor:
+def on_ground(library: Library, chosen: Sequence[int], ground: str, side: int, seed: int) -> Tensor:
     """Sprites as pictures uint8 [n, 3, side, side], each on one colour or on a gradient between two."""
     dice = random.Random(f"{seed} {ground}")
     planned = []
@@ -165,10 +167,10 @@ def on_ground(library: scenes.Library, chosen: Sequence[int], ground: str, side:
 
 
 def _both_ways(model: Embedder, pictures: Tensor, labels: Sequence[str]) -> Document:
-    seen, told = embedded(model, pictures), model.embed_texts(labels)
+    seen, named = embedded(model, pictures), model.embed_texts(labels)
     return {
-        "text_to_picture": shares(ranks(told, seen), (1, 10)),
-        "picture_to_text": shares(ranks(seen, told), (1, 10)),
+        "text_to_picture": shares(ranks(named, seen), (1, 10)),
+        "picture_to_text": shares(ranks(seen, named), (1, 10)),
     }
 
 
@@ -181,10 +183,10 @@ def reconstruction(vqgan: VQGAN, pictures: Tensor) -> Document:
 
     Of the grid that is left of its squares see `grid.ratio`.
     """
-    where, levels, steps = vqgan.codebook.device, list[Tensor](), list[Tensor]()
+    device, levels, steps = vqgan.codebook.device, list[Tensor](), list[Tensor]()
     used: set[int] = set()
     for part in torch.split(pictures, AT_ONCE):
-        wanted = part.to(where).float() / 255
+        wanted = part.to(device).float() / 255
         tokens = vqgan.tokens(wanted)
         drawn = vqgan.decode(vqgan.embed(tokens)).clamp(0, 1)
         levels.append(psnr(drawn, wanted))
@@ -205,8 +207,8 @@ def reconstructions(
     folders: Sequence[Path], shards: Sequence[Shard], count: int, side: int, seed: int
 ) -> Document:
     """Scenes of styles that no pair learned from, through each pair's VQGAN, by style and pair."""
-    where = devices.choose()
-    vqgans = {folder.name: pairs.load_vqgan(folder, where, torch.float32) for folder in folders}
+    device = devices.choose()
+    vqgans = {folder.name: pairs.load_vqgan(folder, device, torch.float32) for folder in folders}
     document: Document = {"pictures": count, "side": side}
     for shard in shards:
         pictures = painted(shard, count, side, seed)
@@ -238,17 +240,17 @@ def painted(shard: Shard, count: int, side: int, seed: int) -> Tensor:
 
 def speed(folders: Sequence[Path], film: Config, rounds: int, iterations: int) -> Document:
     """Iterations a second of each pair: the median of some rounds in which the pairs take turns."""
-    where = devices.choose()
-    studios = {folder.name: Studio(folder, film, where) for folder in folders}
+    device = devices.choose()
+    studios = {folder.name: Studio(folder, film, device) for folder in folders}
     taken: dict[str, list[float]] = {name: [] for name in studios}
     for number in range(rounds + 1):
         for name, studio in studios.items():
             seconds = _timed(studio, iterations)
             if number:  # the first round warms up
                 taken[name].append(iterations / seconds)
-    found = {name: {"median": statistics.median(it), "rounds": sorted(it)} for name, it in taken.items()}
+    rates = {name: {"median": statistics.median(it), "rounds": sorted(it)} for name, it in taken.items()}
     setting = f"{film.width}x{film.height}, {film.cutouts} cutouts"
-    return {"setting": setting, "device": where.type, "threads": torch.get_num_threads(), **found}
+    return {"setting": setting, "device": device.type, "threads": torch.get_num_threads(), **rates}
 
 
 def _timed(studio: Studio, iterations: int) -> float:

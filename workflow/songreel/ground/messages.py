@@ -55,7 +55,7 @@ def shorten(text: str, letters: int = 40) -> str:
     return repr(line if len(line) <= letters else line[: letters - 1] + "…")
 
 
-def clock(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """A duration as people say it: 42 s, 3 min 5 s, 2 h 10 min."""
     whole = round(seconds)
     if whole < 60:

@@ -1,4 +1,4 @@
-"""The commands that evaluate a pair, and write it down."""
+"""The commands that draw with a pair, evaluate it and write it down; `measures` has the figures."""
 
 from __future__ import annotations
 
@@ -7,16 +7,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from songreel.ground.files import read_json, write_json_if_changed
-from songreel.ground.telling import say
+from songreel.ground.messages import say
 
 if TYPE_CHECKING:
-    from songreel_starter.evaluate import Embedder
+    from songreel_starter.measures import Embedder
 
 FIGURES = ("judged", "retrieval", "reconstruction", "grid", "speed")  # that a card tells
 
 
 def add(commands: Any) -> None:
     """Add the commands to the parser of the command line."""
+    _add_drawing(commands)
+    _add_figures(commands)
+    _add_card(commands)
+
+
+def _add_drawing(commands: Any) -> None:
+    """The commands that bring a pair, and draw with one."""
     first = commands.add_parser("first-pair", help="take the first pair from git's history")
     first.add_argument("target", type=Path, help="a folder")
     first.set_defaults(run=_first_pair)
@@ -38,6 +45,9 @@ def add(commands: Any) -> None:
     _add_film(keyframes)
     keyframes.set_defaults(run=_keyframes)
 
+
+def _add_figures(commands: Any) -> None:
+    """The commands that measure: each writes figures for the card."""
     judge = commands.add_parser("judge", help="rank the phrases for each picture with another CLIP")
     judge.add_argument("target", type=Path, help="a JSON file")
     judge.add_argument("judge", type=Path)
@@ -79,6 +89,8 @@ def add(commands: Any) -> None:
     _add_film(speed)
     speed.set_defaults(run=_speed)
 
+
+def _add_card(commands: Any) -> None:
     sheet = commands.add_parser("sheet", help="draw a contact sheet of a pair's keyframes")
     sheet.add_argument("target", type=Path, help="a JPEG file")
     sheet.add_argument("pictures", type=Path, nargs="+", help="files of keyframes of one pair")
@@ -134,60 +146,60 @@ def _keyframes(options: argparse.Namespace) -> None:
 
 
 def _judge(options: argparse.Namespace) -> None:
-    from songreel_starter import evaluate, keyframes, pool
+    from songreel_starter import keyframes, measures, pool
 
     captions = frozenset(pool.Pool(options.scenes).captions if options.scenes else ())
     phrases = keyframes.read_phrases(options.phrases, options.most)
     judge = _load_judge(options)
     document = {
-        pair: evaluate.judged(judge, keyframes.load(files, phrases), captions)
+        pair: measures.judged(judge, keyframes.load(files, phrases), captions)
         for pair, files in keyframes.by_pair(options.pictures).items()
     }
     write_json_if_changed(options.target, document)
-    for pair, found in document.items():
-        share, guessed = found["first"]["all"], found["chance"]
+    for pair, ranks in document.items():
+        share, guessed = ranks["first"]["all"], ranks["chance"]
         say(f"{pair}: first {share['first_1']:.3f}, chance {guessed['first_1']:.3f}.", options.log)
 
 
 def _retrieval(options: argparse.Namespace) -> None:
     import torch
 
-    from songreel.kernels import device
-    from songreel_starter import evaluate, pairs, sprites
+    from songreel.kernels import devices
+    from songreel_starter import measures, pairs, sprites
 
-    where = device.choose()
+    device = devices.choose()
     models: dict[str, Embedder] = {
-        folder.name: evaluate.Sighted(pairs.load_clip(folder, where, torch.float32))
+        folder.name: measures.Sighted(pairs.load_clip(folder, device, torch.float32))
         for folder in options.pairs
     }
     if options.judge:
         models["judge"] = _load_judge(options)
     style = sprites.load(options.style)
-    document = evaluate.retrieval(models, style, options.side, options.seed)
+    document = measures.retrieval(models, style, options.side, options.seed)
     write_json_if_changed(options.target, document)
 
 
 def _reconstruction(options: argparse.Namespace) -> None:
-    from songreel_starter import evaluate, sprites
+    from songreel_starter import measures, sprites
 
     shards = [sprites.load(path) for path in options.styles]
     settings = options.count, options.side, options.seed
-    write_json_if_changed(options.target, evaluate.reconstructions(options.pairs, shards, *settings))
+    write_json_if_changed(options.target, measures.reconstructions(options.pairs, shards, *settings))
 
 
 def _grid(options: argparse.Namespace) -> None:
-    from songreel_starter import evaluate, keyframes
+    from songreel_starter import keyframes, measures
 
     phrases = keyframes.read_phrases(options.phrases, options.most)
-    write_json_if_changed(options.target, evaluate.grids(options.pairs, options.pictures, phrases))
+    write_json_if_changed(options.target, measures.grids(options.pairs, options.pictures, phrases))
 
 
 def _speed(options: argparse.Namespace) -> None:
-    from songreel_starter import evaluate, keyframes
+    from songreel_starter import keyframes, measures
 
     _one_thread()
     film = keyframes.film(options.film)
-    document = evaluate.speed(options.pairs, film, options.rounds, options.iterations)
+    document = measures.speed(options.pairs, film, options.rounds, options.iterations)
     write_json_if_changed(options.target, document)
     for folder in options.pairs:
         say(f"{folder.name}: {document[folder.name]['median']:.2f} iterations/s.", options.log)
@@ -216,10 +228,10 @@ def _card(options: argparse.Namespace) -> None:
 
 
 def _load_judge(options: argparse.Namespace) -> Embedder:
-    from songreel.kernels import device
+    from songreel.kernels import devices
     from songreel_starter import judge  # type: ignore[attr-defined, unused-ignore]
 
-    loaded: Embedder = judge.load(options.judge, options.teacher, device.choose())
+    loaded: Embedder = judge.load(options.judge, options.teacher, devices.choose())
     return loaded
 
 

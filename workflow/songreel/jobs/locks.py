@@ -1,7 +1,7 @@
 """One job at a time on a segment, on one machine or across many, and a fence against the one that lost.
 
-A job claims a segment's work folder by renaming a folder of its own to the next number in it, which one job
-alone can do. Others wait until it has ended or is given up (see `presence`), and then claim the next number,
+A job locks a segment's work folder by renaming a folder of its own to the next number in it, which one job
+alone can do. Others wait until it has ended or is given up (see `heartbeat`), and then take the next number,
 take over what it kept and remove its folder.
 
 That removal is the fence. A job that was believed dead and is not finds that its folder is gone: it works
@@ -25,15 +25,17 @@ from typing import BinaryIO
 from songreel.ground import stops
 from songreel.ground.errors import UserError
 from songreel.ground.files import replacing, set_aside, settle_names
-from songreel.jobs import presence
-from songreel.jobs.presence import Watch
+from songreel.jobs import heartbeat
+from songreel.jobs.heartbeat import Watch
 
 OWNER = "owner.json"
 KEPT = "kept.zarr.zip"
 NEW = f".{KEPT}"  # until it is whole
 PATIENCE_SECONDS = 0.5  # between two looks at whether the owner is still there
-TAKEN = (errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY)  # a rename that another job was quicker to make
-UNLINKABLE = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK)  # another disk, or one without links
+# A rename that another job was quicker to make
+TAKEN = (errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY)
+# Another disk, or one without links
+UNLINKABLE = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK)
 GONE = (errno.ENOENT, errno.ESTALE)  # what a handle on a folder that was removed gives
 
 
@@ -42,7 +44,7 @@ class LostError(UserError):
 
 
 @dataclass(frozen=True)
-class Claim:
+class Lock:
     """A segment's work folder, held: one file can be kept in it, and published when it is complete."""
 
     folder: Path
@@ -96,7 +98,7 @@ class Claim:
             raise
 
     def _check(self) -> None:
-        """Raise LostError unless the folder that this claim holds is still the one that others see."""
+        """Raise LostError unless the folder that this lock holds is still the one that others see."""
         try:
             held = os.path.samestat(os.fstat(self.handle), self.folder.stat())
         except OSError as error:
@@ -106,8 +108,8 @@ class Claim:
         if not held:
             raise LostError(
                 f"{self.folder}: found this job's work folder gone: its disk has vanished, or nothing was"
-                f" heard of it for {presence.LEASE_SECONDS:g} s and another job has taken its line over; this"
-                f" one stops and writes nothing, finished keyframes are kept."
+                f" heard of it for {heartbeat.LEASE_SECONDS:g} s and another job has taken its line over;"
+                f" this one stops and writes nothing, finished keyframes are kept."
             )
 
     def _open(self, name: str, flags: int) -> int:
@@ -124,35 +126,35 @@ class Claim:
 
 
 @contextmanager
-def held(work: Path, tell: Callable[[str], object]) -> Iterator[Claim]:
-    """Claim a segment's work folder, waiting for as long as another job is at work in it.
+def held(work: Path, report: Callable[[str], object]) -> Iterator[Lock]:
+    """Lock a segment's work folder, waiting for as long as another job is at work in it.
 
-    What was kept stays for the next owner. `tell` hears for whom this job waits.
+    What was kept stays for the next owner. `report` hears for whom this job waits.
     """
     with ExitStack() as stack:
-        claim = None
-        while claim is None:
-            _make(work, tell)
-            claim = _take(work, _await_turn(work, tell), stack)
-        _inherit(work, claim)
-        yield claim
+        lock = None
+        while lock is None:
+            _make(work, report)
+            lock = _take(work, _await_turn(work, report), stack)
+        _inherit(work, lock)
+        yield lock
 
 
-def _make(work: Path, tell: Callable[[str], object]) -> None:
+def _make(work: Path, report: Callable[[str], object]) -> None:
     try:
         work.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
         if not os.path.lexists(work) or work.is_dir():
             raise
-        tell(f"{work}: found no folder, expected one for keyframes; it is now {set_aside(work).name}.")
+        report(f"{work}: found no folder, expected one for keyframes; it is now {set_aside(work).name}.")
         work.mkdir()
 
 
 def clear(work: Path) -> None:
     """Remove the work folder of a segment that is done, unless a job is at work in it."""
     if work.exists() and not in_use(work):
-        with held(work, lambda _: None) as claim:
-            _leave(work, claim)
+        with held(work, lambda _: None) as lock:
+            _leave(work, lock)
 
 
 def kept(work: Path) -> Path | None:
@@ -164,11 +166,11 @@ def kept(work: Path) -> Path | None:
 def in_use(work: Path) -> bool:
     """Whether a job may be at work in a segment's work folder."""
     owners = [work / str(number) / OWNER for number in _numbers(work)]
-    return bool(owners) and not presence.released(owners[-1])
+    return bool(owners) and not heartbeat.has_ended(owners[-1])
 
 
-def _await_turn(work: Path, tell: Callable[[str], object]) -> int:
-    """The number to claim, once nobody is at work under the number before."""
+def _await_turn(work: Path, report: Callable[[str], object]) -> int:
+    """The number to take, once nobody is at work under the number before."""
     watches: dict[int, Watch] = {}
     while numbers := _numbers(work):
         last = numbers[-1]
@@ -176,15 +178,15 @@ def _await_turn(work: Path, tell: Callable[[str], object]) -> int:
         if last not in watches:
             watches = {last: Watch(owner)}
             if not watches[last].over():
-                tell(f"waiting for {_name(owner)}, which is at work on this line.")
+                report(f"waiting for {_name(owner)}, which is at work on this line.")
         if watches[last].over():
             return last + 1
         time.sleep(PATIENCE_SECONDS)
     return 1
 
 
-def _take(work: Path, number: int, stack: ExitStack) -> Claim | None:
-    """Claim a number, or return None if another job was quicker."""
+def _take(work: Path, number: int, stack: ExitStack) -> Lock | None:
+    """Take a number, or return None if another job was quicker."""
     new = work / f".new-{uuid.uuid4().hex}"
     folder = work / str(number)
     with ExitStack() as attempt:
@@ -193,7 +195,7 @@ def _take(work: Path, number: int, stack: ExitStack) -> Claim | None:
             attempt.callback(shutil.rmtree, new, ignore_errors=True)
             handle = os.open(new, os.O_RDONLY | os.O_DIRECTORY)
             attempt.callback(os.close, handle)
-            attempt.enter_context(presence.shown(new / OWNER, {}))
+            attempt.enter_context(heartbeat.beating(new / OWNER, {}))
             new.rename(folder)
         except OSError as error:
             if error.errno in TAKEN:
@@ -201,22 +203,22 @@ def _take(work: Path, number: int, stack: ExitStack) -> Claim | None:
             error.filename = str(work)
             raise
         stack.push(attempt.pop_all())
-    return Claim(folder, handle)
+    return Lock(folder, handle)
 
 
-def _inherit(work: Path, claim: Claim) -> None:
+def _inherit(work: Path, lock: Lock) -> None:
     """Take over what the owners before kept, the last one's most, and fence them off."""
     for number in _numbers(work):
-        if number < int(claim.folder.name):
+        if number < int(lock.folder.name):
             with contextlib.suppress(FileNotFoundError):
-                (work / str(number) / KEPT).replace(claim.kept)
+                (work / str(number) / KEPT).replace(lock.kept)
             remove(work / str(number))
 
 
-def _leave(work: Path, claim: Claim) -> None:
+def _leave(work: Path, lock: Lock) -> None:
     """Remove the work folder, unless the next job is already there."""
-    remove(claim.folder)
-    for litter in work.glob(".*"):  # of jobs that were killed; one that is just claiming tries again
+    remove(lock.folder)
+    for litter in work.glob(".*"):  # of jobs that were killed; one that is just locking tries again
         shutil.rmtree(litter, ignore_errors=True)
     with contextlib.suppress(OSError):
         work.rmdir()
@@ -231,10 +233,10 @@ def remove(folder: Path) -> None:
 
 
 def _numbers(work: Path) -> list[int]:
-    """The claims in a work folder, the owner's last."""
+    """The locks in a work folder, the owner's last."""
     return sorted(int(path.name) for path in work.glob("[1-9]*") if path.name.isdecimal())
 
 
 def _name(owner: Path) -> str:
-    facts = presence.told(owner)
+    facts = heartbeat.read(owner)
     return f"process {facts['pid']} on {facts['host']}" if facts else "another job"
