@@ -331,7 +331,9 @@ def test_the_card_says_what_the_figures_say(
     assert read_json(made / "grid.json")["export"]["keyframes"] == 2
     rounds = ("--rounds", 1, "--iterations", 1)
     assert _run("speed", made / "speed.json", first, new, *rounds, *LITTLE) == 0
-    figures = [argument for name in evaluation.FIGURES for argument in (f"--{name}", made / f"{name}.json")]
+    figures = [
+        argument for name in evaluation_commands.FIGURES for argument in (f"--{name}", made / f"{name}.json")
+    ]
     (tmp_path / "train_clip.log").write_text(
         "2026-01-01 10:00:00 step 10 of 20: loss 1\n2026-01-01 10:06:00 step 20 of 20: loss 1\n"
     )

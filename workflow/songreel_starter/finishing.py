@@ -23,13 +23,14 @@ from songreel.models import weights as architectures
 from songreel.models.vqgan import VQGAN
 from songreel.models.weights import Weights
 from songreel_starter import autoencoder, grid, likeness
-from songreel_starter.autoencoder import PERCEPTION, RAW, SHARPNESS
+from songreel_starter.autoencoder import PERCEPTION, RAW
 from songreel_starter.pool import Pool
 from songreel_starter.states import Keeper, State
 
 TELL_EVERY = 100  # steps
 STRAYS = 0.25  # pictures of tokens in disorder, as steering makes them, by those of scenes
-STEPS = 0.05  # weight of the profiles of steps, of scenes by those wanted and of strays by even ones, each
+STEPS = 0.1  # weight of the profiles of steps, of scenes by those wanted and of strays by even ones, each
+SHARPNESS = 0.15  # the critic's gradient by that of all else; with 0.5 edges were torn into teeth
 RISE = 300  # steps in which the critic learns, before it has a say, and again until it has all of it
 AVERAGE_DECAY = 0.998  # a step
 HELD_OUT = 32  # scenes
@@ -40,7 +41,7 @@ class Recipe:
     """How a VQGAN is finished, with a deblocking of so many channels."""
 
     channels: int = 64
-    steps: int = 2200
+    steps: int = 3500
     batch: int = 4
     crop: int = 96  # pixels
     learning_rate: float = 8e-4
