@@ -122,6 +122,8 @@ def _values(facts: Facts, folder: Path) -> dict[str, str]:
         "judge_retrieval": _percent(judge["plain"]["text_to_picture"]["first_10"]) if judge else "?",
         "reconstructed": str(reconstruction["pictures"]),
         "reconstruction_side": str(reconstruction["side"]),
+        "scenes_grid": f"{reconstruction[retrieved['style']]['scenes']['grid']:.2f}",
+        "unfinished": _unfinished(reconstruction[retrieved["style"]]),
         "speed_where": f"one thread of a {speed['device'].upper()}" if speed["device"] == "cpu" else "a GPU",
         "shown": str(facts.shown),
         "training": "\n".join(facts.trainings),
@@ -184,6 +186,17 @@ def _figures(facts: Facts) -> Iterator[str]:
     speeds = [facts.speed[pair]["median"] for pair in facts.pairs]
     ratio = f" ({speeds[1] / speeds[0]:.1f} times)"
     yield f"| iterations a second | | {speeds[0]:.1f} | {speeds[1]:.1f}{ratio} |"
+
+
+def _unfinished(rows: Document) -> str:
+    """What the VQGAN was before its decoder was trained again, where that is known."""
+    if "unfinished" not in rows:
+        return ""
+    before = rows["unfinished"]
+    return (
+        f" Before its decoder was trained again, this pair's VQGAN had {before['psnr']:.1f} dB and"
+        f" {before['grid']:.2f}."
+    )
 
 
 def _row(label: str, guessed: float, shares: Sequence[float]) -> str:

@@ -212,7 +212,9 @@ def reconstructions(
     document: Document = {"pictures": count, "side": side}
     for shard in shards:
         pictures = painted(shard, count, side, seed)
-        document[shard.source["name"]] = {name: reconstruction(it, pictures) for name, it in vqgans.items()}
+        own = grid.ratio(grid.profiles(pictures.float(), next(iter(vqgans.values())).factor))
+        found = {name: reconstruction(it, pictures) for name, it in vqgans.items()}
+        document[shard.source["name"]] = {"scenes": {"grid": own}, **found}
     return document
 
 
