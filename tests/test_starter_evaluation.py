@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from songreel.ground.files import read_json
 from songreel.models import perceptor
 from songreel.models.vqgan import VQGAN
 from songreel_starter import (
+    backgrounds,
     card,
     cli,
     evaluation_commands,
@@ -32,7 +35,9 @@ from songreel_starter import (
     sources,
     sprites,
     states,
+    words,
 )
+from songreel_starter.backgrounds import Background
 from songreel_starter.keyframes import Shown
 from songreel_starter.sprites import Entry, Shard
 from tests.conftest import REPOSITORY
@@ -172,9 +177,8 @@ def test_steps_at_the_grid_are_told_from_others() -> None:
     ramp = columns.expand(1, 3, 64, 64) + columns[:, None]
     assert grid.ratio(grid.profiles(ramp, 8)) == pytest.approx(1)
     assert float(grid.unevenness(ramp, 8)) == pytest.approx(0, abs=1e-6)
-    stairs = (
-        ramp + (columns // 8) * 2 + (columns // 8)[:, None] * 2
-    )  # steps of 3 at the borders, of 1 elsewhere
+    # Steps of 3 at the borders, of 1 elsewhere.
+    stairs = ramp + (columns // 8) * 2 + (columns // 8)[:, None] * 2
     assert grid.profiles(stairs, 8)[0].tolist() == pytest.approx([3, *[1] * 7])
     assert grid.ratio(grid.profiles(stairs, 8)) == pytest.approx(3)
     shifted = stairs.roll((3, 3), (2, 3))[..., 8:, 8:]  # they are sought at the borders alone
@@ -184,14 +188,18 @@ def test_steps_at_the_grid_are_told_from_others() -> None:
 
 
 def test_the_starter_leaves_no_grid() -> None:
+    colours = [words.COLOURS[name] for name in ("blue", "pink", "orange", "green", "white")]
+    skies = [
+        Background(top, bottom, horizon=0.7, far=far, near=near, rise=0.3, rock=far, light="sun")
+        for top, bottom, far, near in itertools.permutations(colours, 4)
+    ]
+    skies = [
+        replace(it, light_at=(0.3, 0.3, 0.1), light_colour=colours[4], skyline="hills") for it in skies[::10]
+    ]
+    maker = pairs.load_vqgan(STARTER, CPU, torch.float32)
     with torch.no_grad():
-        maker = pairs.load_vqgan(STARTER, CPU, torch.float32)
-        smooth = F.interpolate(
-            torch.rand(4, 3, 4, 4, generator=torch.Generator().manual_seed(0)),
-            size=(128, 128),
-            mode="bicubic",
-        ).clamp(0, 1)
-        drawn = maker.decode(maker.embed(maker.tokens(smooth))).clamp(0, 1)
+        pictures = backgrounds.paint(skies, 128, torch.Generator().manual_seed(0))
+        drawn = maker.decode(maker.embed(maker.tokens(pictures))).clamp(0, 1)
     assert grid.ratio(grid.profiles(drawn, maker.factor)) < 1.15
 
 

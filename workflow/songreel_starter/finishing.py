@@ -41,7 +41,7 @@ class Recipe:
     """How a VQGAN is finished, with a deblocking of so many channels."""
 
     channels: int = 64
-    steps: int = 3500
+    steps: int = 2600
     batch: int = 4
     crop: int = 96  # pixels
     learning_rate: float = 8e-4
@@ -91,9 +91,8 @@ def unfinished(trained: Weights, channels: int) -> VQGAN:
         quarters = state[leave].view(3, 2, half, 2, half, -1).permute(0, 2, 4, 1, 3, 5)
         made[: 3 * before.fold**2] = quarters.reshape(3 * before.fold**2, *made.shape[1:])
         state[leave] = made
-    after.deblocking.leave.weight.zero_()
-    after.deblocking.leave.bias.zero_()
-    state |= {f"deblocking.{name}": value for name, value in after.deblocking.state_dict().items()}
+    for name, value in after.deblocking.state_dict().items():
+        state[f"deblocking.{name}"] = value.zero_() if name.startswith("leave.") else value
     after.load_state_dict(state)
     return after
 

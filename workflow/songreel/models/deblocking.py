@@ -24,7 +24,7 @@ class Deblocking(nn.Module):
 
     def __init__(self, fold: int, channels: int) -> None:
         super().__init__()
-        self.half, self.pixels = fold // 2, least_channels(fold)
+        self.side, self.pixels = fold // 2, least_channels(fold)
         self.enter = nn.Conv2d(channels, channels, 3, padding=1)
         self.middle = nn.Conv2d(channels, channels, 3, padding=1)
         self.leave = nn.Conv2d(channels, self.pixels, 3, padding=1)
@@ -33,4 +33,4 @@ class Deblocking(nn.Module):
         """Pictures [b, 3, h*fold, w*fold] of what a decoder makes, [b, 4*channels, h, w]."""
         quarters = F.pixel_shuffle(squares, 2)  # [b, channels, 2h, 2w]
         correction = self.leave(F.silu(self.middle(F.silu(self.enter(quarters)))))
-        return F.pixel_shuffle(quarters[:, : self.pixels] + correction, self.half)
+        return F.pixel_shuffle(quarters[:, : self.pixels] + correction, self.side)

@@ -71,7 +71,7 @@ class VQGAN(nn.Module):
         self.quant_conv = nn.Conv2d(ddconfig["z_channels"], embed_dim, 1)
         self.post_quant_conv = nn.Conv2d(embed_dim, ddconfig["z_channels"], 1)
         self.fold = fold
-        self.deblocking = Deblocking(fold, deblock) if deblock else nn.PixelShuffle(fold)
+        self.deblocking: Any = Deblocking(fold, deblock) if deblock else nn.PixelShuffle(fold)
         # The contrast of what its films start from; None: what published ones do
         self.canvas: float | None = None
         self.factor = fold * 2 ** (len(ddconfig["ch_mult"]) - 1)
