@@ -15,8 +15,8 @@ DATA = (
     "models/starter",
     "profiles/default/config.yaml",
     "profiles/slurm/config.yaml",
-    "screenplays/twinkle.csv",
-    "screenplays/twinkle.tune",
+    "screenplays/over-the-river.csv",
+    "screenplays/over-the-river.mp3",
     "workflow/rules",
     "workflow/schemas",
 )

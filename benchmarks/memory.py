@@ -54,7 +54,7 @@ def _bytes(network: nn.Module) -> int:
 
 
 def row(model: Published, vqgan: dict[str, Any], clip: dict[str, Any]) -> str:
-    download = f"{model.files[-1].bytes / 1e6:.0f} MB" if model.files[-1].bytes else "about 958 MB"
+    download = f"{model.files[-1].bytes / 1e6:.0f} MB"
     cells = (f"`{model.name}`", download, model.look, *(gigabytes(vqgan, clip, side) for side in (256, 512)))
     return f"| {' | '.join(cells)} |"
 

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ if not any(map(os.path.exists, ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg"))):
 import pytest
 
 from songreel.ground.documents import Timeline
+from songreel.ground.messages import LOGGER, Handler
 from songreel.ground.paths import Paths, song_folder
 
 REPOSITORY = Path(__file__).parents[1]
@@ -181,3 +182,13 @@ def new_project(folder: Path, song: str = "song", **settings: Any) -> Project:
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return new_project(tmp_path / "project", **TINY)
+
+
+@pytest.fixture
+def messages() -> Iterator[list[str]]:
+    """What is said in this process while a test runs."""
+    heard: list[str] = []
+    handler = Handler(heard.append)
+    LOGGER.addHandler(handler)
+    yield heard
+    LOGGER.removeHandler(handler)

@@ -93,7 +93,7 @@ SCALARS = (
         "256x256",
         "7",
     ),
-    *("screenplays/twinkle.csv", "starter", "none", "draft", "libx264", "30", "1.5", "~/x", "-out", "0"),
+    *("screenplays/song.csv", "starter", "none", "draft", "libx264", "30", "1.5", "~/x", "-out", "0"),
 )
 
 

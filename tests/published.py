@@ -44,7 +44,6 @@ def vqgan_config(ch_mult: list[int], attention: list[int], codes: int, target: s
 F16, F8 = [1, 1, 2, 2, 4], [1, 1, 2, 4]
 VQGANS: dict[str, Any] = {
     "imagenet-16384": vqgan_config(F16, [16], 16384, "VQModel"),
-    "imagenet-1024": vqgan_config(F16, [16], 1024, "VQModel"),
     "openimages-8192": vqgan_config(F8, [32], 8192, "GumbelVQ"),
     "sflckr": vqgan_config(F16, [16], 1024, "VQModel"),
     "wikiart-16384": vqgan_config(F16, [16], 16384, "VQModel"),

@@ -17,7 +17,7 @@ from songreel.ground.errors import UserError
 from songreel.models import catalogue
 from songreel.models.catalogue import Published, Remote
 
-VQGANS = ("imagenet-16384", "imagenet-1024", "openimages-8192", "sflckr", "wikiart-16384", "coco")
+VQGANS = ("imagenet-16384", "openimages-8192", "sflckr", "wikiart-16384", "coco")
 
 
 def models() -> list[Published]:
@@ -56,19 +56,14 @@ def test_a_name_that_is_not_listed_is_none() -> None:
 def test_every_address_is_https_and_every_sha256_is_64_hex_digits() -> None:
     for file in files():
         assert all(urlsplit(url).scheme == "https" and urlsplit(url).hostname for url in file.urls)
-        assert file.sha256 is None or re.fullmatch("[0-9a-f]{64}", file.sha256)
-
-
-def test_only_the_small_imagenet_has_no_sha256() -> None:
-    unknown = {model.name for model in models() for file in model.files if not file.sha256}
-    assert unknown == {"imagenet-1024"}
+        assert re.fullmatch("[0-9a-f]{64}", file.sha256)
 
 
 def test_no_two_files_share_a_name_an_address_or_a_sha256() -> None:
     for values in (
         [file.name.lower() for file in files()],
         [url for file in files() for url in file.urls],
-        [file.sha256 for file in files() if file.sha256],
+        [file.sha256 for file in files()],
     ):
         assert len(values) == len(set(values))
 
@@ -90,10 +85,12 @@ def changed(tmp_path: Path, change: Callable[[dict[str, Any]], object]) -> Path:
 @pytest.mark.parametrize(
     ("key", "value", "told"),
     [
-        ("sha256", "abc", "found 'abc', expected 64 hex digits or null"),
-        ("sha256", "A" * 64, "expected 64 hex digits or null"),
-        ("bytes", 0, "found 0, expected a whole number above zero or null"),
-        ("bytes", True, "found True, expected a whole number above zero or null"),
+        ("sha256", None, "found None, expected 64 hex digits"),
+        ("sha256", "abc", "found 'abc', expected 64 hex digits"),
+        ("sha256", "A" * 64, "expected 64 hex digits"),
+        ("bytes", None, "found None, expected a whole number above zero"),
+        ("bytes", 0, "found 0, expected a whole number above zero"),
+        ("bytes", True, "found True, expected a whole number above zero"),
         ("urls", ["http://example.org/x"], "expected addresses that begin with https://"),
         ("urls", [], r"found \[\], expected addresses"),
         ("name", "../x.ckpt", "found '../x.ckpt', expected the name of a file"),

@@ -45,7 +45,7 @@ def saved(path: Path, state: Mapping[str, Tensor], config: Any, name: str = "") 
 
 
 def loaded(name: str) -> Perceptor:
-    return perceptor.load(obtain.perceptor(name, lambda _: None), CPU, torch.float32)
+    return perceptor.load(obtain.perceptor(name), CPU, torch.float32)
 
 
 def check_sees(judge: Perceptor, heads: int, text_heads: int, activation: str, **pixels: Any) -> None:
@@ -116,7 +116,7 @@ def test_an_archive_of_openais_needs_no_config_whatever_lies_beside_it(tmp_path:
     before = weights.perceptor(str(path))
     (tmp_path / "config.json").write_text("{}")
     assert weights.perceptor(str(path)) == before
-    assert obtain.perceptor(str(path), lambda _: None) == before
+    assert obtain.perceptor(str(path)) == before
 
 
 def test_a_config_that_tells_the_usual_leaves_the_id_as_it_was(tmp_path: Path) -> None:
@@ -263,6 +263,6 @@ def test_a_crafted_clip_is_refused_in_a_sentence(craft: str, tmp_path: Path) -> 
     kept = {name: tensor for name, tensor in state.items() if tensor is not None}
     checkpoints.bare(tmp_path / "mine.pt", kept)
     with pytest.raises(UserError, match=r"mine\.pt: ") as told:
-        obtain.perceptor(str(tmp_path / "mine.pt"), lambda _: None)
+        obtain.perceptor(str(tmp_path / "mine.pt"))
     assert "\n" not in str(told.value)
     assert not list((tmp_path / "cache/converted").glob("*.safetensors"))

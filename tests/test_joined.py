@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import time
@@ -242,26 +241,6 @@ def test_a_song_that_changes_while_the_film_is_made_ends_in_no_film(
     project.screenplay.with_suffix(".wav").unlink()
     assert project.film() == 1
     assert "song.wav: No such file" in only_sentence(capsys.readouterr().err)
-
-
-def test_what_a_tune_sounds_like_is_made_again_when_it_is_damaged(project: Project) -> None:
-    project.screenplay.with_suffix(".tune").write_text("tempo 300\nvoice harp\nC5 1\n", encoding="utf-8")
-    plan = project.plan()
-    assert plan.played
-    sound = project.folder / plan.played
-    command = ("tune", project.paths.tune_plan(sound.stem), sound)
-    assert project.run(*command) == 0
-    whole = sound.read_bytes()
-    film_of(project).unlink()
-    with contextlib.chdir(project.folder):
-        assert [*damage._damaged_tune(plan, project.paths)] == []
-        for data in (whole[:-9], bytes(len(whole)), whole[:2000] + b"\1" + whole[2001:], b""):
-            sound.write_bytes(data)
-            assert [fault.path for fault in damage._damaged_tune(plan, project.paths)] == [
-                sound.relative_to(project.folder)
-            ]
-    assert project.run(*command) == 0
-    assert sound.read_bytes() == whole
 
 
 def test_times_that_lie_ahead_are_taken_back_and_others_left(tmp_path: Path) -> None:

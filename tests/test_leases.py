@@ -27,7 +27,7 @@ SCRIPT = """
 import os, sys
 from songreel.jobs import leases
 
-with leases.held(lambda message: print(message, file=sys.stderr)):
+with leases.held():
     with open(f"{sys.argv[1]}/{os.getpid()}", "w") as file:
         file.write("sees " + os.environ[leases.VISIBLE])
     sys.stdin.readline()
@@ -263,7 +263,7 @@ def test_a_device_has_one_lock_however_it_is_named(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv(leases.LEASES, str(folder))
     for listed in ("GPU-22222222-bbbb", "GPU-2222", "1"):
         monkeypatch.setenv(leases.VISIBLE, listed)
-        with leases.held(print):
+        with leases.held():
             assert os.environ[leases.VISIBLE] == listed
     assert [file.name for file in folder.iterdir()] == ["GPU-22222222-bbbb-0.lock"]
 
@@ -273,7 +273,7 @@ def test_everybody_may_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv(leases.LEASES, str(folder))
     monkeypatch.setenv(leases.FAKE, "1")
     monkeypatch.delenv(leases.VISIBLE, raising=False)
-    with leases.held(print):
+    with leases.held():
         (file,) = folder.iterdir()
     assert (folder.stat().st_mode & 0o7777, file.stat().st_mode & 0o777) == (0o1777, 0o666)
 

@@ -52,10 +52,6 @@ def text(content: str) -> Callable[[BinaryIO], object]:
     return lambda file: file.write(content.encode())
 
 
-def quiet(_: str) -> None:
-    pass
-
-
 def files(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
@@ -75,7 +71,7 @@ def done(work: Path) -> None:
 def test_a_result_stays_kept_until_the_film_is_done(work: Path, tmp_path: Path) -> None:
     """Snakemake deletes the outputs of a job that is killed, whoever made them."""
     target = tmp_path / "results/latents/x"
-    with locks.held(work, quiet) as lock:
+    with locks.held(work) as lock:
         assert not lock.kept.exists()
         lock.keep(text("one"))
         lock.keep(text("two"))
@@ -83,7 +79,7 @@ def test_a_result_stays_kept_until_the_film_is_done(work: Path, tmp_path: Path) 
         lock.publish(target)
     assert target.read_text() == "two"
     target.unlink()
-    with locks.held(work, quiet) as lock:
+    with locks.held(work) as lock:
         lock.publish(target)
     assert target.read_text() == "two"
     done(work)
@@ -92,7 +88,7 @@ def test_a_result_stays_kept_until_the_film_is_done(work: Path, tmp_path: Path) 
 
 def test_a_job_that_fails_leaves_what_it_kept_to_the_next_one(work: Path) -> None:
     for found, kept in (("", "one"), ("one", "two"), ("two", "three")):
-        with pytest.raises(ZeroDivisionError), locks.held(work, quiet) as lock:
+        with pytest.raises(ZeroDivisionError), locks.held(work) as lock:
             assert (lock.kept.read_text() if lock.kept.exists() else "") == found
             lock.keep(text(kept))
             raise ZeroDivisionError
@@ -101,32 +97,31 @@ def test_a_job_that_fails_leaves_what_it_kept_to_the_next_one(work: Path) -> Non
 
 def test_a_job_that_keeps_nothing_hands_on_what_it_found(work: Path) -> None:
     for _ in range(3):
-        with pytest.raises(ZeroDivisionError), locks.held(work, quiet) as lock:
+        with pytest.raises(ZeroDivisionError), locks.held(work) as lock:
             if not lock.kept.exists():
                 lock.keep(text("one"))
             raise ZeroDivisionError
-    with locks.held(work, quiet) as lock:
+    with locks.held(work) as lock:
         assert lock.kept.read_text() == "one"
 
 
 @pytest.mark.usefixtures("elsewhere")
-def test_a_second_job_waits_for_as_long_as_the_first_is_heard_of(work: Path) -> None:
-    reported: list[str] = []
+def test_a_second_job_waits_for_as_long_as_the_first_is_heard_of(work: Path, messages: list[str]) -> None:
     times: list[float] = []
 
     def second() -> None:
-        with locks.held(work, reported.append):
+        with locks.held(work):
             times.append(time.monotonic())
 
-    with locks.held(work, quiet):
+    with locks.held(work):
         waiting = threading.Thread(target=second)
         waiting.start()
         time.sleep(3 * heartbeat.LEASE_SECONDS)
         times.append(time.monotonic())
     waiting.join()
     assert times == sorted(times)
-    assert len(reported) == 1
-    assert f"waiting for process {os.getpid()} on " in reported[0]
+    (message,) = messages
+    assert f"waiting for process {os.getpid()} on " in message
     done(work)
 
 
@@ -134,7 +129,7 @@ def test_many_jobs_take_turns(work: Path) -> None:
     at_work: list[int] = []
 
     def job(number: int) -> None:
-        with locks.held(work, quiet) as lock:
+        with locks.held(work) as lock:
             at_work.append(number)
             done = lock.kept.read_text() if lock.kept.exists() else ""
             lock.keep(text(f"{done}."))
@@ -154,9 +149,9 @@ def test_many_jobs_take_turns(work: Path) -> None:
 @pytest.mark.usefixtures("silent")
 def test_the_job_that_lost_stops_and_writes_nothing(work: Path, stack: ExitStack, tmp_path: Path) -> None:
     target = tmp_path / "target"
-    first = stack.enter_context(locks.held(work, quiet))
+    first = stack.enter_context(locks.held(work))
     first.keep(text("first"))
-    second = stack.enter_context(locks.held(work, quiet))
+    second = stack.enter_context(locks.held(work))
     assert second.kept.read_text() == "first"
     check_lost(first, target)
     assert second.kept.read_text() == "first"
@@ -168,12 +163,12 @@ def test_the_job_that_lost_stops_and_writes_nothing(work: Path, stack: ExitStack
 
 @pytest.mark.usefixtures("silent")
 def test_the_job_that_lost_does_not_mistake_a_later_claim_for_its_own(work: Path, stack: ExitStack) -> None:
-    first = stack.enter_context(locks.held(work, quiet))
+    first = stack.enter_context(locks.held(work))
     first.keep(text("first"))
-    with locks.held(work, quiet):
+    with locks.held(work):
         pass
     done(work)
-    third = stack.enter_context(locks.held(work, quiet))
+    third = stack.enter_context(locks.held(work))
     assert third.folder == first.folder
     third.keep(text("third"))
     before = files(work)
@@ -184,12 +179,12 @@ def test_the_job_that_lost_does_not_mistake_a_later_claim_for_its_own(work: Path
 
 @pytest.mark.usefixtures("silent")
 def test_a_write_that_was_under_way_when_the_job_lost_reaches_nobody(work: Path, stack: ExitStack) -> None:
-    first = stack.enter_context(locks.held(work, quiet))
+    first = stack.enter_context(locks.held(work))
     first.keep(text("first"))
 
     def slow(file: BinaryIO) -> None:
         file.write(b"late")
-        stack.enter_context(locks.held(work, quiet)).keep(text("second"))
+        stack.enter_context(locks.held(work)).keep(text("second"))
 
     with pytest.raises(LostError):
         first.keep(slow)
@@ -212,7 +207,7 @@ def test_a_full_disk_costs_nothing_that_was_kept(work: Path) -> None:
         file.write(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(OSError, match="No space") as raised, locks.held(work, quiet) as lock:
+    with pytest.raises(OSError, match="No space") as raised, locks.held(work) as lock:
         lock.keep(text("one"))
         lock.keep(full)
     assert raised.value.filename == str(work / "1/kept.zarr.zip")
@@ -222,14 +217,14 @@ def test_a_full_disk_costs_nothing_that_was_kept(work: Path) -> None:
 
 def test_what_was_published_first_stays(work: Path, tmp_path: Path) -> None:
     (tmp_path / "target").write_text("theirs")
-    with locks.held(work, quiet) as lock:
+    with locks.held(work) as lock:
         lock.keep(text("ours"))
         lock.publish(tmp_path / "target")
     assert (tmp_path / "target").read_text() == "theirs"
 
 
 def test_nothing_is_cleared_while_a_job_is_at_work(work: Path) -> None:
-    with locks.held(work, quiet) as lock:
+    with locks.held(work) as lock:
         lock.keep(text("one"))
         locks.clear(work)
         lock.keep(text("two"))
@@ -244,7 +239,7 @@ def test_latents_may_lie_on_another_disk_or_one_without_links(
         raise OSError(refusal, os.strerror(refusal))
 
     monkeypatch.setattr(os, "link", refused)
-    with locks.held(work, quiet) as lock:
+    with locks.held(work) as lock:
         lock.keep(text("one"))
         lock.publish(tmp_path / "target")
     assert (tmp_path / "target").read_text() == "one"
@@ -258,7 +253,7 @@ from pathlib import Path
 from songreel.jobs import locks, heartbeat
 
 heartbeat.BEAT_SECONDS, heartbeat.LEASE_SECONDS = 0.05, float(sys.argv[2])
-with locks.held(Path(sys.argv[1]), print) as lock:
+with locks.held(Path(sys.argv[1])) as lock:
     for number in range(10**6):
         lock.keep(lambda file: file.write(str(number).encode()))
         print(number, flush=True)
@@ -287,7 +282,7 @@ def test_what_a_killed_job_held_is_free_at_once(work: Path, monkeypatch: pytest.
         process.kill()
         process.wait()
         assert not locks.in_use(work)
-        with locks.held(work, quiet) as lock:
+        with locks.held(work) as lock:
             assert lock.kept.read_text() == "0"
     done(work)
 
@@ -295,7 +290,7 @@ def test_what_a_killed_job_held_is_free_at_once(work: Path, monkeypatch: pytest.
 def test_a_stopped_job_is_given_up_and_stops_when_it_goes_on(work: Path) -> None:
     with started(work) as process:
         process.send_signal(signal.SIGSTOP)
-        with locks.held(work, quiet) as lock:
+        with locks.held(work) as lock:
             process.send_signal(signal.SIGCONT)
             _, errors = process.communicate("\n", timeout=20)
             assert process.returncode == 1

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,14 +45,9 @@ def web() -> Iterator[Server]:
         yield script
 
 
-def quiet(_: str) -> None:
-    pass
-
-
 class Unwatched:
     def iteration(self) -> None: ...
     def keyframe(self, segment: latents.Segment) -> None: ...
-    def warn(self, message: str) -> None: ...
 
 
 def recipe(model: str, *perceptors: str, size: int = 64, cutouts: int = 2) -> SegmentRecipe:
@@ -92,7 +87,7 @@ def test_every_published_vqgan_is_fetched_converted_and_draws(
 ) -> None:
     model = published.served(web, tmp_path, name)
     monkeypatch.setattr(catalogue, "_listed", published.listing(model))
-    found = obtain.model(name, quiet)
+    found = obtain.model(name)
     config = published.VQGANS[name]
     state = published.vqgan_state(config)
     converted = load_file(found.tensors)
@@ -109,7 +104,7 @@ def test_every_published_clip_is_fetched_converted_and_judges(
 ) -> None:
     model = published.served(web, tmp_path, name)
     monkeypatch.setattr(catalogue, "_listed", published.listing(model))
-    found = obtain.model(name, quiet)
+    found = obtain.model(name)
     expected = published.PERCEPTORS[name]
     assert weights.params(found) == expected | {"vision_layers": _plain(expected["vision_layers"])}
     check_keyframe(rendered(recipe("starter", name), tmp_path), 8, 16, starter.codes())
@@ -139,7 +134,7 @@ def test_several_perceptors_pull_together_each_at_its_own_size_and_weight(
     models = [published.served(web, tmp_path, name) for name in names]
     monkeypatch.setattr(catalogue, "_listed", published.listing(*models))
     for name in names:
-        obtain.model(name, quiet)
+        obtain.model(name)
     both = recipe("starter", *names, "starter")
     first, *others = both.perceptors
     weighed = replace(both, perceptors=(replace(first, weight=0.5), *others))
@@ -170,21 +165,22 @@ def test_with_files_placed_by_hand_no_network_is_touched(
 
     monkeypatch.setattr(socket.socket, "connect", refused)
     for model in models:
-        obtain.model(model.name, quiet)
+        obtain.model(model.name)
     check_keyframe(rendered(recipe("coco", "ViT-B/32"), tmp_path), 4, published.WIDTH, 8192)
     assert web.asked == []
 
 
 def test_a_model_is_fetched_and_converted_once(
-    web: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    web: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, messages: list[str]
 ) -> None:
     monkeypatch.setattr(catalogue, "_listed", published.listing(published.served(web, tmp_path, "coco")))
-    first = obtain.model("coco", quiet)
-    told: list[str] = []
+    first = obtain.model("coco")
+    messages.clear()
     before = first.tensors.stat()
-    assert obtain.model("coco", told.append) == first
-    assert first.tensors.stat() == before
-    assert told == []
+    assert obtain.model("coco") == first
+    after = first.tensors.stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert messages == []
     assert len(web.asked) == 2
 
 
@@ -198,7 +194,7 @@ def test_a_file_with_a_wrong_byte_is_refused_and_nothing_is_converted(
     data[len(data) // 2] ^= 1
     web.answers[name] = [Answer(body=bytes(data))]
     with pytest.raises(UserError, match="found sha256"):
-        obtain.model("coco", quiet)
+        obtain.model("coco")
     assert not (cache / "converted").exists()
 
 
@@ -215,13 +211,13 @@ def test_a_render_without_its_weights_says_how_to_fetch_them(
 @pytest.mark.parametrize("kept", [0, 100, 5000])
 def test_converted_weights_that_are_cut_short_are_named(kept: int, tmp_path: Path) -> None:
     own = str(published.write_vqgan("coco", tmp_path / "mine.ckpt"))
-    tensors = obtain.model(own, quiet).tensors
+    tensors = obtain.model(own).tensors
     tensors.write_bytes(tensors.read_bytes()[:kept])
     with pytest.raises(
         DamageError, match=r"mine-.*: found other weights of .*mine.ckpt.* than were converted"
     ):
         rendered(recipe(own, "starter"), tmp_path)
-    obtain.model(own, quiet)
+    obtain.model(own)
     check_keyframe(rendered(recipe(own, "starter"), tmp_path), 4, published.WIDTH, 8192)
 
 
@@ -262,9 +258,31 @@ def test_a_size_off_the_grid_is_refused_with_the_nearest_one(size: str, nearest:
         planned(tmp_path, model="imagenet-16384", size=size)
 
 
-def test_weights_that_nobody_states_a_hash_of_are_fetched_before_planning(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"nobody states the sha256.*run songreel fetch imagenet-1024"):
-        planned(tmp_path, model="imagenet-1024", size="64x64")
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda folder: planned(folder, model="imagenet-1024", size="64x64"),
+        lambda _: obtain.model("imagenet-1024"),
+        # what a job makes of a plan of before
+        lambda _: weights.brought(plans.recipe(model=ModelEntry("imagenet-1024", "0" * 64))),
+    ],
+    ids=["plan", "fetch", "job"],
+)
+def test_a_model_that_is_listed_no_longer_is_told_with_what_to_do(
+    use: Callable[[Path], object], tmp_path: Path, cache: Path
+) -> None:
+    copy = re.escape(str(cache / "vqgan_imagenet_f16_1024.ckpt"))
+    with pytest.raises(UserError, match=rf"^model 'imagenet-1024': .*sha256.* by its path, as {copy} with"):
+        use(tmp_path)
+
+
+def test_the_copy_in_the_cache_of_a_model_that_is_listed_no_longer_draws_by_its_path(
+    tmp_path: Path, cache: Path
+) -> None:
+    cache.mkdir()
+    copy = published.write_vqgan("sflckr", cache / catalogue.DROPPED["imagenet-1024"])
+    (segment,) = planned(tmp_path, model=str(copy), size="64x64").segments.values()
+    assert segment.model.name == str(copy)
 
 
 # A checkpoint of one's own
@@ -288,7 +306,7 @@ def test_models_of_ones_own_draw_and_judge(tmp_path: Path) -> None:
     own = str(published.write_vqgan("openimages-8192", tmp_path / "mine.ckpt"))
     judge = str(published.write_clip("RN50", tmp_path / "my clip.pt"))
     for name in (own, judge):
-        obtain.model(name, quiet)
+        obtain.model(name)
     check_keyframe(rendered(recipe(own, judge), tmp_path), 8, published.WIDTH, 8192)
 
 
@@ -298,7 +316,7 @@ def test_a_malicious_checkpoint_of_ones_own_creates_nothing_and_is_refused(
     own, target = published.write_vqgan("coco", tmp_path / "mine.ckpt"), tmp_path / "created"
     named = checkpoints.malicious(own, target, "os", checkpoints.zipped)
     with pytest.raises(UserError, match=re.escape(named)):
-        obtain.model(str(own), quiet)
+        obtain.model(str(own))
     assert not target.exists()
     assert not list((cache / "converted").glob("*"))
 
@@ -336,12 +354,12 @@ def test_a_missing_or_surplus_tensor_is_named(tmp_path: Path) -> None:
     del state["decoder.conv_out.bias"]
     checkpoints.bare(own, state)
     with pytest.raises(UserError, match=r"do not fit mine\.yaml \(found no decoder\.conv_out\.bias\)"):
-        obtain.model(str(own), quiet)
+        obtain.model(str(own))
     checkpoints.bare(
         own, published.vqgan_state(published.VQGANS["coco"]) | {"encoder.more.weight": torch.zeros(1)}
     )
     with pytest.raises(UserError, match=r"found encoder\.more\.weight, which it knows nothing of"):
-        obtain.model(str(own), quiet)
+        obtain.model(str(own))
     assert not list((tmp_path / "cache/converted").glob("*"))
 
 
@@ -363,7 +381,7 @@ def test_the_true_imagenet_16384_with_vit_b_32_does_two_iterations(tmp_path: Pat
     towers = {"vision_cfg": {"patch_size": 32}, "text_cfg": {}}  # as open_clip's defaults have them
     judge.with_suffix(".json").write_text(json.dumps({"embed_dim": 512, "quick_gelu": True, **towers}))
     for name in (str(own), str(judge)):
-        obtain.model(name, quiet)
+        obtain.model(name)
     segment = rendered(recipe(str(own), str(judge), size=256, cutouts=4), tmp_path)
     check_keyframe(segment, 16, 256, 16384)
     assert segment.tokens.dtype == "uint16"

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from snakemake.io import PeriodicityDetector
 
 from songreel.ground.files import read_json, replacing, write_json_if_changed
-from songreel.ground.messages import EVERY, duration, say, say_first, shorten
+from songreel.ground.messages import EVERY, duration, logged, say, say_first, shorten
 from songreel.ground.paths import Paths, song_folder
 from songreel.jobs import environment, latents
 from songreel.jobs.latents import Segment
@@ -42,7 +42,7 @@ def test_every_file_lies_below_the_results_folder_under_a_name_of_its_own() -> N
         paths.audio_facts("a"),
         paths.latents("a", 5),
         paths.clip("a"),
-        paths.tune("a"),
+        *paths.tunes("a"),
         paths.timeline("a"),
         paths.film("a"),
         paths.work("a"),
@@ -281,7 +281,8 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def test_a_job_tells_its_start_its_course_and_its_end(tmp_path: Path, watch: Clock) -> None:
     log = tmp_path / "logs/deep/job.log"
-    work(Progress(RECIPE, 3, Paths(tmp_path), log), watch, kept=0, keyframes=3, seconds=0.5)
+    with logged(log):
+        work(Progress(RECIPE, 3, Paths(tmp_path)), watch, kept=0, keyframes=3, seconds=0.5)
     assert told(log) == [
         "'a red rose': keyframe 0 of 3",
         "'a red rose': keyframe 0 of 3, 2.0 iterations/s, 20 s left",
@@ -295,7 +296,8 @@ def test_a_job_tells_its_start_its_course_and_its_end(tmp_path: Path, watch: Clo
 
 def test_a_resumed_job_counts_on_and_promises_only_what_is_left(tmp_path: Path, watch: Clock) -> None:
     log = tmp_path / "job.log"
-    work(Progress(RECIPE, 10, Paths(tmp_path), log), watch, kept=8, keyframes=10, seconds=1)
+    with logged(log):
+        work(Progress(RECIPE, 10, Paths(tmp_path)), watch, kept=8, keyframes=10, seconds=1)
     assert told(log) == [
         "'a red rose': keyframe 8 of 10",
         "'a red rose': keyframe 8 of 10, 1.0 iterations/s, 15 s left",
@@ -308,9 +310,10 @@ def test_a_resumed_job_counts_on_and_promises_only_what_is_left(tmp_path: Path, 
 
 def test_loading_the_models_does_not_count_as_slowness(tmp_path: Path, watch: Clock) -> None:
     log = tmp_path / "job.log"
-    progress = Progress(RECIPE, 1, Paths(tmp_path), log)
+    progress = Progress(RECIPE, 1, Paths(tmp_path))
     watch.now += 600
-    work(progress, watch, kept=0, keyframes=1, seconds=1)
+    with logged(log):
+        work(progress, watch, kept=0, keyframes=1, seconds=1)
     assert all("1.0 iterations/s" in report for report in told(log)[1:])
 
 
@@ -318,8 +321,9 @@ def test_a_fast_job_says_little_and_a_slow_one_not_more_often_than_every_few_sec
     tmp_path: Path, watch: Clock
 ) -> None:
     quick, slow = tmp_path / "quick.log", tmp_path / "slow.log"
-    work(Progress(RECIPE, 5, Paths(tmp_path), quick), watch, kept=0, keyframes=5, seconds=0.001)
-    work(Progress(RECIPE, 5, Paths(tmp_path), slow), watch, kept=0, keyframes=5, seconds=0.7)
+    for log, seconds in ((quick, 0.001), (slow, 0.7)):
+        with logged(log):
+            work(Progress(RECIPE, 5, Paths(tmp_path)), watch, kept=0, keyframes=5, seconds=seconds)
     assert len(told(quick)) == 2
     assert len(told(slow)) <= 3 + 70 * 0.7 / EVERY
     assert len(told(slow)) > 0.8 * math.floor(70 * 0.7 / EVERY)
@@ -330,13 +334,13 @@ def test_the_films_lines_are_counted(
 ) -> None:
     monkeypatch.setenv(FILM, "twinkle")
     paths = Paths(tmp_path)
-    Progress(RECIPE, 3, paths, None).keyframe(segment(0))
+    Progress(RECIPE, 3, paths).keyframe(segment(0))
     lines = tuple(plans.line("one", 0, 1, segment) for segment in ("a", "b", "a", "c"))
     write_json_if_changed(paths.timeline("twinkle"), plans.timeline([], lines=lines).to_json())
     for name in ("a", "x"):
         paths.latents(name, 5).parent.mkdir(parents=True, exist_ok=True)
         paths.latents(name, 5).touch()
-    Progress(RECIPE, 3, paths, None).keyframe(segment(0))
+    Progress(RECIPE, 3, paths).keyframe(segment(0))
     assert capsys.readouterr().err.splitlines() == [
         "songreel: 'a red rose': keyframe 0 of 3",
         "songreel: 'a red rose': keyframe 0 of 3; 2 of 4 lines done",
@@ -346,7 +350,8 @@ def test_the_films_lines_are_counted(
 def test_the_log_has_plain_lines_also_of_words_beyond_ascii(tmp_path: Path, watch: Clock) -> None:
     log = tmp_path / "job.log"
     odd = recipe(text="Déjà vu\n星\t\x1b[31mred")
-    Progress(odd, 3, Paths(tmp_path), log).keyframe(segment(0))
+    with logged(log):
+        Progress(odd, 3, Paths(tmp_path)).keyframe(segment(0))
     (report,) = told(log)
     assert report.startswith("'Déjà vu 星 ")
     assert report.isprintable()

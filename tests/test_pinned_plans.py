@@ -34,7 +34,7 @@ ROWS: list[tuple[Any, ...]] = [
 ]
 SONG = Audio(Path("screenplays/sóng.wav"), "c3" * 32, 14.25)
 OTHER = replace(SONG, path=Path("other.mka"), track=2, tracks=("eng", "ger"), late=True)
-TUNE = replace(SONG, path=Path("results/tunes/0123456789abcdef.wav"), tune=Path("sóng.tune"))
+MADE = replace(SONG, path=Path("results/tunes/0123456789abcdef.wav"))
 CASES: dict[str, tuple[dict[str, Any], Audio | None, str]] = {
     "plain": ({"audio": "none"}, None, ""),
     "every key": (
@@ -65,7 +65,7 @@ CASES: dict[str, tuple[dict[str, Any], Audio | None, str]] = {
         SONG,
         "",
     ),
-    "hard cuts": ({"transition": 0, "tail": 0, "perceptors": "ViT-B/32"}, TUNE, ""),
+    "hard cuts": ({"transition": 0, "tail": 0, "perceptors": "ViT-B/32"}, MADE, ""),
     "blends longer than lines": (
         {"transition": 5, "offset": -2.5, "frames_per_second": "30000/1001"},
         SONG,
@@ -85,7 +85,6 @@ def _fixed_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
     Path("screenplays").mkdir()
     with Path("screenplays/sóng.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(ROWS)
-    Path("sóng.tune").write_text("a tune")
     yield
 
 

@@ -18,7 +18,7 @@ from songreel.ground.errors import DamageError, UserError
 from songreel.ground.paths import Paths
 from songreel.jobs import latents
 from songreel.models import checkpoints, digests, weights
-from songreel.planning import audio, config, screenplay, tune
+from songreel.planning import audio, config, screenplay
 from tests import published
 
 SECONDS = 20  # a test that waits is ended, not timed
@@ -43,8 +43,8 @@ READERS: dict[str, Callable[[Path], object]] = {
     "clip.pt": lambda path: weights.perceptor(str(path)),
     "model.ckpt": checkpoints.tensors,
     "note.json": files.read_json,
-    "hash.bin": lambda path: digests.digest(path, 0, print),
-    "song.tune": tune.read,
+    "hash.bin": digests.digest,
+    "song.tune": lambda path: audio.find(str(path), 1, path, "ffmpeg", Paths(path.parent)),
     "latents.zarr.zip": lambda path: latents.load(path, "0" * 16),
     "clip.mp4": film.check,
     "song.wav": lambda path: audio.find(str(path), 1, path, "ffmpeg", Paths(path.parent)),

@@ -27,10 +27,6 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def quiet(_: str) -> None:
-    pass
-
-
 def flip(path: Path, where: float = 0.9) -> None:
     """Change one bit, as a disk does: no time, no size, no inode changes."""
     before = path.stat()
@@ -51,7 +47,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def model(archive: Path, cache: Path) -> Weights:
     """The same, converted."""
-    return obtain.perceptor(str(archive), quiet)
+    return obtain.perceptor(str(archive))
 
 
 def used(model: Weights) -> Weights:
@@ -72,17 +68,16 @@ def test_a_flipped_bit_is_seen_by_the_job_and_mended_by_the_next_run(part: str, 
     ) as told:
         used(model)
     set_aside(told.value.path)  # as the command line does
-    obtain.perceptor(model.name, quiet)
+    obtain.perceptor(model.name)
     assert (model.tensors.read_bytes(), model.architecture.read_bytes()) == whole
     assert used(model) == model
 
 
-def test_fetching_mends_what_has_flipped_and_says_so(model: Weights) -> None:
+def test_fetching_mends_what_has_flipped_and_says_so(model: Weights, messages: list[str]) -> None:
     whole = model.tensors.read_bytes()
     flip(model.tensors)
-    told: list[str] = []
-    obtain.perceptor(model.name, told.append)
-    assert "other weights" in told[0] and "converted again" in told[0]
+    obtain.perceptor(model.name)
+    assert "other weights" in messages[0] and "converted again" in messages[0]
     assert model.tensors.read_bytes() == whole
 
 
@@ -91,7 +86,7 @@ def test_a_checkpoint_that_has_flipped_is_not_converted(tmp_path: Path) -> None:
     weights.vqgan(str(own))  # a plan, which hashes it
     flip(own, 0.5)
     with pytest.raises(UserError, match=r"mine\.ckpt: found sha256 .* damaged on its disk"):
-        obtain.vqgan(str(own), quiet)
+        obtain.vqgan(str(own))
 
 
 def planned(folder: Path, name: str) -> plan.Plan:
@@ -122,7 +117,7 @@ def test_weights_without_a_note_are_converted_again(model: Weights) -> None:
     assert [fault.path for fault in proofs.find([model])] == [model.tensors]
     with pytest.raises(DamageError, match="no note of what it hashed to"):
         used(model)
-    obtain.perceptor(model.name, quiet)
+    obtain.perceptor(model.name)
     assert proofs.fault(model) is None
 
 
@@ -162,6 +157,6 @@ def test_damage_explains_why_loading_failed(model: Weights) -> None:
     flip(model.tensors)
     with pytest.raises(DamageError, match="other weights of"), proofs.reading([model]):
         raise UserError("the tensors do not fit")
-    obtain.perceptor(model.name, quiet)
+    obtain.perceptor(model.name)
     with pytest.raises(UserError, match="do not fit"), proofs.reading([model]):
         raise UserError("the tensors do not fit")

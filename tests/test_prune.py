@@ -268,18 +268,26 @@ def test_a_link_goes_and_what_it_leads_to_stays(here: Project, tmp_path: Path) -
     assert all(path.exists() for path in kept)
 
 
-def test_a_tune_and_what_is_known_of_audio_stay_as_long_as_they_are_needed(here: Project) -> None:
+def test_what_was_made_of_tunes_goes_unless_a_workflow_that_plays_them_is_at_work(here: Project) -> None:
     here.write(LINES)
-    notes = here.screenplay.with_suffix(".tune")
-    made = []
-    for pitch in ("C5", "D5"):
-        notes.write_text(f"tempo 60\nvoice celesta\n{pitch} 12\n")
-        plan.write(now := planned(audio="auto"), PATHS)
-        assert now.played
-        made.append(touch(now.played))
-    facts = [touch(PATHS.audio_facts(digit * 64)) for digit in "ab"]
+    old, played = ([touch(file) for file in PATHS.tunes(digit * 16)] for digit in "ab")
+    facts = {**running.needs(render(planned())), "tunes": [played[0].stem]}
+    record = _elsewhere(PATHS.running("a.json"), facts)
+    assert removed() == set(old)
+    record.unlink()
+    assert removed() == set(played)
+
+
+def test_what_is_known_of_audio_stays_as_long_as_it_is_needed(here: Project) -> None:
+    here.write(LINES)
+    films.ffmpeg("-f", "lavfi", "-i", "sine=d=12", here.screenplay.with_suffix(".wav"))
     here.configure(audio="auto")
-    assert found() == {made[0], PATHS.tune_plan(made[0].stem), *facts}
+    render(planned())
+    sound = planned().timeline.audio  # noted where there are results
+    assert sound and PATHS.audio_facts(sound.sha256).exists()
+    assert found() == set()
+    facts = {touch(PATHS.audio_facts(digit * 64)) for digit in "ab"}
+    assert found() == facts
 
 
 # What is needed
@@ -342,11 +350,11 @@ def test_other_songs_are_kept_with_the_configs_audio_and_with_their_own(here: Pr
     here.write(LINES)
     other = Project(here.folder, "other")
     other.write([("unheard", 0), ("unseen", 4)])
-    for tune, seconds in ((here.folder / "mine.tune", 20), (other.screenplay.with_suffix(".tune"), 30)):
-        tune.write_text(f"tempo 60\nvoice celesta\nC5 {seconds}\n")
-    here.configure(audio="mine.tune")
+    for song, seconds in ((here.folder / "mine.wav", 20), (other.screenplay.with_suffix(".wav"), 30)):
+        films.ffmpeg("-f", "lavfi", "-i", f"sine=d={seconds}", song)
+    here.configure(audio="mine.wav")
     render(planned())
-    for audio in ("mine.tune", "auto"):
+    for audio in ("mine.wav", "auto"):
         render(planned(screenplay="screenplays/other.csv", audio=audio))
     plans = list(prune.plans([Path("config.yaml")], {}, PATHS))
     assert [made.song for made in plans] == ["song", "other", "other"]
@@ -354,11 +362,11 @@ def test_other_songs_are_kept_with_the_configs_audio_and_with_their_own(here: Pr
 
 
 def test_other_songs_are_kept_without_the_configs_track_and_offset(here: Project) -> None:
-    """A file of two tracks, where another song's tune has one."""
+    """A file of two tracks, where another song's has one."""
     here.write(LINES)
     other = Project(here.folder, "other")
     other.write([("unheard", 0), ("unseen", 4)])
-    other.screenplay.with_suffix(".tune").write_text("tempo 60\nvoice celesta\nC5 30\n")
+    films.ffmpeg("-f", "lavfi", "-i", "sine=d=30", other.screenplay.with_suffix(".wav"))
     tones = ["-f", "lavfi", "-i", "sine=d=20", "-map", "0", "-map", "0"]
     films.ffmpeg(*tones, here.screenplay.with_suffix(".mka"))
     here.configure(audio="auto", audio_track=2, offset=-1)
@@ -577,7 +585,7 @@ def test_a_segment_stays_as_long_as_a_job_is_at_work_on_it(here: Project) -> Non
     gone = edited(here)
     (old,) = (path for path in gone if path.suffix == ".zip")
     segment = old.name[:16]
-    with locks.held(PATHS.work(segment), lambda _: None) as lock:
+    with locks.held(PATHS.work(segment)) as lock:
         lock.keep(lambda file: file.write(b"half"))
         left = removed()
         assert lock.kept.exists() and old.exists()

@@ -317,7 +317,7 @@ def beside(folder: Path, *names: str, screenplay: str = "river.csv") -> str | No
 
 @pytest.mark.parametrize(
     "name",
-    """river.MP3 river.Flac river.aif river.AIFF river.oga river.mov river.MKV river.m4b river.TUNE river.ape
+    """river.MP3 river.Flac river.aif river.AIFF river.oga river.mov river.MKV river.m4b river.ape
     river.wv river.ts river.avi River.mp3 RIVER.WAV""".split(),  # noqa: SIM905
 )
 def test_a_song_beside_the_screenplay_is_found_whatever_its_ending(name: str, tmp_path: Path) -> None:
@@ -340,6 +340,7 @@ def test_a_song_is_found_in_another_unicode_form(other: bool, tmp_path: Path) ->
         (["river.wav", "river.MP3"], "river.wav"),  # as it always was
         (["river.mp3", "River.wav"], "river.mp3"),
         (["river.oga", "river.mkv"], "river.oga"),
+        (["river.tune", "River.mov"], "River.mov"),
         (["river.txt"], None),
         ([], None),
     ],
@@ -359,6 +360,50 @@ def test_a_song_that_is_a_link_to_nothing_is_told(tmp_path: Path) -> None:
     (tmp_path / "river.mp3").symlink_to("gone.mp3")
     with pytest.raises(UserError, match=r"river\.mp3' is not a file"):
         audio.find("auto", 1, tmp_path / "river.csv", FFMPEG, Paths(tmp_path))
+
+
+# Tunes, which songreel once played
+
+NOTES = "tempo 60\nvoice celesta\nC5 1\n"
+PLAYED = "tunes/ffef4bd07f597e9b.wav"  # where it put their sound
+
+
+@pytest.mark.parametrize(
+    ("setting", "file", "remedy"),
+    [
+        ("auto", "river.tune", "save one as '{folder}/river.wav'."),
+        ("auto", "River.TUNE", "save one as '{folder}/River.wav'."),
+        (
+            "{folder}/my.tune",
+            "my.tune",
+            "save one as '{folder}/my.wav' and name that with the config key 'audio'.",
+        ),
+    ],
+)
+def test_a_tune_is_no_longer_played_and_a_sentence_says_so(
+    setting: str, file: str, remedy: str, tmp_path: Path
+) -> None:
+    (tmp_path / file).write_text(NOTES)
+    with pytest.raises(UserError) as raised:
+        audio.find(setting.format(folder=tmp_path), 1, tmp_path / "river.csv", FFMPEG, Paths(tmp_path))
+    refused = f"{tmp_path / file}: found a tune, which songreel no longer plays, expected an audio file; "
+    assert str(raised.value) == refused + remedy.format(folder=tmp_path)
+
+
+def test_the_sound_that_was_made_of_a_tune_can_take_its_place(tmp_path: Path) -> None:
+    screenplay, played = tmp_path / "river.csv", tmp_path / PLAYED
+    screenplay.with_suffix(".tune").write_text(NOTES)
+    played.parent.mkdir()
+    ffmpeg(*tone(3), played)
+    with played.open("ab") as file:
+        file.write((72).to_bytes(4) + b"uuid" + bytes(64))  # as it was sealed
+    with pytest.raises(UserError) as raised:
+        audio.find("auto", 1, screenplay, FFMPEG, Paths(tmp_path))
+    target = screenplay.with_suffix(".wav")
+    assert str(raised.value).endswith(f"; move '{played}', the sound that was made of it, to '{target}'.")
+    played.rename(target)
+    song = audio.find("auto", 1, screenplay, FFMPEG, Paths(tmp_path))
+    assert song and (song.path, song.seconds) == (target, 3)
 
 
 # What the plan says

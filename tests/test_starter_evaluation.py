@@ -227,7 +227,7 @@ def test_the_starter_pair_draws_phrases_as_a_film_does(tmp_path: Path) -> None:
 def test_a_stopped_drawing_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     film, phrases = keyframes.film(LITTLE[1:]), keyframes.read_phrases(PHRASES, 2)
     whole, target = tmp_path / "whole.npz", tmp_path / "part.npz"
-    keyframes.draw(STARTER, phrases, film, 1, whole, None)
+    keyframes.draw(STARTER, phrases, film, 1, whole)
     monkeypatch.setattr(states, "EVERY", 0.0)
     drawn: list[str] = []
     pictures = keyframes.Studio.pictures
@@ -241,9 +241,9 @@ def test_a_stopped_drawing_goes_on_where_it_was(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(keyframes.Studio, "pictures", counted)
     with pytest.raises(KeyboardInterrupt):
-        keyframes.draw(STARTER, phrases, film, 1, target, None)
+        keyframes.draw(STARTER, phrases, film, 1, target)
     assert not target.exists()
-    keyframes.draw(STARTER, phrases, film, 1, target, None)
+    keyframes.draw(STARTER, phrases, film, 1, target)
     assert drawn == [phrases[0], "stop", phrases[1]]
     assert np.array_equal(np.load(target)["first"], np.load(whole)["first"])
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".state")] == []

@@ -55,16 +55,16 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A text tower that has learned next to nothing."""
     folder = tmp_path_factory.mktemp("text")
     texts = [f"{one} and {two}" for one in COLOURS for two in ("sea", "sky", "stone", "sand", "snow")]
-    teacher.embed(None, texts, folder / "texts.npy", None)
+    teacher.embed(None, texts, folder / "texts.npy")
     recipe = distil.Recipe(embed=16, width=64, layers=1, context=16, steps=2, batch=8)
-    distil.train(texts, folder / "texts.npy", recipe, folder / "text.safetensors", None)
+    distil.train(texts, folder / "texts.npy", recipe, folder / "text.safetensors")
     return folder / "text.safetensors"
 
 
 def clip(
     painted: pool.Pool, library: Library, text: Path, target: Path, recipe: picture_towers.Recipe
 ) -> dict[str, Tensor]:
-    clip_tower.train(painted, library, text, TOWER, recipe, target, None)
+    clip_tower.train(painted, library, text, TOWER, recipe, target)
     return load_file(target)
 
 
@@ -153,10 +153,10 @@ def test_more_steps_go_on_from_where_a_training_ended(
 
 
 def test_the_judge_learns_to_tell_things_apart(painted: pool.Pool, library: Library, tmp_path: Path) -> None:
-    teacher.embed(None, painted.captions, tmp_path / "captions.npy", None)
+    teacher.embed(None, painted.captions, tmp_path / "captions.npy")
     target = tmp_path / "judge.safetensors"
     recipe = picture_towers.Recipe(steps=60, batch=32, seed=1)
-    judge.train(painted, tmp_path / "captions.npy", library, None, recipe, target, None)
+    judge.train(painted, tmp_path / "captions.npy", library, None, recipe, target)
     trained = judge.load(target, None, devices.choose())
     assert library.pictures is not None
     shown = library.pictures[:, :3].float() / 255

@@ -91,14 +91,6 @@ def test_sound_that_an_ffmpeg_cannot_put_into_a_film_is_told_while_planning(
         studio.plan()
 
 
-def test_a_tunes_film_is_tried_too(studio: Studio) -> None:
-    (studio.folder / "song.tune").write_text("tempo 60\nvoice celesta\nC5 1  G5 1\n")
-    assert studio.plan().sound.endswith("song.tune', a tune, 0:04.000")
-    studio.lack("aac")
-    with pytest.raises(UserError, match=r"cannot put track 1 of .*\(Unknown aac\)"):
-        studio.plan()
-
-
 def test_an_ffmpeg_is_tried_once_for_the_same_settings(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -104,7 +104,7 @@ def test_a_wheel_holds_the_package_and_what_it_needs_and_nothing_of_its_builders
         "models/published.yaml",
     ]
     carried += [f"profiles/{name}/config.yaml" for name in ("default", "slurm")]
-    carried += [f"screenplays/twinkle.{suffix}" for suffix in ("csv", "tune")]
+    carried += [f"screenplays/over-the-river.{suffix}" for suffix in ("csv", "mp3")]
     for folder in ("models/starter", "workflow/rules", "workflow/schemas"):
         carried += [f"{folder}/{path.name}" for path in (REPOSITORY / folder).iterdir()]
     files = [
@@ -137,7 +137,7 @@ def test_an_installed_songreel_renders_a_new_project_as_a_checkout_does(
         "-c", "import songreel; print(songreel.__file__)", cwd=tmp_path
     )
     assert "--cores 2" in installed.songreel("new", "here", cwd=tmp_path)
-    assert "'Like a diamond in the sky'" in installed.songreel("plan", cwd=tmp_path / "here")
+    assert "'Hurrah for the pumpkin pie!'" in installed.songreel("plan", cwd=tmp_path / "here")
 
     here, there = Project(tmp_path / "here"), new_project(tmp_path / "there")
     for project in (here, there):
@@ -161,7 +161,7 @@ def test_a_new_project_holds_the_demo_and_the_profiles(tmp_path: Path) -> None:
         path.relative_to(tmp_path / "songs/mine").as_posix() for path in tmp_path.rglob("*") if path.is_file()
     }
     assert found == {
-        *("Snakefile", "config.yaml", "screenplays/twinkle.csv", "screenplays/twinkle.tune"),
+        *("Snakefile", "config.yaml", "screenplays/over-the-river.csv", "screenplays/over-the-river.mp3"),
         *("profiles/default/config.yaml", "profiles/slurm/config.yaml"),
     }
     assert (tmp_path / "songs/mine/config.yaml").read_bytes() == (REPOSITORY / "config.yaml").read_bytes()
@@ -201,10 +201,10 @@ def test_a_new_project_that_fails_leaves_nothing_half_written(
 
     def fail(path: Path, content: bytes, made: list[Path]) -> None:
         written(path, content, made)
-        if path.name == "twinkle.csv":
+        if path.name == "over-the-river.csv":
             raise OSError(28, os.strerror(28), str(path))
 
     monkeypatch.setattr(new, "_write", fail)
-    with pytest.raises(OSError, match=r"twinkle\.csv"):
+    with pytest.raises(OSError, match=r"over-the-river\.csv"):
         new.project(tmp_path / "songs" / "mine")
     assert not list(tmp_path.iterdir())

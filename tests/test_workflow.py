@@ -29,7 +29,7 @@ from songreel.jobs import latents
 from songreel.kernels import devices
 from songreel.planning import config, plan
 from tests import films, published
-from tests.conftest import REPOSITORY, TINY, Project, new_project
+from tests.conftest import TINY, Project, new_project
 from tests.edits import CHOICES, EDITS, Line, Oracle, Song
 from tests.films import Cue
 from tests.songs import SUNG_EIGHT_TIMES, Lines, whole_song
@@ -520,20 +520,15 @@ def test_a_whole_song_is_exact_at_every_line(tmp_path: Path) -> None:
     assert [cue.text for cue in films.cues(project.film)] == list(texts[:-1])
 
 
-def test_the_demo_is_six_lines_and_a_tune(tmp_path: Path) -> None:
-    demo = new_project(tmp_path / "demo", song="twinkle")
-    shutil.copytree(REPOSITORY / "screenplays", demo.folder / "screenplays")
-    assert demo.planned() == {"keyframes": 6, "clip": 6, "tune": 1, "film": 1}
-    assert demo.timeline.audio
-    _play_as_on_a_cluster(demo, Path(demo.timeline.audio.path))
-
-
-def _play_as_on_a_cluster(project: Project, tune: Path) -> None:
-    """A job there reads the Snakefile again, and must find all it needs in the plan that was made before."""
-    job = ("--mode", "remote", "--nolock", "--force", "--allowed-rules", "tune")
-    run = project.run(*job, "--target-jobs", f"tune:tune={tune.stem}", "--", str(tune))
-    assert (run.status, run.executed) == (0, {"tune": 1}), run.output
-    assert (project.folder / tune).exists()
+def test_a_job_on_a_cluster_finds_all_it_needs_in_the_plan_that_was_made_before(rendered: Project) -> None:
+    """It reads the Snakefile again, when the screenplay may have been edited."""
+    film = rendered.film.relative_to(rendered.folder)
+    rendered.film.unlink()
+    rendered.write([("a line of tomorrow", 0)])
+    job = ("--mode", "remote", "--nolock", "--force", "--allowed-rules", "film")
+    run = rendered.run(*job, "--target-jobs", f"film:song={rendered.song}", "--", str(film))
+    assert (run.status, run.executed) == (0, {"film": 1}), run.output
+    assert [cue.text for cue in films.cues(rendered.film)] == [text for text, _ in LINES]
 
 
 # Any name and any words
@@ -548,10 +543,10 @@ WORDS = (
 def test_any_name_and_any_words_are_just_text(tmp_path: Path) -> None:
     project = new_project(tmp_path / "project", NAME, **{**TINY, "audio": "auto"})
     project.write([(WORDS[0], 0), (WORDS[1], 1)])
-    project.screenplay.with_suffix(".tune").write_text("tempo 60\nvoice celesta\nC5 1  G5 1\n")
+    _record(project.screenplay.with_suffix(".wav"), 2)
     inputs = _files(tmp_path)
     run = project.run()
-    assert run.executed == {"keyframes": 2, "clip": 2, "tune": 1, "film": 1}, run.output
+    assert run.executed == {"keyframes": 2, "clip": 2, "film": 1}, run.output
     made = {path.relative_to(project.folder).parts[0] for path in _files(tmp_path) - inputs}
     assert made == {"results", ".snakemake"}
     shown = [" ".join(text.split()) for text in WORDS]

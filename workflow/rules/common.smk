@@ -31,7 +31,6 @@ from songreel.ground.stops import stop_jobs_too
 wildcard_constraints:
     segment="[0-9a-f]{16}",
     clip="[0-9a-f]{16}",
-    tune="[0-9a-f]{16}",
     keyframes="[0-9]+",
     weights="[A-Za-z0-9_.@-]+-[0-9a-f]{16}",
     song="[A-Za-z0-9_][A-Za-z0-9_.-]*",
@@ -217,10 +216,3 @@ def film_clips(wildcards):
 def film_asked(wildcards):
     """A file that is newer than a film which is an older plan's; Snakemake would not see that by itself."""
     return [str(paths.film_asked(song))] if outdated and wildcards.song == song else []
-
-
-def film_tune(wildcards):
-    """The audio, when a rule makes it."""
-    audio = Timeline.read(paths.timeline(wildcards.song)).audio
-    made_here = audio and Path(audio.path).parent == paths.tune("").parent
-    return [ancient(audio.path)] if made_here else []

@@ -1,22 +1,8 @@
-rule tune:
-    input:
-        ancient(paths.tune_plan("{tune}")),
-    output:
-        paths.tune("{tune}"),
-    log:
-        paths.log("tunes", "{tune}"),
-    conda:
-        packages
-    shell:
-        "python -m songreel tune {input:q} {output:q} --log {log:q}"
-
-
 rule film:
     input:
         timeline=ancient(paths.timeline("{song}")),
         asked=film_asked,
         clips=film_clips,
-        tune=film_tune,
     output:
         update(paths.film("{song}")),
     log:

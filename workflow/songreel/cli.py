@@ -16,7 +16,7 @@ from songreel.ground import shortage, stops
 from songreel.ground.documents import ClipPlan, SegmentRecipe, Timeline
 from songreel.ground.errors import DamageError, UserError, sentence
 from songreel.ground.files import not_later, set_aside
-from songreel.ground.messages import duration, note, print_anywhere, say
+from songreel.ground.messages import duration, logged, note, print_anywhere, say
 from songreel.ground.paths import Paths
 from songreel.jobs import leases, scheduler
 
@@ -25,20 +25,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. What a user can mend is told in one sentence; returns the exit status."""
     print_anywhere()
     options = _parser().parse_args(arguments)
-    try:
-        with stops.handled(lambda: _report_stop(options.log)):
-            _run(options)
-    except UserError as error:
-        say(str(error), options.log)
-        return 1
-    except Exception as error:
-        message = shortage.sentence(error) or (
-            sentence(error) if isinstance(error, OSError) and error.errno else None
-        )
-        if message is None:
-            raise
-        say(message, options.log)
-        return 1
+    with logged(options.log):
+        try:
+            with stops.handled(lambda: _report_stop(options.log)):
+                _run(options)
+        except UserError as error:
+            say(str(error))
+            return 1
+        except Exception as error:
+            message = shortage.sentence(error) or (
+                sentence(error) if isinstance(error, OSError) and error.errno else None
+            )
+            if message is None:
+                raise
+            say(message)
+            return 1
     return 0
 
 
@@ -53,7 +54,7 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _keyframes(options: argparse.Namespace) -> None:
-    with leases.held(lambda message: say(message, options.log)):
+    with leases.held():
         _optimise(options)
 
 
@@ -67,7 +68,7 @@ def _optimise(options: argparse.Namespace) -> None:
     recipe = SegmentRecipe.read(options.plan)
     scheduler.show(f"{recipe.text}: {options.keyframes} keyframes")
     paths = _paths(options.plan)
-    progress = Progress(recipe, options.keyframes, paths, options.log)
+    progress = Progress(recipe, options.keyframes, paths)
     name, keyframes = options.plan.stem, options.keyframes
     render.segment(recipe, name, keyframes, paths, progress, options.micro_batch)
     not_later([options.plan], paths.latents(name, keyframes))
@@ -88,7 +89,7 @@ def _clip(options: argparse.Namespace) -> None:
     if target.exists():  # another workflow has drawn it since this one was planned
         film.check(target)
     else:
-        with leases.held(lambda message: say(message, options.log)):
+        with leases.held():
             _draw(options, target)
     not_later([options.plan, *options.latents], target)
 
@@ -134,7 +135,7 @@ def _film(options: argparse.Namespace) -> None:
     not_later([options.timeline, *options.clips, Paths(song.parent).film_asked(song.name)], target)
     for line in timeline.lines:
         locks.clear(Paths(song.parent).work(line.segment))
-    say(f"{target} is ready, {duration(timeline.lines[-1].end_seconds)} long.", options.log)
+    say(f"{target} is ready, {duration(timeline.lines[-1].end_seconds)} long.")
 
 
 def _check_planned_together(timeline: Timeline, options: argparse.Namespace) -> None:
@@ -153,20 +154,11 @@ def _fetch(options: argparse.Namespace) -> None:
     from songreel.models import obtain
     from songreel.planning import config
 
-    def report(message: str) -> None:
-        say(message, options.log)
-
     settings = None if options.names else config.resolve(config.read(Path("config.yaml")))
     names = [settings.model, *(config.weighed(entry)[0] for entry in settings.perceptors)] if settings else []
     for name in options.names or names:
-        weights = obtain.model(name, report)
-        report(f"{weights.name} is ready: {weights.tensors}")
-
-
-def _tune(options: argparse.Namespace) -> None:
-    from songreel.planning import tune
-
-    tune.write(tune.read(options.tune), options.output)
+        weights = obtain.model(name)
+        say(f"{weights.name} is ready: {weights.tensors}")
 
 
 def _report_stop(log: Path | None) -> None:
@@ -209,12 +201,7 @@ def _parser() -> argparse.ArgumentParser:
     film.add_argument("clips", type=Path, nargs="+", help="the clips in order")
     film.set_defaults(run=_film)
 
-    tune = subparsers.add_parser("tune", help="synthesise a tune as a WAV file")
-    tune.add_argument("tune", type=Path, help="the notes, as screenplays/twinkle.tune")
-    tune.add_argument("output", type=Path, help="the WAV file to write")
-    tune.set_defaults(run=_tune)
-
-    for command in (keyframes, clip, film, tune, fetch, *given.values()):
+    for command in (keyframes, clip, film, fetch, *given.values()):
         command.add_argument("--log", type=Path, help="also write progress and errors to this file")
     for command in (keyframes, clip, given["bench"]):
         command.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")

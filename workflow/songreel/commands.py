@@ -74,9 +74,9 @@ def _plan(options: argparse.Namespace) -> None:
     paths = Paths(settings.results)
     made = plan.make(settings, paths)
     for message in made.notes:
-        say(message, options.log)
+        say(message)
     for fault in damage.find(made, paths):
-        say(f"{fault}; the next run renders it again, which is not counted here.", options.log)
+        say(f"{fault}; the next run renders it again, which is not counted here.")
     estimate = forecast.make(made, paths, options.price)
     if options.json:
         document = {"sound": made.sound, **dataclasses.asdict(estimate), "notes": made.notes}

@@ -17,8 +17,8 @@ COPIED = (
     "config.yaml",
     "profiles/default/config.yaml",
     "profiles/slurm/config.yaml",
-    "screenplays/twinkle.csv",
-    "screenplays/twinkle.tune",
+    "screenplays/over-the-river.csv",
+    "screenplays/over-the-river.mp3",
 )
 SNAKEFILE = """\
 # `snakemake --cores 2` renders what config.yaml asks for, by the songreel that is installed beside it.

@@ -80,7 +80,7 @@ def architecture(recipe: Recipe, side: int) -> dict[str, Any]:
     return {"ddconfig": ddconfig, "n_embed": recipe.codes, "embed_dim": recipe.code_width, "fold": FOLD}
 
 
-def train(scenes: Sequence[Path], clip: Path, recipe: Recipe, target: Path, log: Path | None) -> None:
+def train(scenes: Sequence[Path], clip: Path, recipe: Recipe, target: Path) -> None:
     """Train and write the VQGAN: safetensors, and beside it the YAML that tells its architecture."""
     if recipe.autoencoder_steps >= recipe.steps:
         raise UserError(
@@ -95,7 +95,7 @@ def train(scenes: Sequence[Path], clip: Path, recipe: Recipe, target: Path, log:
     while training.step < recipe.steps:
         training.advance()
         if training.step % TELL_EVERY == 0 or training.step == recipe.steps:
-            say(f"step {training.step} of {recipe.steps}: {training.told()}, {training.judged()}", log)
+            say(f"step {training.step} of {recipe.steps}: {training.told()}, {training.judged()}")
         if keeper.is_due():
             keeper.keep(training.state())
     keeper.keep(training.state())  # for good: asked for more steps, the same training goes on from here

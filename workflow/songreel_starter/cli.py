@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from songreel.ground import stops
 from songreel.ground.errors import UserError, sentence
-from songreel.ground.messages import note, say
+from songreel.ground.messages import logged, note, say
 from songreel_starter import evaluation_commands, sources
 
 if TYPE_CHECKING:
@@ -21,15 +21,16 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. What a user can mend is told in one sentence; returns the exit status."""
     options = _parser().parse_args(arguments)
-    try:
-        with stops.handled(lambda: note("stopped; run the same command again to go on.", options.log)):
-            options.run(options)
-    except UserError as error:
-        say(str(error), options.log)
-        return 1
-    except OSError as error:
-        say(sentence(error), options.log)
-        return 1
+    with logged(options.log):
+        try:
+            with stops.handled(lambda: note("stopped; run the same command again to go on.", options.log)):
+                options.run(options)
+        except UserError as error:
+            say(str(error))
+            return 1
+        except OSError as error:
+            say(sentence(error))
+            return 1
     return 0
 
 
@@ -51,7 +52,7 @@ def _render(options: argparse.Namespace) -> None:
     names = readers.emoji_names(options.names)
     source = _source(options.source)
     shard = sprites.render(source, options.package, names, options.most, options.target)
-    say(f"{source.name}: {len(shard)} sprites, {len(shard.webp) / 1e6:.1f} MB.", options.log)
+    say(f"{source.name}: {len(shard)} sprites, {len(shard.webp) / 1e6:.1f} MB.")
 
 
 def _paint(options: argparse.Namespace) -> None:
@@ -68,7 +69,7 @@ def _texts(options: argparse.Namespace) -> None:
     shards = [sprites.load(path) for path in options.shards]
     collected = texts.collect(shards, options.wordnet, options.count, options.seed)
     texts.write(collected, options.target)
-    say(f"{len(collected)} texts.", options.log)
+    say(f"{len(collected)} texts.")
 
 
 def _embed(options: argparse.Namespace) -> None:
@@ -76,7 +77,7 @@ def _embed(options: argparse.Namespace) -> None:
 
     torch_threads(options.threads)
     read = [text for path in options.texts for text in texts.load(path)]
-    teacher.embed(options.teacher, read, options.target, options.log)
+    teacher.embed(options.teacher, read, options.target)
 
 
 def _train_text(options: argparse.Namespace) -> None:
@@ -85,7 +86,7 @@ def _train_text(options: argparse.Namespace) -> None:
     torch_threads(options.threads)
     names = ("embed", "width", "layers", "context", "steps", "batch", "seed")
     recipe = distil.Recipe(**{name: getattr(options, name) for name in names})
-    distil.train(texts.load(options.texts), options.vectors, recipe, options.target, options.log)
+    distil.train(texts.load(options.texts), options.vectors, recipe, options.target)
 
 
 def _train_clip(options: argparse.Namespace) -> None:
@@ -101,7 +102,7 @@ def _train_clip(options: argparse.Namespace) -> None:
         ),
         pushed_from=options.pushed_from,
     )
-    clip_tower.train(painted, library, options.text, tower, recipe, options.target, options.log)
+    clip_tower.train(painted, library, options.text, tower, recipe, options.target)
 
 
 def _train_judge(options: argparse.Namespace) -> None:
@@ -111,7 +112,7 @@ def _train_judge(options: argparse.Namespace) -> None:
     library = _library(options.shards)
     painted = pool.Pool(options.scenes)
     recipe = _recipe(options, scenes=len(painted))
-    judge.train(painted, options.captions, library, options.teacher, recipe, options.target, options.log)
+    judge.train(painted, options.captions, library, options.teacher, recipe, options.target)
 
 
 def _library(shards: Sequence[Path]) -> Library:
@@ -133,7 +134,7 @@ def _train_vqgan(options: argparse.Namespace) -> None:
     torch_threads(options.threads)
     names = ("codes", "blocks", "steps", "autoencoder_steps", "adversarial_from", "batch", "crop", "seed")
     recipe = autoencoder.Recipe(**{name: getattr(options, name) for name in names})
-    autoencoder.train(options.scenes, options.clip, recipe, options.target, options.log)
+    autoencoder.train(options.scenes, options.clip, recipe, options.target)
 
 
 def _train_decoder(options: argparse.Namespace) -> None:
@@ -143,7 +144,7 @@ def _train_decoder(options: argparse.Namespace) -> None:
     names = ("channels", "steps", "batch", "crop", "seed")
     recipe = finishing.Recipe(**{name: getattr(options, name) for name in names})
     trained = pairs.weights(options.trained, "vqgan")
-    finishing.finish(options.scenes, options.clip, trained, recipe, options.target, options.log)
+    finishing.finish(options.scenes, options.clip, trained, recipe, options.target)
 
 
 def torch_threads(count: int) -> None:

@@ -36,9 +36,7 @@ class Tower:
     side: int = 64  # pixels, a multiple of 32
 
 
-def train(
-    pool: Pool, library: Library, text: Path, tower: Tower, recipe: Recipe, target: Path, log: Path | None
-) -> None:
+def train(pool: Pool, library: Library, text: Path, tower: Tower, recipe: Recipe, target: Path) -> None:
     """Train the picture tower beside a distilled text tower and write both, with CLIP's names and YAML."""
     words = {name: value for name, value in load_file(text).items() if name not in TEXT_ONLY}
     built = arguments(words, tower)
@@ -50,7 +48,7 @@ def train(
         return embed_texts(clip, texts)
 
     training = Training(clip.visual, tower.side, pool, embed(pool.captions), library, embed, recipe)
-    averaged = picture_towers.train(training, target, log)
+    averaged = picture_towers.train(training, target)
     scale = training.scale.detach().cpu()
     tensors = {f"visual.{name}": value for name, value in averaged.items()} | words | {"logit_scale": scale}
     described = {"model": {"target": "clip.model.CLIP", "params": built, "noise": STEERING_NOISE}}

@@ -86,7 +86,7 @@ def loss(embedded: Tensor, wanted: Tensor) -> Tensor:
     return DISTANCE * distance + CONTRAST * contrast + RELATIONS * relations
 
 
-def train(texts: Sequence[str], vectors: Path, recipe: Recipe, target: Path, log: Path | None) -> None:
+def train(texts: Sequence[str], vectors: Path, recipe: Recipe, target: Path) -> None:
     """Train and write the tower: safetensors with the directions that its space keeps of the teacher's."""
     device = devices.choose()
     taught = torch.from_numpy(np.load(vectors))
@@ -101,7 +101,7 @@ def train(texts: Sequence[str], vectors: Path, recipe: Recipe, target: Path, log
     while training.step < recipe.steps:
         value = training.advance()
         if training.step % REPORT_EVERY == 0 or training.step == recipe.steps:
-            say(f"step {training.step} of {recipe.steps}: loss {value:.3f}, {training.judged()}", log)
+            say(f"step {training.step} of {recipe.steps}: loss {value:.3f}, {training.judged()}")
         if keeper.is_due():
             keeper.keep(training.state())
     _save(training.clip, directions, target)

@@ -142,7 +142,7 @@ def _keyframes(options: argparse.Namespace) -> None:
     _one_thread()
     phrases = keyframes.read_phrases(options.phrases, options.most)[options.number :: options.files]
     film = keyframes.film(options.film)
-    keyframes.draw(options.pair, phrases, film, options.keyframes, options.target, options.log)
+    keyframes.draw(options.pair, phrases, film, options.keyframes, options.target)
 
 
 def _judge(options: argparse.Namespace) -> None:
@@ -158,7 +158,7 @@ def _judge(options: argparse.Namespace) -> None:
     write_json_if_changed(options.target, document)
     for pair, ranks in document.items():
         share, guessed = ranks["first"]["all"], ranks["chance"]
-        say(f"{pair}: first {share['first_1']:.3f}, chance {guessed['first_1']:.3f}.", options.log)
+        say(f"{pair}: first {share['first_1']:.3f}, chance {guessed['first_1']:.3f}.")
 
 
 def _retrieval(options: argparse.Namespace) -> None:
@@ -202,7 +202,7 @@ def _speed(options: argparse.Namespace) -> None:
     document = measures.speed(options.pairs, film, options.rounds, options.iterations)
     write_json_if_changed(options.target, document)
     for folder in options.pairs:
-        say(f"{folder.name}: {document[folder.name]['median']:.2f} iterations/s.", options.log)
+        say(f"{folder.name}: {document[folder.name]['median']:.2f} iterations/s.")
 
 
 def _sheet(options: argparse.Namespace) -> None:

@@ -48,9 +48,7 @@ class Recipe:
     seed: int = 0
 
 
-def finish(
-    scenes: Sequence[Path], clip: Path, trained: Weights, recipe: Recipe, target: Path, log: Path | None
-) -> None:
+def finish(scenes: Sequence[Path], clip: Path, trained: Weights, recipe: Recipe, target: Path) -> None:
     """Train and write the finished VQGAN: safetensors, and beside it the YAML that tells its architecture."""
     where = devices.choose()
     training = Finishing(recipe, Pool(scenes), likeness.picture_tower(clip, where), trained, where)
@@ -59,7 +57,7 @@ def finish(
     while training.step < recipe.steps:
         training.advance()
         if training.step % TELL_EVERY == 0 or training.step == recipe.steps:
-            say(f"step {training.step} of {recipe.steps}: {training.told()}, {training.judged()}", log)
+            say(f"step {training.step} of {recipe.steps}: {training.told()}, {training.judged()}")
         if keeper.is_due():
             keeper.keep(training.state())
     keeper.keep(training.state())  # for good: asked for more steps, the same training goes on from here

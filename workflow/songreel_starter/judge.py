@@ -42,7 +42,6 @@ def train(
     words: Path | None,
     recipe: Recipe,
     target: Path,
-    log: Path | None,
 ) -> None:
     """Train the judge and write it.
 
@@ -54,7 +53,7 @@ def train(
     training = Training(
         tower(teacher.WIDTH), SIDE, pool, embedded, library, teacher.load(words).embed, recipe
     )
-    averaged = picture_towers.train(training, target, log)
+    averaged = picture_towers.train(training, target)
     with replacing(target) as temporary:
         save_file(averaged, temporary)
 

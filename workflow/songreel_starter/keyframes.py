@@ -75,9 +75,7 @@ class Shown:
     last: Pixels
 
 
-def draw(
-    folder: Path, phrases: Sequence[str], film: Config, keyframes: int, target: Path, log: Path | None
-) -> None:
+def draw(folder: Path, phrases: Sequence[str], film: Config, keyframes: int, target: Path) -> None:
     """Draw some phrases with a folder's pair and keep what is done: a stop costs a phrase or two."""
     keeper = Keeper(target, _recipe(folder, phrases, film, keyframes))
     state = keeper.last()
@@ -85,7 +83,7 @@ def draw(
     studio = Studio(folder, film, devices.choose())
     for number, phrase in enumerate(phrases[len(pictures) :], len(pictures) + 1):
         pictures.append(studio.pictures(phrase, keyframes))
-        say(f"{target.parent.name}, {number} of {len(phrases)}: {phrase}", log)
+        say(f"{target.parent.name}, {number} of {len(phrases)}: {phrase}")
         if keeper.is_due():
             keeper.keep({"pictures": torch.stack(pictures)})
     stacked = torch.stack(pictures).numpy()

@@ -246,7 +246,7 @@ class Training:
                 self.averaged[name].copy_(value)
 
 
-def train(training: Training, target: Path, log: Path | None) -> dict[str, Tensor]:
+def train(training: Training, target: Path) -> dict[str, Tensor]:
     """Train to the recipe's last step; returns the averaged weights, on the CPU.
 
     The state stays beside the target: a recipe with more steps goes on from it.
@@ -260,7 +260,7 @@ def train(training: Training, target: Path, log: Path | None) -> dict[str, Tenso
             message = (
                 f"step {training.step} of {training.recipe.steps}: things {things:.3f}, scenes {seen:.3f}"
             )
-            say(message, log)
+            say(message)
         if keeper.is_due():
             keeper.keep(training.state())
     keeper.keep(training.state())

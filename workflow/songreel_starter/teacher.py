@@ -113,7 +113,7 @@ def load(package: Path | None) -> MiniLM | Bag:
     return MiniLM(package, devices.choose()) if package else Bag()
 
 
-def embed(package: Path | None, texts: Sequence[str], target: Path, log: Path | None) -> None:
+def embed(package: Path | None, texts: Sequence[str], target: Path) -> None:
     """The texts' embeddings as a .npy file, float16 [n, 384]; goes on where it was stopped.
 
     Without a package by the stand-in.
@@ -124,7 +124,7 @@ def embed(package: Path | None, texts: Sequence[str], target: Path, log: Path | 
     parts = [state["vectors"]]
     for start in range(len(parts[0]), len(texts), CHUNK):
         parts.append(model.embed(texts[start : start + CHUNK]).half())
-        say(f"{min(start + CHUNK, len(texts))} of {len(texts)} texts embedded.", log)
+        say(f"{min(start + CHUNK, len(texts))} of {len(texts)} texts embedded.")
         if keeper.is_due():
             parts = [torch.cat(parts)]
             keeper.keep({"vectors": parts[0]})

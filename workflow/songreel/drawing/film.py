@@ -142,7 +142,7 @@ def encode(
             **COLOURS,
             **BITEXACT,
         )
-        status, words = _pipe(batches, output.compile(cmd=program, overwrite_output=True))
+        status, words = _pipe(batches, sound.command(output, program))
         _check(status, words, temporary, target)
         seal.add(temporary, seal.of_clip(target.stem))
 
@@ -163,7 +163,7 @@ def _pipe(batches: Iterable[NDArray[np.uint8]], command: Sequence[str]) -> tuple
     """Run ffmpeg on frames; returns its exit status and what it complained of."""
     with (
         tempfile.TemporaryFile() as words,
-        subprocess.Popen(_quiet(command), stdin=subprocess.PIPE, stderr=words) as process,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stderr=words) as process,
         stops.undoing(process.kill),
         ThreadPoolExecutor(1) as writer,
     ):
@@ -198,25 +198,31 @@ def join(timeline: Timeline, clips: Sequence[Path], target: Path, program: str) 
     for clip in clips:
         check(clip)
     with replacing(target) as temporary, tempfile.TemporaryDirectory() as folder:
-        listing, words, facts = (Path(folder) / name for name in ("clips.txt", "lyrics.srt", "facts.txt"))
-        listing.write_text(_listing(timeline, clips), encoding="utf-8")
-        words.write_text(lyrics.subtitles(timeline), encoding="utf-8")
-        facts.write_text(lyrics.metadata(timeline), encoding="utf-8")
-        command = [program, "-y", "-f", "concat", "-safe", "0", "-i", str(listing), "-i", str(words)]
-        command += ["-f", "ffmetadata", "-i", str(facts)]
-        if song := timeline.audio:
-            command += ["-i", f"file:{song.path}", "-map", "0:v", "-map", f"3:a:{song.track - 1}"]
-            audio_filter = sound.until(timeline.seconds, song.late, song.mix)
-            command += ["-c:a", "aac", "-b:a", "192k", "-af", audio_filter]
-        else:
-            command += ["-map", "0:v"]
-        command += ["-map", "1:s", "-c:v", "copy", "-c:s", "mov_text", "-map_metadata", "2"]
-        command += ["-map_chapters", "2", "-movflags", "+faststart", "-fflags", "+bitexact"]
-        command += ["-f", "mp4", str(temporary)]
+        command = sound.command(_film(timeline, clips, Path(folder), temporary), program)
         with stops.undoing(lambda: shutil.rmtree(folder, ignore_errors=True)):
             status, complaints = _run(command)
         _check(status, complaints, temporary, target)
         joined.finish(temporary, timeline, target)
+
+
+def _film(timeline: Timeline, clips: Sequence[Path], folder: Path, target: Path) -> Any:
+    """What ffmpeg makes a film of, its listing, subtitles and metadata written into a folder."""
+    listing, words, facts = (folder / name for name in ("clips.txt", "lyrics.srt", "facts.txt"))
+    listing.write_text(_listing(timeline, clips), encoding="utf-8")
+    words.write_text(lyrics.subtitles(timeline), encoding="utf-8")
+    facts.write_text(lyrics.metadata(timeline), encoding="utf-8")
+    # Inputs are numbered in this order. The first has no stream, but ffmpeg-python takes none without one.
+    streams = [ffmpeg.input(str(facts), format="ffmetadata")["s?"]]
+    streams += [ffmpeg.input(str(listing), format="concat", safe=0)["v"]]
+    options = {"c:v": "copy", "c:s": "mov_text", "map_metadata": 0, "map_chapters": 0}
+    if song := timeline.audio:
+        streams += [ffmpeg.input(f"file:{song.path}")[f"a:{song.track - 1}"]]
+        audio_filter = sound.until(timeline.seconds, song.late, song.mix)
+        options |= {"c:a": "aac", "b:a": "192k", "af": audio_filter}
+    streams += [ffmpeg.input(str(words))["s"]]
+    return ffmpeg.output(
+        *streams, str(target), format="mp4", movflags="+faststart", fflags="+bitexact", **options
+    )
 
 
 def _listing(timeline: Timeline, clips: Sequence[Path]) -> str:
@@ -237,7 +243,7 @@ def _listing(timeline: Timeline, clips: Sequence[Path]) -> str:
 def _run(command: Sequence[str]) -> tuple[int, bytes]:
     """Run ffmpeg; returns its exit status and what it complained of."""
     with (
-        subprocess.Popen(_quiet(command), stderr=subprocess.PIPE, env=sound.environment()) as process,
+        subprocess.Popen(command, stderr=subprocess.PIPE, env=sound.environment()) as process,
         stops.undoing(process.kill),
     ):
         _, words = process.communicate()
@@ -254,10 +260,6 @@ def check(clip: Path) -> None:
 
 def _quoted(path: Path) -> str:
     return str(path.resolve()).replace("'", "'\\''")
-
-
-def _quiet(command: Sequence[str]) -> list[str]:
-    return [command[0], "-hide_banner", "-nostdin", "-v", "error", *command[1:]]
 
 
 def _check(status: int, words: bytes, temporary: Path, target: Path) -> None:

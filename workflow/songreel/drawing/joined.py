@@ -36,7 +36,7 @@ def finish(film: Path, timeline: Timeline, target: Path) -> None:
 def check_song(timeline: Timeline) -> None:
     """Raise UserError when a timeline's song is no longer the one that it was made for, OSError when gone."""
     sound = timeline.audio
-    if sound and not _is_song(Path(sound.path), sound.sha256):
+    if sound and files.sha256(Path(sound.path)) != sound.sha256:
         raise UserError(
             f"{sound.path}: found a song that was changed since the film was planned, expected the one it"
             f" was planned with; run the same command again."
@@ -92,12 +92,6 @@ def ask_again(film: Path, asked: Path) -> None:
 def _seal(timeline: Timeline, film: Path) -> seal.Seal:
     text = json.dumps(timeline.to_json(), sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return seal.of_film(film.parent.name, hashlib.sha256(text.encode()).digest())
-
-
-def _is_song(path: Path, sha256: str) -> bool:
-    if path.stem == sha256[:16]:  # made here from a tune, by whose notes it is named
-        return seal.intact(path, seal.of_tune(path.stem))
-    return files.sha256(path) == sha256
 
 
 def _was_read(facts: Document, noted: Path) -> bool:

@@ -18,6 +18,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
+
+import ffmpeg
 
 from songreel.ground import stops
 from songreel.ground.errors import UserError
@@ -83,6 +86,7 @@ def tracks(source: Path, program: str) -> tuple[str, ...]:
 
     Raises UserError when it finds none, and when it crashes.
     """
+    # By hand: ffmpeg-python knows no call without an output, and probes with ffprobe, which may be missing.
     status, words = _run([program, "-hide_banner", "-nostdin", "-i", f"file:{source}"])
     if _crash(status):
         raise _failed(source, program, status, words)
@@ -97,8 +101,7 @@ def tracks(source: Path, program: str) -> tuple[str, ...]:
 
 def channels(source: Path, track: int, program: str) -> int:
     """How many channels a track has, by the header of a WAV that ffmpeg makes of a moment of it."""
-    options = ["-map", f"0:a:{track - 1}", "-frames:a", "1", "-f", "wav", "pipe:"]
-    return int.from_bytes(_output(program, ["-i", f"file:{source}", *options])[22:24], "little") or 2
+    return int.from_bytes(_first_piece(source, track, "wav", program)[22:24], "little") or 2
 
 
 def length(source: Path, track: int, program: str) -> Length:
@@ -119,8 +122,7 @@ def length(source: Path, track: int, program: str) -> Length:
 
 def _start(source: Path, track: int, program: str) -> float:
     """The time stamp of the first decoded piece, in seconds."""
-    options = ["-map", f"0:a:{track - 1}", "-frames:a", "1", "-f", "framecrc", "pipe:"]
-    output = _output(program, ["-i", f"file:{source}", *options]).decode("utf-8", "replace")
+    output = _first_piece(source, track, "framecrc", program).decode("utf-8", "replace")
     unit = re.search(r"^#tb 0: (\d+/\d+)$", output, re.MULTILINE)
     first = re.search(r"^0, *-?\d+, *(-?\d+),", output, re.MULTILINE)
     return float(int(first[1]) * Fraction(unit[1])) if unit and first else 0.0
@@ -128,10 +130,10 @@ def _start(source: Path, track: int, program: str) -> float:
 
 def _seconds(source: Path, track: int, program: str, late: bool) -> float:
     # One channel will do to count, and can be taken of any layout, where ffmpeg cannot mix them all down.
-    options = ["-map", f"0:a:{track - 1}", "-af", f"pan=mono|c0=c0,{_timed(late)}"]
-    arguments = ["-i", f"file:{source}", *options, "-ar", str(PROBE_RATE), "-f", "s16le", "pipe:"]
+    heard = f"pan=mono|c0=c0,{_timed(late)}"
+    output = _track(source, track).output("pipe:", format="s16le", af=heard, ar=PROBE_RATE)
     with tempfile.TemporaryFile() as errors:
-        status, size = _measured(_quiet(program, arguments), errors.fileno())
+        status, size = _measured(command(output, program), errors.fileno())
         errors.seek(max(0, errors.seek(0, os.SEEK_END) - 10_000))
         words = errors.read().decode("utf-8", "replace")
     if size > MOST_BYTES:
@@ -202,16 +204,27 @@ def _run(command: Sequence[str]) -> tuple[int, str]:
     return done.returncode, done.stderr.decode("utf-8", "replace")
 
 
-def _output(program: str, arguments: Sequence[str]) -> bytes:
-    """What ffmpeg writes, as far as it gets."""
-    command = _quiet(program, arguments)
+def _first_piece(source: Path, track: int, form: str, program: str) -> bytes:
+    """What ffmpeg writes of a track's first decoded piece, as far as it gets."""
+    output = _track(source, track).output("pipe:", format=form, **{"frames:a": 1})
     return subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, env=environment(), check=False
+        command(output, program),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=environment(),
+        check=False,
     ).stdout
 
 
-def _quiet(program: str, arguments: Sequence[str]) -> list[str]:
-    return [program, "-hide_banner", "-nostdin", "-v", "error", *arguments]
+def _track(source: Path, track: int) -> Any:
+    """A track as one of ffmpeg-python's streams."""
+    return ffmpeg.input(f"file:{source}")[f"a:{track - 1}"]
+
+
+def command(output: Any, program: str) -> list[str]:
+    """What starts an ffmpeg that makes one of ffmpeg-python's outputs and says only what is wrong."""
+    arguments: list[str] = output.compile(cmd=[program, "-hide_banner", "-nostdin", "-v", "error", "-y"])
+    return arguments
 
 
 def _described(about: str, language: str) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from songreel.ground import files
@@ -14,12 +16,43 @@ from songreel.ground import files
 EVERY = 5.0  # seconds between two reports of one job
 
 
-def say(message: str, log: Path | None = None) -> None:
-    """Print one line to the terminal and add it to the log file, if any."""
+class Handler(logging.Handler):
+    """Hands each message to a function."""
+
+    def __init__(self, write: Callable[[str], object]) -> None:
+        super().__init__()
+        self.write = write
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.write(record.getMessage())
+
+
+def _print(message: str) -> None:
     # One write: where Python does not buffer, `print` makes two, and lines of jobs side by side run together.
     sys.stderr.write(f"songreel: {message}\n")
     sys.stderr.flush()
-    note(message, log)
+
+
+LOGGER = logging.getLogger("songreel")
+LOGGER.setLevel(logging.INFO)
+LOGGER.addHandler(Handler(_print))
+LOGGER.propagate = False  # to what a program around it prints of all that it hears
+
+
+def say(message: str) -> None:
+    """Print one line to the terminal, and add it to the log file of `logged`, if any."""
+    LOGGER.info(message)
+
+
+@contextmanager
+def logged(log: Path | None) -> Iterator[None]:
+    """Add what is said while the block runs to a log file, too, if one is named."""
+    handler = Handler(lambda message: note(message, log))
+    LOGGER.addHandler(handler)
+    try:
+        yield
+    finally:
+        LOGGER.removeHandler(handler)
 
 
 def say_first(messages: Sequence[str], most: int = 20) -> None:

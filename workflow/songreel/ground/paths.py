@@ -23,9 +23,6 @@ class Paths:
     def clip_plan(self, clip: str) -> Path:
         return self.root / f"plan/clips/{clip}.json"
 
-    def tune_plan(self, tune: str) -> Path:
-        return self.root / f"plan/tunes/{tune}.tune"
-
     def audio_facts(self, sha256: str) -> Path:
         return self.root / f"plan/audio/{sha256}.json"
 
@@ -39,8 +36,10 @@ class Paths:
     def clip(self, clip: str) -> Path:
         return self.root / f"clips/{clip}.mp4"
 
-    def tune(self, tune: str) -> Path:
-        return self.root / f"tunes/{tune}.wav"
+    def tunes(self, tune: str) -> tuple[Path, Path, Path]:
+        """What versions that played tunes made of one: its sound first, then its notes and its log."""
+        notes = self.root / f"plan/tunes/{tune}.tune"
+        return self.root / f"tunes/{tune}.wav", notes, self.log("tunes", tune)
 
     def timeline(self, song: str) -> Path:
         return self.root / song / "timeline.json"

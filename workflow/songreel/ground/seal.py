@@ -9,7 +9,6 @@ from typing import BinaryIO
 
 CLIP = b"songreel-seal-v2"  # kinds of boxes, of 16 bytes each
 FILM = b"songreel-film-v1"
-TUNE = b"songreel-tune-v1"
 DIGEST_BYTES = hashlib.sha256().digest_size
 HEAD_BYTES = 4 + len(b"uuid") + len(CLIP)
 BLOCK_BYTES = 1 << 20
@@ -32,11 +31,6 @@ class Seal:
 def of_clip(clip: str) -> Seal:
     """The seal of the clip of that id."""
     return Seal(CLIP, clip.encode())
-
-
-def of_tune(tune: str) -> Seal:
-    """The seal of the sound of the tune of that id."""
-    return Seal(TUNE, tune.encode())
 
 
 def of_film(song: str, plan: bytes) -> Seal:

@@ -2,6 +2,9 @@
 
 It is locked, which the kernel ends with the process, and it holds a beat that goes on counting, for those
 whom the lock does not reach: machines that share the folder, and a process that is stopped but not dead.
+
+`filelock` would need a second file that everybody may write: here the lock is on the file that holds the
+beat, and whoever may only read it can ask whether it is locked.
 """
 
 from __future__ import annotations

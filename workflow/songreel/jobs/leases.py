@@ -3,6 +3,8 @@
 Snakemake counts GPUs and does not say which one a job has. So a job leases one: it locks a file that stands
 for the device, which the kernel unlocks when the job ends in whatever way, and shows CUDA that device alone.
 A scheduler's devices are for the job that it gave them to, and are leased only where that job has several.
+
+`filelock` was tried: it takes no lock on another user's file in a folder for everybody, as these are.
 """
 
 from __future__ import annotations
@@ -14,11 +16,12 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import takewhile
 from pathlib import Path
 
+from songreel.ground.messages import say
 from songreel.jobs import scheduler
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -82,16 +85,16 @@ def _named_by_driver() -> list[str]:
 
 
 @contextmanager
-def held(report: Callable[[str], object]) -> Iterator[None]:
+def held() -> Iterator[None]:
     """While the block runs, one GPU is leased and the only one that CUDA sees; waits until one is free.
 
-    To be entered before torch is imported, which looks once. `report` hears that this job waits.
+    To be entered before torch is imported, which looks once. That this job waits is said.
     """
     choice = _files()
     if not choice or (scheduler.scheduled() and len(choice) == 1):
         yield
         return
-    with _leased(choice, report) as device, _shown(device):
+    with _leased(choice) as device, _shown(device):
         yield
 
 
@@ -109,12 +112,12 @@ def _shown(device: str) -> Iterator[None]:
 
 
 @contextmanager
-def _leased(choice: Mapping[str, str], report: Callable[[str], object]) -> Iterator[str]:
+def _leased(choice: Mapping[str, str]) -> Iterator[str]:
     with ExitStack() as stack:
         reported = False
         while (device := _take(choice, stack)) is None:
             if not reported:
-                report(f"waiting for a GPU: other jobs are at work on {_all(len(choice))}.")
+                say(f"waiting for a GPU: other jobs are at work on {_all(len(choice))}.")
                 reported = True
             time.sleep(PATIENCE_SECONDS)
         yield device

@@ -25,6 +25,7 @@ from typing import BinaryIO
 from songreel.ground import stops
 from songreel.ground.errors import UserError
 from songreel.ground.files import replacing, set_aside, settle_names
+from songreel.ground.messages import say
 from songreel.jobs import heartbeat
 from songreel.jobs.heartbeat import Watch
 
@@ -126,34 +127,34 @@ class Lock:
 
 
 @contextmanager
-def held(work: Path, report: Callable[[str], object]) -> Iterator[Lock]:
+def held(work: Path) -> Iterator[Lock]:
     """Lock a segment's work folder, waiting for as long as another job is at work in it.
 
-    What was kept stays for the next owner. `report` hears for whom this job waits.
+    What was kept stays for the next owner. For whom this job waits is said.
     """
     with ExitStack() as stack:
         lock = None
         while lock is None:
-            _make(work, report)
-            lock = _take(work, _await_turn(work, report), stack)
+            _make(work)
+            lock = _take(work, _await_turn(work), stack)
         _inherit(work, lock)
         yield lock
 
 
-def _make(work: Path, report: Callable[[str], object]) -> None:
+def _make(work: Path) -> None:
     try:
         work.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
         if not os.path.lexists(work) or work.is_dir():
             raise
-        report(f"{work}: found no folder, expected one for keyframes; it is now {set_aside(work).name}.")
+        say(f"{work}: found no folder, expected one for keyframes; it is now {set_aside(work).name}.")
         work.mkdir()
 
 
 def clear(work: Path) -> None:
     """Remove the work folder of a segment that is done, unless a job is at work in it."""
     if work.exists() and not in_use(work):
-        with held(work, lambda _: None) as lock:
+        with held(work) as lock:
             _leave(work, lock)
 
 
@@ -169,7 +170,7 @@ def in_use(work: Path) -> bool:
     return bool(owners) and not heartbeat.has_ended(owners[-1])
 
 
-def _await_turn(work: Path, report: Callable[[str], object]) -> int:
+def _await_turn(work: Path) -> int:
     """The number to take, once nobody is at work under the number before."""
     watches: dict[int, Watch] = {}
     while numbers := _numbers(work):
@@ -178,7 +179,7 @@ def _await_turn(work: Path, report: Callable[[str], object]) -> int:
         if last not in watches:
             watches = {last: Watch(owner)}
             if not watches[last].over():
-                report(f"waiting for {_name(owner)}, which is at work on this line.")
+                say(f"waiting for {_name(owner)}, which is at work on this line.")
         if watches[last].over():
             return last + 1
         time.sleep(PATIENCE_SECONDS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from songreel.ground.documents import SegmentRecipe, Timeline
@@ -20,8 +19,8 @@ FILM = "SONGREEL_FILM"  # in the environment: the song whose lines a job counts 
 class Progress:
     """Reports one segment's keyframes, speed and time left, and how many of the film's lines are done."""
 
-    def __init__(self, recipe: SegmentRecipe, keyframes: int, paths: Paths, log: Path | None) -> None:
-        self.recipe, self.keyframes, self.paths, self.log = recipe, keyframes, paths, log
+    def __init__(self, recipe: SegmentRecipe, keyframes: int, paths: Paths) -> None:
+        self.recipe, self.keyframes, self.paths = recipe, keyframes, paths
         self.kept = 0  # keyframes
         self.iterations = 0  # in this job
         self.to_do = 0  # iterations of this job, in all
@@ -49,13 +48,9 @@ class Progress:
         """How long the iterations have taken, up to the last report."""
         return self.reported - self.started
 
-    def warn(self, message: str) -> None:
-        """Something is wrong that the work can do without."""
-        say(message, self.log)
-
     def _report(self) -> None:
         self.reported = time.monotonic()
-        say(f"{self._line()}{self._film()}", self.log)
+        say(f"{self._line()}{self._film()}")
 
     def _line(self) -> str:
         state = f"{shorten(self.recipe.text)}: keyframe {self.kept} of {self.keyframes}"

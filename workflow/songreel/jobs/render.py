@@ -11,6 +11,7 @@ import torch
 from songreel.ground.documents import ModelEntry, SegmentRecipe
 from songreel.ground.errors import DamageError, UserError
 from songreel.ground.files import set_aside
+from songreel.ground.messages import say
 from songreel.ground.paths import Paths
 from songreel.jobs import latents, locks, scheduler
 from songreel.jobs.latents import Segment
@@ -30,9 +31,6 @@ class Watcher(Protocol):
     def keyframe(self, segment: Segment) -> None:
         """The segment as it is at the start, and after every keyframe."""
 
-    def warn(self, message: str) -> None:
-        """Something is wrong that the work can do without."""
-
 
 def segment(
     recipe: SegmentRecipe, name: str, keyframes: int, paths: Paths, watcher: Watcher, micro_batch: int = 0
@@ -45,8 +43,8 @@ def segment(
     """
     target = paths.latents(name, keyframes)
     try:
-        with locks.held(paths.work(name), watcher.warn) as lock:
-            so_far = _longest(name, [*paths.rendered(name).items(), (0, lock.kept)], watcher)
+        with locks.held(paths.work(name)) as lock:
+            so_far = _longest(name, [*paths.rendered(name).items(), (0, lock.kept)])
             for grown in _grow(recipe, so_far, keyframes, watcher, micro_batch):
                 _keep(lock, grown, recipe)
                 so_far = grown
@@ -57,14 +55,14 @@ def segment(
     except locks.LostError:
         if not target.exists():
             raise
-        watcher.warn(f"{target}: another job took this line over and has finished it.")
+        say(f"{target}: another job took this line over and has finished it.")
 
 
 def _keep(lock: Lock, segment: Segment, recipe: SegmentRecipe) -> None:
     lock.keep(lambda file: latents.write(file, segment, recipe))
 
 
-def _longest(name: str, files: Iterable[tuple[int, Path]], watcher: Watcher) -> Segment | None:
+def _longest(name: str, files: Iterable[tuple[int, Path]]) -> Segment | None:
     """The longest of a segment's files that is whole: to render again what is damaged is only slower."""
     segments = []
     for keyframes, path in files:
@@ -73,7 +71,7 @@ def _longest(name: str, files: Iterable[tuple[int, Path]], watcher: Watcher) -> 
         except FileNotFoundError:
             pass  # nothing was kept
         except DamageError as error:
-            watcher.warn(f"{error}; it is passed over, as {set_aside(path)}, and rendered again.")
+            say(f"{error}; it is passed over, as {set_aside(path)}, and rendered again.")
     return max(segments, key=len, default=None)
 
 
@@ -86,7 +84,7 @@ def _grow(
     device = devices.choose()
     precision = devices.precision(device)
     if device.type == "cuda" and (obstacle := fused.obstacle(device)):
-        watcher.warn(f"this GPU takes the plain path, which is about a third as fast: {obstacle}.")
+        say(f"this GPU takes the plain path, which is about a third as fast: {obstacle}.")
     model = weights_of(recipe.model, weights.vqgan)
     judges = [weights_of(entry, weights.perceptor) for entry in recipe.perceptors]
     with proofs.reading([model, *judges]) as proof:

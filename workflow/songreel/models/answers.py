@@ -68,6 +68,11 @@ def chunks(response: requests.Response) -> Iterator[bytes]:
         raise BrokenError(f"the connection broke ({_reason(error)})") from None
 
 
+def is_page(content: bytes) -> bool:
+    """Whether a file begins as a web page does."""
+    return content.lstrip(b"\xef\xbb\xbf \t\r\n")[:9].lower().startswith((b"<html", b"<!doctype"))
+
+
 def validator(response: requests.Response) -> str | None:
     """What tells one content of an address from another, for If-Range, which takes no weak tag."""
     tag = response.headers.get("ETag", "W/")

@@ -1,14 +1,12 @@
 """What a file of weights hashes to, and what it must: gigabytes are read once, and remembered after that.
 
-Beside a file `<file>.sha256` says what it was found to hash to, with the size and time it had. It also pins
-what is expected of a file whose publisher states no sha256: the content that was first trusted.
+Beside a file `<file>.sha256` says what it was found to hash to, with the size and time it had.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,13 +15,11 @@ import platformdirs
 from songreel.ground import files
 from songreel.ground.errors import UserError
 from songreel.ground.files import Document, read_json, write_json_if_changed
+from songreel.ground.messages import say
 from songreel.models.catalogue import Remote
 
 FOLDER = "SONGREEL_WEIGHTS"  # environment variable that names the cache
-CHUNK = 1 << 15  # bytes
 LARGE = 100_000_000  # bytes that take a while to hash
-
-Report = Callable[[str], object]
 
 
 def cache_folder() -> Path:
@@ -32,54 +28,23 @@ def cache_folder() -> Path:
     return Path(named).expanduser() if named else platformdirs.user_cache_path("songreel") / "weights"
 
 
-def check(remote: Remote, target: Path, report: Report) -> None:
-    """Raise UserError unless the file is the published one, or the one first trusted in its place."""
-    wanted = expected(remote, target)
-    sha256 = of(target, record(target), report)
-    if wanted is None:
-        trust(target, sha256, report)
-    elif sha256 != wanted:
-        since = "" if remote.sha256 else ", as it had when it was first used"
+def check(remote: Remote, target: Path) -> None:
+    """Raise UserError unless the file is the published one."""
+    sha256 = of(target, record(target), aloud=True)
+    if sha256 != remote.sha256:
         raise UserError(
-            f"{target}: found sha256 {sha256}, expected {wanted}{since}; move the file away, and the next"
+            f"{target}: found sha256 {sha256}, expected {remote.sha256}; move the file away, and the next"
             f" run downloads the right one."
         )
     remember(record(target), target.stat(), sha256)
 
 
-def of(path: Path, record: Path, report: Report) -> str:
+def of(path: Path, record: Path, aloud: bool = False) -> str:
     """The sha256 of a file, as `record` remembers it if the file was not changed since."""
     stat, known = path.stat(), read_record(record)
     if known.get("sha256") and (known.get("size"), known.get("mtime_ns")) == (stat.st_size, stat.st_mtime_ns):
         return str(known["sha256"])
-    return digest(path, stat.st_size, report)
-
-
-def expected(remote: Remote, target: Path) -> str | None:
-    """The sha256 stated by the publisher, or else that of the content first trusted, if any."""
-    if remote.sha256:
-        return remote.sha256
-    path = record(target)
-    sha256 = read_record(path).get("sha256")
-    if sha256 is None and path.exists():
-        raise UserError(
-            f"{path}: found a damaged file, expected the sha256 of {target.name}; remove it to trust the"
-            f" {target.name} that is found next."
-        )
-    return sha256
-
-
-def trust(target: Path, sha256: str, report: Report) -> None:
-    """Tell what is expected from now on. Raises UserError when the file is plainly something else."""
-    with files.opened(target) as file:
-        content = file.read(CHUNK)
-    if not content or is_page(content):
-        raise UserError(
-            f"{target}: found {'a web page' if content else 'an empty file'}, expected weights; move the file"
-            f" away, and the next run downloads them."
-        )
-    name = target.name.removesuffix(".part")
-    report(f"{name}: nobody states its sha256; {sha256} was found and is expected from now on.")
+    return digest(path, aloud)
 
 
 def remember(record: Path, stat: os.stat_result, sha256: str) -> None:
@@ -107,23 +72,19 @@ def read_record(path: Path) -> Document:
 def check_again(path: Path, record: Path) -> None:
     """Raise UserError when a file, read whole, hashes to something else than is remembered of it."""
     known = read_record(record).get("sha256")
-    if known not in (None, sha256 := digest(path, 0, lambda _: None)):
+    if known not in (None, sha256 := digest(path)):
         raise UserError(
             f"{path}: found sha256 {sha256[:12]}…, expected {known[:12]}… as before, and its time is"
             " the same: it was damaged on its disk; get the file again."
         )
 
 
-def digest(path: Path, size: int, report: Report) -> str:
-    """The sha256 of a file, read whole."""
-    if size >= LARGE:
-        report(f"{path.name.removesuffix('.part')}: checking the sha256 of {megabytes(size)}.")
+def digest(path: Path, aloud: bool = False) -> str:
+    """The sha256 of a file, read whole; `aloud`, a large one is announced."""
+    size = path.stat().st_size
+    if aloud and size >= LARGE:
+        say(f"{path.name.removesuffix('.part')}: checking the sha256 of {megabytes(size)}.")
     return files.sha256(path)
-
-
-def is_page(content: bytes) -> bool:
-    """Whether a file begins as a web page does."""
-    return content.lstrip(b"\xef\xbb\xbf \t\r\n")[:9].lower().startswith((b"<html", b"<!doctype"))
 
 
 def megabytes(size: int) -> str:

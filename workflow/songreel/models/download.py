@@ -2,7 +2,7 @@
 
 Only what has the right sha256 gets the file's name. Whatever ends a download, what has arrived stays beside
 it in `<file>.part`, and the next one goes on from there. `<file>.sha256` remembers what a file was found to
-hash to, so that gigabytes are read once, and what to expect of a file whose publisher states no sha256.
+hash to, so that gigabytes are read once.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ import requests
 
 from songreel.ground.errors import UserError
 from songreel.ground.files import write_json_if_changed
-from songreel.ground.messages import EVERY, duration
+from songreel.ground.messages import EVERY, duration, say
 from songreel.models import answers, digests
 from songreel.models.answers import BrokenError, UnreachableError, UselessError
 from songreel.models.catalogue import Remote
-from songreel.models.digests import Report, is_page, megabytes
+from songreel.models.digests import megabytes
 
 PAUSE_SECONDS = 1.0  # before a connection that broke is made again
 TRIES = 3  # in a row that bring no byte more, until an address is given up
 
 
-def fetch(remote: Remote, folder: Path, report: Report) -> Path:
-    """A file in the cache, downloaded if it is not there; `report` hears how far it is.
+def fetch(remote: Remote, folder: Path) -> Path:
+    """A file in the cache, downloaded if it is not there, saying how far it is.
 
     One process downloads and the others wait for it. A file that is there already, brought by whomever, is
     hashed once and needs no network. Raises UserError when the file is another than the published one, or
@@ -42,10 +42,10 @@ def fetch(remote: Remote, folder: Path, report: Report) -> Path:
     target = folder.absolute() / remote.name  # as sentences tell it
     if not _there(target):
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone(target, report):
+        with _alone(target):
             if not _there(target):
-                _Download(remote, target, report).run()
-    digests.check(remote, target, report)
+                _Download(remote, target).run()
+    digests.check(remote, target)
     return target
 
 
@@ -58,10 +58,11 @@ def _there(target: Path) -> bool:
 
 
 @contextmanager
-def _alone(target: Path, report: Report) -> Iterator[None]:
+def _alone(target: Path) -> Iterator[None]:
     """Wait until no other process downloads the file. The kernel ends the lock with the process.
 
     Some file systems of clusters have no locks: two processes then write the same bytes at the same places.
+    `filelock` would save no line, look again and again, and may leave a marker where there are none.
     """
     path = target.with_name(f".{target.name}.lock")
     with path.open("ab") as lock:
@@ -69,7 +70,7 @@ def _alone(target: Path, report: Report) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = path.read_text(encoding="utf-8") or "another process"
-            report(f"{target.name}: waiting for {holder}, which is downloading it.")
+            say(f"{target.name}: waiting for {holder}, which is downloading it.")
             fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError:
             pass
@@ -85,9 +86,8 @@ def _alone(target: Path, report: Report) -> Iterator[None]:
 class _Download:
     """One file's way into the cache, from the first of its addresses that gives it."""
 
-    def __init__(self, remote: Remote, target: Path, report: Report) -> None:
-        self.remote, self.target, self.report = remote, target, report
-        self.expected = digests.expected(remote, target)
+    def __init__(self, remote: Remote, target: Path) -> None:
+        self.remote, self.target = remote, target
         self.part = target.with_name(f"{target.name}.part")
         # Which address the part was begun from
         self.source = target.with_name(f"{target.name}.part.json")
@@ -104,7 +104,7 @@ class _Download:
                     self._bring(url)
                 except UselessError as error:
                     failures.append(f"{url}: {error}")
-                    self.report(f"{self.remote.name}: {failures[-1]}.")
+                    say(f"{self.remote.name}: {failures[-1]}.")
                 else:
                     return
         raise UserError(self._unavailable(failures))
@@ -113,16 +113,14 @@ class _Download:
         """Bring the file from one address; once more from its start if what was put together is not it."""
         self._fill(url)
         sha256 = self._hash()
-        if self.mended and self.expected not in (None, sha256):
-            self.report(
-                f"{self.remote.name}: the parts do not fit together; downloading it from its start again."
-            )
+        if self.mended and sha256 != self.remote.sha256:
+            say(f"{self.remote.name}: the parts do not fit together; downloading it from its start again.")
             self._discard()
             self._fill(url)
             sha256 = self._hash()
-        if self.expected not in (None, sha256):
+        if sha256 != self.remote.sha256:
             self._discard()
-            raise UselessError(f"found sha256 {sha256}, expected {self.expected}")
+            raise UselessError(f"found sha256 {sha256}, expected {self.remote.sha256}")
         self._keep(sha256)
 
     def _fill(self, url: str) -> None:
@@ -142,40 +140,27 @@ class _Download:
 
     def _go_on(self, url: str) -> None:
         """Ask once for what is missing; from the start where the answer is not that."""
-        offset = self._usable(url)
-        if offset and offset == self._total(url):
+        offset = self._usable()
+        if offset == self.remote.bytes:
             return None
         for start in (offset, 0):
             with self._ask(url, start) as response:
                 if response.status_code == answers.WHOLE:
                     return self._receive(url, response, 0)
-                if response.status_code == answers.PART and self._fits(url, response, start):
+                if response.status_code == answers.PART and self._fits(response, start):
                     return self._receive(url, response, start)
-                missing = response.status_code != answers.NO_SUCH_PART or answers.total_of(response) != start
-                if start and not missing:
-                    return None
         raise UselessError("found another part of the file than was asked for")
 
-    def _usable(self, url: str) -> int:
-        """From which byte to go on: what a sha256 will prove, or what came from the same address."""
-        size, limit = self._size(), self._total(url)
-        proven = self.expected or digests.read_record(self.source).get("url") == url
-        if size and (not proven or (limit is not None and size > limit)):
+    def _usable(self) -> int:
+        """From which byte to go on: the sha256 will prove what has arrived, wherever it came from."""
+        if self._size() > self.remote.bytes:
             self._discard()
-            return 0
-        return size
+        return self._size()
 
-    def _total(self, url: str) -> int | None:
-        """The size of the whole file, if it is stated or the address has told it before."""
-        begun = digests.read_record(self.source)
-        total = begun.get("total") if begun.get("url") == url else None
-        return self.remote.bytes or total
-
-    def _fits(self, url: str, response: requests.Response, start: int) -> bool:
+    def _fits(self, response: requests.Response, start: int) -> bool:
         """Whether a part of a file is the one that was asked for."""
         begins = response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
-        totals = {self._total(url), answers.total_of(response)} - {None}
-        return start > 0 and begins and len(totals) <= 1
+        return start > 0 and begins and answers.total_of(response) in (None, self.remote.bytes)
 
     def _ask(self, url: str, start: int) -> requests.Response:
         headers = {"Accept-Encoding": "identity"}
@@ -188,13 +173,13 @@ class _Download:
 
     def _receive(self, url: str, response: requests.Response, start: int) -> None:
         """Write what an answer holds into the part, from byte `start` on."""
-        total = self._announced(response, start)
+        self._check_announced(response, start)
         chunks = answers.chunks(response)
         first = next(chunks, b"")
         if not start:
-            self._begin(url, response, first, total)
-        self._check_space(total)
-        progress = _Progress(self.remote.name, start, total, self.report)
+            self._begin(url, response, first)
+        self._check_space()
+        progress = _Progress(self.remote, start)
         progress.begin(urlsplit(url).hostname or url)
         self.mended = start > 0
         with _naming(self.part), self.part.open("r+b" if start else "wb") as file:
@@ -202,34 +187,30 @@ class _Download:
             for chunk in chain((first,), chunks):
                 file.write(chunk)
                 progress.more(len(chunk))
-        if total is not None and progress.done < total:
-            raise BrokenError(f"the connection was cut after {progress.done} of {total} bytes")
+        if progress.done < self.remote.bytes:
+            raise BrokenError(f"the connection was cut after {progress.done} of {self.remote.bytes} bytes")
 
-    def _announced(self, response: requests.Response, start: int) -> int | None:
-        """The size of the whole file by an answer and by the table, None if neither tells."""
+    def _check_announced(self, response: requests.Response, start: int) -> None:
+        """Raise UselessError when an answer says that it is another file."""
         length = response.headers.get("Content-Length", "")
         announced = start + int(length) if length.isdecimal() else answers.total_of(response)
-        stated = self.remote.bytes
         if response.headers.get("Content-Encoding", "identity") != "identity":
             raise UselessError("found the file compressed, expected it as it is")
-        if None not in (stated, announced) and stated != announced:
-            raise UselessError(f"found {announced} bytes, expected {stated}")
-        return stated or announced
+        if announced not in (None, self.remote.bytes):
+            raise UselessError(f"found {announced} bytes, expected {self.remote.bytes}")
 
-    def _begin(self, url: str, response: requests.Response, first: bytes, total: int | None) -> None:
+    def _begin(self, url: str, response: requests.Response, first: bytes) -> None:
         """Note where a new part comes from, and refuse a web page before it replaces the old one."""
         if not first:
             raise UselessError("found an empty file, expected weights")
-        named = response.headers.get("Content-Type", "").startswith("text/html")
-        if is_page(first) or (named and not self.expected):
+        if answers.is_page(first):
             raise UselessError("found a web page, expected weights")
         self._discard()
-        facts = {"url": url, "validator": answers.validator(response), "total": total}
-        write_json_if_changed(self.source, facts)
+        write_json_if_changed(self.source, {"url": url, "validator": answers.validator(response)})
 
-    def _check_space(self, total: int | None) -> None:
+    def _check_space(self) -> None:
         folder = self.target.parent
-        missing, free = (total or 0) - self._size(), shutil.disk_usage(folder).free
+        missing, free = self.remote.bytes - self._size(), shutil.disk_usage(folder).free
         if missing > free:
             raise UserError(
                 f"{folder}: found {megabytes(free)} free, expected {megabytes(missing)} for"
@@ -238,7 +219,7 @@ class _Download:
             )
 
     def _hash(self) -> str:
-        return digests.digest(self.part, self._size(), self.report)
+        return digests.digest(self.part, aloud=True)
 
     def _size(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0
@@ -250,21 +231,18 @@ class _Download:
 
     def _keep(self, sha256: str) -> None:
         """Give the part the file's name, safe from a power cut."""
-        if self.expected is None:
-            digests.trust(self.part, sha256, self.report)
         with _naming(self.part), self.part.open("rb") as file:
             os.fsync(file.fileno())
         digests.remember(digests.record(self.target), self.part.stat(), sha256)
         self.part.replace(self.target)
         self.source.unlink(missing_ok=True)
-        self.report(f"{self.remote.name}: all {megabytes(self.target.stat().st_size)} are there.")
+        say(f"{self.remote.name}: all {megabytes(self.target.stat().st_size)} are there.")
 
     def _unavailable(self, failures: list[str]) -> str:
-        size = f"{self.remote.bytes} bytes" if self.remote.bytes else "of unknown size"
-        sha256 = f"sha256 {self.expected}" if self.expected else "of unknown sha256"
+        facts = f"{self.remote.bytes} bytes, sha256 {self.remote.sha256}"
         return (
             f"{self.target}: found no such file, and none of its addresses gives it ({'; '.join(failures)});"
-            f" run the same command again when they can be reached, or get the file ({size}, {sha256}) from"
+            f" run the same command again when they can be reached, or get the file ({facts}) from"
             f" one of them in another way and put it there."
         )
 
@@ -272,14 +250,15 @@ class _Download:
 class _Progress:
     """Tells every few seconds how much of a file is there, how fast it comes and how long it will take."""
 
-    def __init__(self, name: str, start: int, total: int | None, report: Report) -> None:
-        self.name, self.start, self.done, self.total, self.report = name, start, start, total, report
+    def __init__(self, remote: Remote, start: int) -> None:
+        self.name, self.total = remote.name, remote.bytes
+        self.start = self.done = start
         self.started = self.reported = time.monotonic()
 
     def begin(self, host: str) -> None:
         """The first bytes are there."""
-        whole = megabytes(self.total) if self.total else "an unknown size"
-        self.report(
+        whole = megabytes(self.total)
+        say(
             f"{self.name}: going on after {megabytes(self.start)} of {whole}, from {host}."
             if self.start
             else f"{self.name}: downloading {whole} from {host}."
@@ -288,16 +267,14 @@ class _Progress:
     def more(self, count: int) -> None:
         """So many bytes more are there."""
         self.done += count
-        if self.total is not None and self.done > self.total:
+        if self.done > self.total:
             raise UselessError(f"found more than the expected {self.total} bytes")
         if time.monotonic() - self.reported >= EVERY:
             self.reported = time.monotonic()
-            self.report(f"{self.name}: {self._state()}")
+            say(f"{self.name}: {self._state()}")
 
     def _state(self) -> str:
         speed = max(self.done - self.start, 1) / max(self.reported - self.started, 1e-9)
-        if self.total is None:
-            return f"{megabytes(self.done)}, {speed / 1e6:.1f} MB/s"
         left = duration((self.total - self.done) / speed)
         return f"{self.done / 1e6:.0f} of {megabytes(self.total)}, {speed / 1e6:.1f} MB/s, {left} left"
 

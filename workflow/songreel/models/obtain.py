@@ -12,6 +12,7 @@ from torch import Tensor
 
 from songreel.ground.errors import UserError
 from songreel.ground.files import set_aside, write_if_changed
+from songreel.ground.messages import say
 from songreel.models import (
     catalogue,
     checkpoints,
@@ -24,19 +25,18 @@ from songreel.models import (
     weights,
 )
 from songreel.models.config_tables import MOST_LAYERS
-from songreel.models.digests import Report
 from songreel.models.perceptor import build
 from songreel.models.vqgan import VQGAN
 from songreel.models.weights import Weights
 
 
-def vqgan(name: str, report: Report) -> Weights:
+def vqgan(name: str) -> Weights:
     """The VQGAN of that name or path, ready to load. Raises UserError when it cannot be had."""
-    sources = _fetched(name, catalogue.vqgan(name), report)
+    sources = _fetched(name, catalogue.vqgan(name))
     checkpoint = sources[-1]
     entry = weights.vqgan(name)
     built = weights.architecture(entry)
-    if _to_convert(entry, sources, report):
+    if _to_convert(entry, sources):
         expected = fits.expected(lambda: VQGAN(**built), checkpoint)
 
         def select(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
@@ -48,13 +48,13 @@ def vqgan(name: str, report: Report) -> Weights:
     return entry
 
 
-def perceptor(name: str, report: Report) -> Weights:
+def perceptor(name: str) -> Weights:
     """The CLIP of that name or path, ready to load. Raises UserError when it cannot be had."""
     published = catalogue.perceptor(name)
-    sources = _fetched(name, published, report)
+    sources = _fetched(name, published)
     checkpoint = sources[-1]
     entry = weights.perceptor(name)
-    if _to_convert(entry, sources, report):
+    if _to_convert(entry, sources):
         config = None if published else weights.clip_config(checkpoint)
 
         def select(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
@@ -79,8 +79,10 @@ def context(checkpoint: Path) -> int:
     return int(_clip_params(state, checkpoint)["context_length"])
 
 
-def model(name: str, report: Report) -> Weights:
+def model(name: str) -> Weights:
     """The VQGAN or CLIP of that name or path, ready to load. Raises UserError when it cannot be had."""
+    if name in catalogue.DROPPED:
+        return weights.vqgan(name)  # which says what became of it
     known = [*weights.VQGANS, *catalogue.vqgans(), *catalogue.perceptors()]
     if name not in known and not name.endswith(weights.SUFFIXES):
         raise UserError(
@@ -89,27 +91,27 @@ def model(name: str, report: Report) -> Weights:
         )
     beside = not catalogue.perceptor(name) and Path(name).with_suffix(".yaml").is_file()
     is_vqgan = name in weights.VQGANS or catalogue.vqgan(name) or beside
-    return vqgan(name, report) if is_vqgan else perceptor(name, report)
+    return vqgan(name) if is_vqgan else perceptor(name)
 
 
-def _to_convert(entry: Weights, sources: Sequence[Path], report: Report) -> bool:
+def _to_convert(entry: Weights, sources: Sequence[Path]) -> bool:
     """Whether a model is to be converted: it was not yet, or what it was converted to has changed since."""
     if fault := proofs.fault(entry):
-        report(f"{fault}; it is now {set_aside(fault.path).name}, and converted again.")
+        say(f"{fault}; it is now {set_aside(fault.path).name}, and converted again.")
     if entry.tensors.exists():
         return False
-    report(f"{entry.name}: converting {sources[-1].name} to safetensors.")
+    say(f"{entry.name}: converting {sources[-1].name} to safetensors.")
     for file in sources:
         in_cache = file.parent == digests.cache_folder().absolute()
         digests.check_again(file, digests.record(file) if in_cache else weights.record_of_own(file))
     return True
 
 
-def _fetched(name: str, published: catalogue.Published | None, report: Report) -> list[Path]:
+def _fetched(name: str, published: catalogue.Published | None) -> list[Path]:
     """A published model's files, once all are in the cache, its checkpoint last; of any other, its path."""
     if not published:
         return [Path(name)]
-    return [download.fetch(remote, digests.cache_folder(), report) for remote in published.files]
+    return [download.fetch(remote, digests.cache_folder()) for remote in published.files]
 
 
 def _clip_params(state: Mapping[str, Tensor], checkpoint: Path) -> dict[str, Any]:

@@ -2,6 +2,10 @@
 
 Knows no torch, so that a plan can look into a checkpoint in a moment. Every step is counted: a pickle of
 a few bytes may ask for gigabytes.
+
+`torch.load(weights_only=True)` with inert stand-ins was tried in its place, with torch 2.14. It reads no
+TorchScript, as which all CLIPs are published; pickles of protocol 4 and with INST it refuses without a name;
+400 kB of copies took it gigabytes, a tuple deep as a key ended the process, and wrong checksums passed.
 """
 
 from __future__ import annotations

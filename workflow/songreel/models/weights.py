@@ -45,7 +45,7 @@ VQGANS = {
         "starter",
         data.MODELS / "starter/vqgan.safetensors",
         data.MODELS / "starter/vqgan.yaml",
-        "014cd555d1cea99bcf043c8745a1a3eda608f354c9bd283a8c23a46a50166483",
+        "813944a7cfb9771ddaaaea8832b5c132bc4a7f465e2b77f8848885e5bf8727fd",
     ),
 }
 
@@ -61,6 +61,8 @@ PERCEPTORS = {
 
 def vqgan(name: str) -> Weights:
     """The VQGAN of that name or path. Raises UserError if unknown, missing or damaged."""
+    if name in catalogue.DROPPED:
+        raise _dropped(name)
     listed = (catalogue.vqgan, catalogue.vqgans)
     return _find("model", name, VQGANS, *listed, _own_vqgan)
 
@@ -98,18 +100,21 @@ def _published(model: Published) -> Weights:
     """A model of the catalogue, where it is in the cache or will be."""
     folder = digests.cache_folder()
     *config, checkpoint = model.files
-    sha256 = digests.expected(checkpoint, folder / checkpoint.name)
-    if sha256 is None:
-        raise UserError(
-            f"model {model.name!r}: nobody states the sha256 of its weights, so that no film can be planned"
-            f" before they are there; run songreel fetch {model.name}."
-        )
-    tensors = _named(model.name, sha256)
+    tensors = _named(model.name, checkpoint.sha256)
     return Weights(
         model.name,
         tensors,
         folder / config[0].name if config else tensors.with_suffix(".yaml"),
-        sha256,
+        checkpoint.sha256,
+    )
+
+
+def _dropped(name: str) -> UserError:
+    copy = digests.cache_folder() / catalogue.DROPPED[name]
+    return UserError(
+        f"model {name!r}: found a name that songreel lists no longer, since nobody states the sha256 of its"
+        f" files, expected another one; name a copy of it by its path, as {copy} with its YAML beside it, to"
+        f" render its lines anew; films that were made of it stay as they are."
     )
 
 
@@ -172,7 +177,7 @@ def _hash_once(key: str, path: Path) -> str:
     """The sha256 of a file of the user's own, remembered by its path, size and time."""
     record = record_of_own(path)
     try:
-        sha256 = digests.of(path, record, lambda _: None)
+        sha256 = digests.of(path, record)
         digests.remember(record, path.stat(), sha256)
     except OSError as error:
         raise UserError(

@@ -19,7 +19,6 @@ from songreel.ground.documents import Sound
 from songreel.ground.errors import UserError
 from songreel.ground.files import Document, read_json, write_json_if_changed
 from songreel.ground.paths import Paths
-from songreel.planning import tune
 
 # What is looked for beside a screenplay: what always was, any other audio, and then films that have sound.
 SUFFIXES = (
@@ -35,26 +34,25 @@ SUFFIXES = (
     ".mka",
     ".mp4",
     ".webm",
-    ".tune",
 )
 AUDIO = re.compile(
     r"\.(wave?|w64|rf64|bwf|flac|mp[123]|mpga?|mpa|m4[abr]|aac|adts|og[ga]|opus|spx|wma|xwma|ai(f|ff|fc)|mka|webm|weba"
-    r"|caf|au|snd|alac|ape|wv|tta|tak|shn|mpc|mlp|thd|e?ac3|ec3|dts|dtshd|amr|awb|3ga|ram?|dsf|dff|voc|gsm|mp4|tune)"
+    r"|caf|au|snd|alac|ape|wv|tta|tak|shn|mpc|mlp|thd|e?ac3|ec3|dts|dtshd|amr|awb|3ga|ram?|dsf|dff|voc|gsm|mp4)"
 )
 FILMS = re.compile(
     r"\.(mov|qt|m4v|mkv|avi|divx|mpe?g|m2v|vob|ts|m?ts|m2ts|flv|f4v|wmv|asf|3gp|3g2|og[vx]|rm|rmvb|mxf|nut)"
 )
+TUNE = ".tune"  # a text of notes, which songreel once played
 COUNTED = 3  # how seconds are counted, in notes of them; other notes are not trusted
 
 
 @dataclass(frozen=True)
 class Audio:
-    """A song's audio, and the tune it is made from when a rule makes it."""
+    """A song's audio."""
 
     path: Path
     sha256: str
     seconds: float
-    tune: Path | None = None
     track: int = 1
     tracks: tuple[str, ...] = ()  # what ffmpeg says of each
     late: bool = False  # whether it starts after the film
@@ -76,6 +74,8 @@ def find(setting: str, track: int, screenplay: Path, program: str, paths: Paths)
     if setting == "none":
         return None
     source = _beside(screenplay) if setting == "auto" else _as_written(Path(setting))
+    if source and source.suffix.lower() == TUNE:
+        raise _no_longer_played(source, setting, paths)
     if source is None:
         return None
     if not source.is_file():
@@ -83,8 +83,6 @@ def find(setting: str, track: int, screenplay: Path, program: str, paths: Paths)
             f"config key 'audio': {str(source)!r} is not a file; expected an audio file, 'auto' for the one"
             f" beside the screenplay or 'none' for a silent film."
         )
-    if source.suffix.lower() == ".tune":
-        return _from_tune(source, track, paths)
     return _from_file(source, track, program, paths)
 
 
@@ -94,8 +92,6 @@ def described(audio: Audio | None, mix: str, setting: str, screenplay: Path) -> 
         return "none, as the config key 'audio' says"
     if audio is None:
         return f"none, since no audio named {screenplay.stem!r} lies beside {str(screenplay)!r}"
-    if audio.tune:
-        return f"{str(audio.tune)!r}, a tune, {_minutes_and_seconds(audio.seconds)}"
     about = f" ({audio.tracks[audio.track - 1]})" if audio.tracks else ""
     mixed = ", mixed down to what a film can hold" if mix else ""
     track = f"track {audio.track} of {max(len(audio.tracks), 1)}{about}"
@@ -123,7 +119,8 @@ def _beside(screenplay: Path) -> Path | None:
         for paths in (always, *kinds):
             if paths:
                 return _only(paths, screenplay)
-    return None
+    # To be refused in a sentence, not to be played.
+    return next((path for path in named if path.suffix.lower() == TUNE), None)
 
 
 def _names_always_found(screenplay: Path) -> tuple[str, ...]:
@@ -156,6 +153,26 @@ def _rank(path: Path) -> tuple[int, str]:
     return SUFFIXES.index(suffix) if suffix in SUFFIXES else len(SUFFIXES), path.name
 
 
+def _no_longer_played(tune: Path, setting: str, paths: Paths) -> UserError:
+    """What is said of a text of notes: the sound that was made of it, if it is there, can take its place."""
+    sound, target = _played_before(tune, paths), str(tune.with_suffix(".wav"))
+    give = f"move {str(sound)!r}, the sound that was made of it, to" if sound else "save one as"
+    name = "" if setting == "auto" else " and name that with the config key 'audio'"
+    return UserError(
+        f"{tune}: found a tune, which songreel no longer plays, expected an audio file;"
+        f" {give} {target!r}{name}."
+    )
+
+
+def _played_before(tune: Path, paths: Paths) -> Path | None:
+    """The sound that songreel made of a tune when it played them, named by a hash of the notes."""
+    with suppress(OSError):
+        digest = hashlib.sha256(b"1\n" + files.read_bytes(tune)).hexdigest()
+        sound, *_ = paths.tunes(digest[:16])
+        return sound if sound.is_file() else None
+    return None
+
+
 def _as_written(path: Path) -> Path:
     """The path, or the one file in its folder that has its name in another Unicode form."""
     if path.exists():
@@ -174,13 +191,6 @@ def _form(name: str) -> str:
 
 
 # What it hashes to, and how long it is
-
-
-def _from_tune(source: Path, track: int, paths: Paths) -> Audio:
-    _check_track(track, ("a tune",), source)
-    notes = tune.read(source)
-    digest = hashlib.sha256(f"{tune.RECIPE}\n".encode() + source.read_bytes()).hexdigest()
-    return Audio(paths.tune(digest[:16]), digest, tune.seconds(notes), source)
 
 
 def _from_file(source: Path, track: int, program: str, paths: Paths) -> Audio:

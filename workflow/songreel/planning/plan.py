@@ -29,7 +29,7 @@ from songreel.ground.documents import (
     TimelineLine,
 )
 from songreel.ground.errors import UserError
-from songreel.ground.files import write_if_changed, write_json_if_changed
+from songreel.ground.files import write_json_if_changed
 from songreel.ground.messages import shorten
 from songreel.ground.paths import Paths
 from songreel.models import weights
@@ -53,14 +53,8 @@ class Plan:
     clips: Mapping[str, ClipPlan]
     timeline: Timeline
     needs: Mapping[str, int]  # keyframes, by segment
-    tune: Path | None  # what the audio is made from, when a rule makes it
     sound: str  # what is heard, in words
     notes: tuple[str, ...] = ()  # what is not as the user may think, a sentence each
-
-    @property
-    def played(self) -> Path | None:
-        """The sound that a rule makes from a tune."""
-        return Path(self.timeline.audio.path) if self.tune and self.timeline.audio else None
 
 
 def make(config: Config, paths: Paths) -> Plan:
@@ -99,7 +93,6 @@ def make(config: Config, paths: Paths) -> Plan:
         clips={clip.id: clip for clip in clips},
         timeline=_timeline(shots, segments, clips, sound.mixed(mix) if sound else None, config),
         needs=_needs(clips, config),
-        tune=sound.tune if sound else None,
         sound=audio.described(sound, mix, config.audio, config.screenplay) + _left_out(over),
         notes=tuple(notes),
     )
@@ -114,8 +107,6 @@ def write(plan: Plan, paths: Paths) -> None:
         write_json_if_changed(paths.segment_plan(segment), recipe.to_json(), lasting=False)
     for clip, drawing in plan.clips.items():
         write_json_if_changed(paths.clip_plan(clip), drawing.to_json(), lasting=False)
-    if plan.tune and plan.played:
-        write_if_changed(paths.tune_plan(plan.played.stem), plan.tune.read_bytes(), lasting=False)
     write_json_if_changed(paths.owner(plan.song), {"screenplay": plan.screenplay})
     write_json_if_changed(paths.timeline(plan.song), plan.timeline.to_json(), lasting=False)
 

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import wave
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
@@ -19,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from songreel.drawing import film, sound
-from songreel.ground import files, rates, stops
+from songreel.ground import rates, stops
 from songreel.ground.documents import JOINING, ClipPlan, Shown, Sound, Timeline, TimelineClip, TimelineLine
 from songreel.ground.errors import UserError
 from songreel.ground.files import Document, identity, read_json, write_json_if_changed
@@ -30,7 +28,6 @@ from songreel.planning.config import Config
 FRAMES = 3
 DRAWN = 8  # frames given to ffmpeg: motion interpolation looks ahead
 SECONDS = 1  # of sound
-SAMPLE_RATE = 44100
 
 _passed: dict[str, str] = {}  # in this process: the mix that each trial found
 
@@ -137,13 +134,10 @@ def _timeline(config: Config, clip: Path, copies: int, song: Sound | None) -> Ti
 
 def _mix(config: Config, clip: Path, audio: Audio, program: str) -> str:
     """The first mix of the sound that goes into a film."""
-    song = _silence(clip.with_name("silence.wav")) if audio.tune else audio.path
-    sha256 = files.sha256(song) if audio.tune else audio.sha256
-    played = replace(audio, path=song, sha256=sha256)
     failed: film.FFmpegError | None = None
-    for mix in sound.mixes(song, audio.track, program):
+    for mix in sound.mixes(audio.path, audio.track, program):
         try:
-            _make_film(config, clip, played.mixed(mix), program)
+            _make_film(config, clip, audio.mixed(mix), program)
             return mix
         except film.FFmpegError as error:
             failed = failed or error
@@ -153,16 +147,6 @@ def _mix(config: Config, clip: Path, audio: Audio, program: str) -> str:
         f" a film ({failed.reason}), where sound was expected that it can encode as AAC; convert it to a WAV"
         f" or FLAC of two channels, or name another ffmpeg with the config key 'ffmpeg'."
     )
-
-
-def _silence(target: Path) -> Path:
-    """A second that stands for a tune, which is not played yet."""
-    with wave.open(str(target), "wb") as file:
-        file.setnchannels(2)
-        file.setsampwidth(2)
-        file.setframerate(SAMPLE_RATE)
-        file.writeframes(bytes(4 * SAMPLE_RATE * SECONDS))
-    return target
 
 
 def _incapable(what: str, error: film.FFmpegError, program: str) -> UserError:

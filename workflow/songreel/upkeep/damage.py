@@ -7,7 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from songreel.drawing import film, joined
-from songreel.ground import seal
 from songreel.ground.documents import Shown
 from songreel.ground.errors import DamageError
 from songreel.ground.files import check_is_file
@@ -20,8 +19,6 @@ from songreel.planning.plan import Plan, sources
 def in_plans(plan: Plan, paths: Paths) -> Iterator[DamageError]:
     """What stands where a plan file is to be written and is no file."""
     files = [*map(paths.segment_plan, plan.segments), *map(paths.clip_plan, plan.clips)]
-    if tune := plan.played:
-        files.append(paths.tune_plan(tune.stem))
     of_song = (paths.owner, paths.timeline, paths.film_asked, paths.film_read)
     for file in [*files, *(path(plan.song) for path in of_song)]:
         with suppress(FileNotFoundError):
@@ -41,7 +38,6 @@ def find(plan: Plan, paths: Paths) -> Iterator[DamageError]:
             return
     except DamageError as damaged:
         yield damaged
-    yield from _damaged_tune(plan, paths)
     checked: set[Path] = set()
     yield from proofs.find(_models(plan))
     for clip, drawing in plan.clips.items():
@@ -65,20 +61,6 @@ def is_outdated(plan: Plan, paths: Paths) -> bool:
     if outdated:
         joined.ask_again(paths.film(plan.song), paths.film_asked(plan.song))
     return outdated
-
-
-def _damaged_tune(plan: Plan, paths: Paths) -> Iterator[DamageError]:
-    """The sound that was made from a tune, when it is not whole."""
-    tune = plan.played
-    if not tune:
-        return
-    with suppress(FileNotFoundError):
-        try:
-            check_is_file(tune, "the sound of a tune")
-            if not seal.intact(tune, seal.of_tune(tune.stem)):
-                yield DamageError(tune, "a damaged file, or one of an earlier version", "the sound of a tune")
-        except DamageError as fault:
-            yield fault
 
 
 def _fault(clip: Path) -> DamageError | None:

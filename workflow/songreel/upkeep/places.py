@@ -52,9 +52,9 @@ def check_results(song: str, paths: Paths) -> None:
 def _written(song: str, paths: Paths) -> Iterator[Path]:
     """The folders that jobs write to, and their parents before them."""
     files = [
-        *(paths.segment_plan(""), paths.clip_plan(""), paths.tune_plan(""), paths.audio_facts("")),
-        *(paths.latents("", ""), paths.clip(""), paths.tune(""), paths.film(song), paths.work("any")),
-        *(paths.log(kind, "") for kind in ("keyframes", "clips", "tunes", "films")),
+        *(paths.segment_plan(""), paths.clip_plan(""), paths.audio_facts("")),
+        *(paths.latents("", ""), paths.clip(""), paths.film(song), paths.work("any")),
+        *(paths.log(kind, "") for kind in ("keyframes", "clips", "films")),
     ]
     folders = {folder for file in files for folder in file.parents if folder.is_relative_to(paths.root)}
     yield from sorted(folders, key=lambda folder: (len(folder.parts), folder))

@@ -187,9 +187,7 @@ def _patterns(paths: Paths) -> list[tuple[str, Path]]:
         ("clips", paths.clip_plan(ID)),
         ("clips", paths.clip(ID)),
         ("clips", paths.log("clips", ID)),
-        ("tunes", paths.tune_plan(ID)),
-        ("tunes", paths.tune(ID)),
-        ("tunes", paths.log("tunes", ID)),
+        *(("tunes", file) for file in paths.tunes(ID)),
         ("audio", paths.audio_facts(SHA256)),
     ]
 

@@ -27,6 +27,7 @@ from songreel.jobs import heartbeat, locks
 from songreel.jobs.heartbeat import Watch
 from songreel.planning.plan import Plan
 
+# Versions that played tunes may be at work in the same results: each tells and looks for all four.
 KINDS = ("segments", "clips", "tunes", "audio")
 HOUR = 3600  # seconds without a beat, until a workflow on another machine is taken for dead
 PATIENCE_SECONDS = 0.2  # between two looks at whether a removal has ended
@@ -40,7 +41,7 @@ def needs(plan: Plan) -> Needs:
     return {
         "segments": sorted(plan.segments),
         "clips": sorted(plan.clips),
-        "tunes": [plan.played.stem] if plan.played else [],
+        "tunes": [],
         "audio": [sound.sha256] if sound else [],
     }
 
