@@ -113,7 +113,7 @@ def test_a_run_measures_both_and_tells_all() -> None:
     assert table[2].split() == ["starter"]
     told = {row[:40].strip(): row[40:].strip() for row in table[3:]}
     assert told["iterations/s"] == f"{case['iterations_per_second']:.3g}"
-    assert told["size"] == "128x128"
+    assert told["size"] == "192x192"
     assert len(told) == len(bench_table.ROWS)
 
 

@@ -103,6 +103,17 @@ def test_the_decoder_keeps_what_is_told(name: str, size: tuple[int, int], dtype:
 
 
 @PRECISIONS
+def test_a_deblocking_keeps_what_is_told(dtype: torch.dtype) -> None:
+    starter = weights.architecture(weights.VQGANS["starter"]) | {"deblock": 64}
+    with META:
+        maker = ready(VQGAN(**starter), META, dtype)
+        squares = torch.empty(1, 256, 24, 16, dtype=dtype)
+        measured = kept(maker.deblocking, squares, maker)
+    told = memory.deblocking(starter, (16, 24)) * dtype.itemsize
+    assert 0.9 < told / measured < 1.2
+
+
+@PRECISIONS
 @pytest.mark.parametrize("name", PERCEPTORS)
 def test_a_perceptor_keeps_what_is_told(name: str, dtype: torch.dtype) -> None:
     with META:

@@ -107,7 +107,11 @@ def planned(case: str, monkeypatch: pytest.MonkeyPatch) -> Plan:
     monkeypatch.setattr(audio, "find", lambda *_: sound)
     monkeypatch.setattr(trial, "check", lambda *_: mix)
     monkeypatch.setattr(film, "working", lambda _: "ffmpeg")
-    made = plan.make(resolve({"screenplay": "screenplays/sóng.csv", "album": "none", **keys}), Paths())
+    # The size of its drafts is the embedded pair's own, too, and so are the pictures that lines start from.
+    size = {"size": "128x128"} if keys.get("preset", "draft") == "draft" else {}
+    made = plan.make(
+        resolve({"screenplay": "screenplays/sóng.csv", "album": "none", **size, **keys}), Paths()
+    )
     plan.write(made, Paths())
     return made
 

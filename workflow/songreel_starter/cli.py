@@ -137,6 +137,16 @@ def _train_vqgan(options: argparse.Namespace) -> None:
     autoencoder.train(options.scenes, options.clip, recipe, options.target)
 
 
+def _train_decoder(options: argparse.Namespace) -> None:
+    from songreel_starter import finishing, pairs
+
+    torch_threads(options.threads)
+    names = ("channels", "steps", "batch", "crop", "seed")
+    recipe = finishing.Recipe(**{name: getattr(options, name) for name in names})
+    trained = pairs.weights(options.trained, "vqgan")
+    finishing.finish(options.scenes, options.clip, trained, recipe, options.target)
+
+
 def torch_threads(count: int) -> None:
     """Let torch use so many cores."""
     import torch
@@ -277,6 +287,17 @@ def _add_vqgan(commands: Any) -> None:
     train_vqgan.add_argument("--seed", type=int, default=0)
     train_vqgan.add_argument("--threads", type=int, default=2)
     train_vqgan.set_defaults(run=_train_vqgan)
+
+    train_decoder = commands.add_parser("train-decoder", help="train its decoder again, to leave no grid")
+    train_decoder.add_argument("target", type=Path)
+    train_decoder.add_argument("trained", type=Path, help="the folder of the picture maker")
+    train_decoder.add_argument("clip", type=Path, help="safetensors with CLIP's picture tower")
+    train_decoder.add_argument("scenes", type=Path, nargs="+", help="files of scenes")
+    for name in ("channels", "steps", "batch", "crop"):
+        train_decoder.add_argument(f"--{name}", type=int, required=True)
+    train_decoder.add_argument("--seed", type=int, default=0)
+    train_decoder.add_argument("--threads", type=int, default=2)
+    train_decoder.set_defaults(run=_train_decoder)
 
 
 def _add_look(commands: Any) -> None:

@@ -95,7 +95,7 @@ def resolve(raw: Mapping[str, Any]) -> Config:
     _validate(given)
     preset = given.get("preset", _property("preset")["default"])
     started = {key: value for key, value in _started(preset).items() if key not in given}
-    return _build(_defaults(preset) | given | {"started": started})
+    return _build(_defaults(given) | given | {"started": started})
 
 
 def weighed(perceptor: str) -> tuple[str, float]:
@@ -106,7 +106,7 @@ def weighed(perceptor: str) -> tuple[str, float]:
 
 @functools.cache
 def schema() -> dict[str, Any]:
-    """The JSON schema of config.yaml, with what each preset sets under `presets`."""
+    """The JSON schema of config.yaml, with what each preset sets under `presets`, and `presets_of_models`."""
     import yaml
 
     loaded: dict[str, Any] = yaml.safe_load(data.SCHEMA.read_text(encoding="utf-8"))
@@ -118,9 +118,12 @@ def _property(key: str) -> dict[str, Any]:
     return described
 
 
-def _defaults(preset: str) -> dict[str, Any]:
+def _defaults(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema's value of each key, or the preset's, or the model's own in that preset."""
+    preset, model = (given.get(key, _property(key)["default"]) for key in ("preset", "model"))
     fixed = {key: rule["default"] for key, rule in schema()["properties"].items() if "default" in rule}
-    return {key: _typed(key, value) for key, value in (fixed | schema()["presets"][preset]).items()}
+    own = schema()["presets_of_models"].get(model, {}).get(preset, {})
+    return {key: _typed(key, value) for key, value in (fixed | schema()["presets"][preset] | own).items()}
 
 
 def _started(preset: str) -> dict[str, Any]:
@@ -295,7 +298,7 @@ def _expected(rule: Mapping[str, Any]) -> str:
 
 def _example(key: str) -> str:
     """A good value as YAML, text in quotes since their absence is often what went wrong."""
-    example, *_ = _property(key).get("examples", ()) or (_defaults(_property("preset")["default"])[key],)
+    example, *_ = _property(key).get("examples", ()) or (_defaults({})[key],)
     return json.dumps(example, ensure_ascii=False)
 
 

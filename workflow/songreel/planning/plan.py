@@ -83,10 +83,7 @@ def make(config: Config, paths: Paths) -> Plan:
     folder = owners.folder(config.screenplay, paths)
     if elsewhere := owners.note(config.screenplay, folder, paths):
         notes.append(elsewhere)
-    if short := timeline.too_short(lines, shots, config.tail):
-        notes.append(f"{config.screenplay}: {short}")
-    if sound and (silent := timeline.silent(shots, sound.seconds)):
-        notes.append(f"{config.screenplay}: {silent}")
+    notes += _of_times(lines, shots, sound, config)
     look, takes = recipes.look(config), recipes.takes(shots, config)
     request, chosen = recipes.chosen(shots, takes, config, look, folder, paths, notes.append)
     optimised = list(recipes.of(shots, takes, chosen, config, look, notes.append))
@@ -108,6 +105,16 @@ def make(config: Config, paths: Paths) -> Plan:
         starts=tuple(chosen),
         shots=shots,
     )
+
+
+def _of_times(
+    lines: Sequence[Line], shots: Sequence[Shot], sound: audio.Audio | None, config: Config
+) -> Iterator[str]:
+    """What is odd about the lines' times."""
+    if short := timeline.too_short(lines, shots, config.tail):
+        yield f"{config.screenplay}: {short}"
+    if sound and (silent := timeline.silent(shots, sound.seconds)):
+        yield f"{config.screenplay}: {silent}"
 
 
 def write(plan: Plan, paths: Paths) -> None:
