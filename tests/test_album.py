@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -70,7 +71,6 @@ class Here:
     def __init__(self, folder: Path) -> None:
         self.folder, self.paths = folder, Paths(folder / "results")
         self.runs: list[Request] = []
-        self.said: list[str] = []
 
     def write(self, *texts: str | tuple[str, int]) -> None:
         rows = [(text, "") if isinstance(text, str) else (text[0], f",{text[1]}") for text in texts]
@@ -87,7 +87,7 @@ class Here:
 
     def run(self, request: Request, paths: Paths) -> None:
         self.runs.append(request)
-        choosing.run(request, paths, self.said.append)
+        choosing.run(request, paths)
 
 
 @pytest.fixture
@@ -545,6 +545,24 @@ def test_choosing_that_is_killed_says_so(here: Here, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sys, "executable", str(script))
     with pytest.raises(UserError, match="ended by signal 9, most likely for want of memory"):
         here.plan()
+
+
+def test_what_the_choosing_process_says_is_said_once(
+    here: Here, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request = here.plan().album
+    assert request
+    monkeypatch.undo()
+    script = here.folder / "speaker"
+    monkeypatch.setattr(sys, "executable", str(script))
+    for status in (0, 1):
+        words = r"songreel: a\na warning\nsongreel: b\n"
+        script.write_text(f"#!/bin/sh\ncat >/dev/null; printf '{words}' >&2; exit {status}\n")
+        script.chmod(0o755)
+        capsys.readouterr()
+        with pytest.raises(UserError, match=r"^b$") if status else contextlib.nullcontext():
+            starts.run(request, here.paths)
+        assert capsys.readouterr().err == "songreel: a\n" + "songreel: b\n" * (not status)
 
 
 # Pictures

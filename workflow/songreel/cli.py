@@ -167,9 +167,7 @@ def _choose(options: argparse.Namespace) -> None:
     from songreel.jobs import choosing
     from songreel.planning.choices import Request
 
-    request = Request.from_json(json.load(sys.stdin))
-    # The process that plans says again what stands in the output; errors are told apart from it.
-    choosing.run(request, Paths(options.results), lambda message: print(message, flush=True))
+    choosing.run(Request.from_json(json.load(sys.stdin)), Paths(options.results))
 
 
 def _report_stop(log: Path | None) -> None:
