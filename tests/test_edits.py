@@ -37,7 +37,7 @@ from tests.edits import (
     shots_of,
 )
 
-CONFIG = resolve({"size": "64x64"})
+CONFIG = resolve({"size": "64x64", "album": "none"})
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -109,7 +109,9 @@ class Results:
 
 
 def _facts(recipe: SegmentRecipe) -> Segment:
-    return Segment(recipe.text, recipe.seed, recipe.take, recipe.size, astuple(recipe.strategy))
+    *strategy, kept = astuple(recipe.strategy)
+    assert not kept and recipe.start is None
+    return Segment(recipe.text, recipe.seed, recipe.take, recipe.size, tuple(strategy))
 
 
 class Session:

@@ -95,7 +95,8 @@ def planned(case: str, monkeypatch: pytest.MonkeyPatch) -> Plan:
     monkeypatch.setattr(film, "working", lambda _: "ffmpeg")
     # The size of its drafts is the embedded pair's own, too.
     size = {"size": "128x128"} if keys.get("preset", "draft") == "draft" else {}
-    made = plan.make(resolve({"screenplay": "screenplays/sóng.csv", **size, **keys}), Paths())
+    before = {"screenplay": "screenplays/sóng.csv", "album": "none", **size}
+    made = plan.make(resolve({**before, **keys}), Paths())
     plan.write(made, Paths())
     return made
 

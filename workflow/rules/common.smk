@@ -13,7 +13,7 @@ from songreel.upkeep import damage, places, running
 from songreel import data
 from songreel.costs import history, request, sharing
 from songreel.jobs import host, leases, slurm
-from songreel.planning import owners
+from songreel.planning import owners, starts
 from songreel.ground import shortage
 from songreel.planning import plan as planning
 from songreel.models import weights as models
@@ -69,8 +69,11 @@ try:
             say(f"{fault}; it is now {set_aside(fault.path).name}, and written again.")
         planning.write(plan, paths)
         say(f"sound: {plan.sound}")
+        if plan.album:
+            say(f"album: {starts.note(plan.album, plan.starts)}")
         for fault in damage.find(plan, paths):
             say(f"{fault}; it is now {set_aside(fault.path).name}, and rendered again.")
+        starts.settle(plan, planning.missing_latents(plan, paths), paths)
         outdated = damage.is_outdated(plan, paths)
 except UserError as error:
     stop(error)

@@ -6,7 +6,9 @@ Those that no rule needs are in `commands`.
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -161,6 +163,15 @@ def _fetch(options: argparse.Namespace) -> None:
         say(f"{weights.name} is ready: {weights.tensors}")
 
 
+def _choose(options: argparse.Namespace) -> None:
+    from songreel.jobs import choosing
+    from songreel.planning.choices import Request
+
+    request = Request.from_json(json.load(sys.stdin))
+    # The process that plans says again what stands in the output; errors are told apart from it.
+    choosing.run(request, Paths(options.results), lambda message: print(message, flush=True))
+
+
 def _report_stop(log: Path | None) -> None:
     message = "stopped; finished keyframes are kept and the next run goes on from them."
     # `print` fails inside a `print` that was interrupted
@@ -201,7 +212,11 @@ def _parser() -> argparse.ArgumentParser:
     film.add_argument("clips", type=Path, nargs="+", help="the clips in order")
     film.set_defaults(run=_film)
 
-    for command in (keyframes, clip, film, fetch, *given.values()):
+    choose = subparsers.add_parser("choose", help="choose the pictures that lines start from, as a plan asks")
+    choose.add_argument("--results", type=Path, required=True, help="the results folder")
+    choose.set_defaults(run=_choose)
+
+    for command in (keyframes, clip, film, fetch, choose, *given.values()):
         command.add_argument("--log", type=Path, help="also write progress and errors to this file")
     for command in (keyframes, clip, given["bench"]):
         command.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")

@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw
 from songreel.ground.errors import UserError
 from songreel.ground.files import Document, read_json, replacing
 from songreel.models import weights
+from songreel.sampling import drawings
 from songreel_starter import pairs
 from songreel_starter.export import check_size
 from songreel_starter.keyframes import Shown
@@ -107,6 +108,7 @@ def _values(facts: Facts, folder: Path) -> dict[str, str]:
     judge = retrieved.get("judge")
     return {
         "files": "\n".join(_file(folder, name) for name in pairs.FILES if name.endswith("safetensors")),
+        "album": _album(folder),
         "figures": "\n".join(_figures(facts)),
         "simple": str(judged["first"]["simple"]["queries"]),
         "simple_first": _percent(judged["first"]["simple"]["first_1"]),
@@ -159,6 +161,16 @@ def _clip(folder: Path) -> str:
     text = f"{built['transformer_layers']} layers of {built['transformer_width']}"
     context = f"context {built['context_length']}"
     return f"CLIP, {picture} at {built['image_resolution']} pixels, text tower {text}, {context}"
+
+
+def _album(folder: Path) -> str:
+    """What the album beside the pair holds; a tiny pair has none."""
+    if not (folder / drawings.NAME).is_file():
+        return "none is beside this pair"
+    album = drawings.read(folder)
+    things = f"{len(album.things)} things in {len(album.sources)} drawings"
+    size = (folder / drawings.NAME).stat().st_size / 1e6
+    return f"{things}, {len(album.grounds)} places and {len(album.words)} words in {size:.1f} MB"
 
 
 def _figures(facts: Facts) -> Iterator[str]:

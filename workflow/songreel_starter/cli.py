@@ -162,6 +162,24 @@ def _look(options: argparse.Namespace) -> None:
     sheets.of_scenes(shards, options.count, options.seed, options.side, options.target / "scenes.png")
 
 
+def _album(options: argparse.Namespace) -> None:
+    import torch
+
+    from songreel_starter import album, lexicon, notices, pairs, sprites
+
+    torch_threads(1)
+    clip = pairs.load_clip(options.pair, torch.device("cpu"), torch.float32)
+    contents = album.make(
+        [sprites.load(path) for path in options.shards],
+        lexicon.subgroups(options.names),
+        lexicon.WordNet(options.wordnet),
+        lambda texts: album.embedded(clip, texts),
+        options.target,
+    )
+    notices.write(options.target, sources.table())
+    say(contents)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m songreel_starter", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
@@ -170,6 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_towers(commands)
     _add_vqgan(commands)
     _add_look(commands)
+    _add_album(commands)
     evaluation_commands.add(commands)
     for command in commands.choices.values():
         command.add_argument("--log", type=Path, help="a file to add messages to")
@@ -289,3 +308,13 @@ def _add_look(commands: Any) -> None:
     look.add_argument("--side", type=int, default=96, help="the scenes' side in pixels")
     look.add_argument("--seed", type=int, default=0)
     look.set_defaults(run=_look)
+
+
+def _add_album(commands: Any) -> None:
+    album = commands.add_parser("album", help="make the album of drawings that comes with a pair")
+    album.add_argument("target", type=Path)
+    album.add_argument("shards", type=Path, nargs="+", help="sprites of all sources that the album names")
+    album.add_argument("--names", type=Path, required=True, help="the fetched package of emoji names")
+    album.add_argument("--wordnet", type=Path, required=True, help="the fetched package of WordNet")
+    album.add_argument("--pair", type=Path, required=True, help="the folder of the pair that embeds names")
+    album.set_defaults(run=_album)

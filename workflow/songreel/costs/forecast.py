@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from songreel.costs import history
 from songreel.costs.history import Speeds
@@ -25,6 +25,7 @@ class Row:
     keyframes: int
     iterations: int
     seconds: float | None  # of one device or core; None before anything like it was rendered here
+    start: str | None = None  # the name of the picture of the album that it starts from
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,16 @@ def make(plan: Plan, paths: Paths, price_per_hour: float) -> Forecast:
     missing = missing_latents(plan, paths)
     to_draw = {clip for clip in plan.clips if not paths.clip(clip).exists()}
     rows = []
-    for line, entry in zip(plan.timeline.lines, plan.timeline.clips, strict=True):
+    starts: list[str | None] = [choice.name for choice in plan.starts]
+    starts = starts or [None] * len(plan.timeline.lines)
+    for line, entry, start in zip(plan.timeline.lines, plan.timeline.clips, starts, strict=True):
         # What several lines share is rendered, and counted, for the first of them.
         want = missing.pop(line.segment, 0)
         frames = plan.clips[entry.clip].shown.frames if entry.clip in to_draw else 0
         to_draw.discard(entry.clip)
         have = _keyframes(line.segment, paths) if want else 0
-        rows.append(_row(plan, speeds, line, plan.clips[entry.clip], have, want, frames))
+        row = _row(plan, speeds, line, plan.clips[entry.clip], have, want, frames)
+        rows.append(replace(row, start=start))
     seconds = _total([row.seconds for row in rows])
     return Forecast(
         tuple(rows),
@@ -109,8 +113,11 @@ def as_table(forecast: Forecast, jobs: int, price_per_hour: float) -> str:
     """The forecast for a person to read, with the time that `jobs` jobs side by side take."""
     table = [f"{'time':>9}  {'work':<14} {'takes':>12}  text"]
     for row in forecast.rows:
+        from_picture = f" from {shorten(row.start)}" if row.start else ""
         takes = "?" if row.seconds is None else duration(row.seconds)
-        table.append(f"{_time(row.start_seconds):>9}  {row.state:<14} {takes:>12}  {shorten(row.text)}")
+        table.append(
+            f"{_time(row.start_seconds):>9}  {row.state:<14} {takes:>12}  {shorten(row.text)}{from_picture}"
+        )
     table.append(
         f"{forecast.keyframes} keyframes, {forecast.iterations} iterations to do: {_sum(forecast, jobs)}"
     )

@@ -109,6 +109,7 @@ class SegmentRecipe(Named):
     perceptors: tuple[PerceptorEntry, ...]
     size: tuple[int, int]  # width and height in pixels
     strategy: Strategy
+    start: str | None = None  # the sha256 of the picture that the chain starts from; None is the canvas
 
     def words(self, perceptor: PerceptorEntry) -> str:
         """What a perceptor reads of the text."""

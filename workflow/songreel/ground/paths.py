@@ -26,6 +26,22 @@ class Paths:
     def audio_facts(self, sha256: str) -> Path:
         return self.root / f"plan/audio/{sha256}.json"
 
+    def start(self, sha256: str) -> Path:
+        """A picture that lines start from, by what its pixels hash to (see `pictures.digest`)."""
+        return self.root / f"plan/starts/{sha256}.png"
+
+    def ranking(self, ranking: str) -> Path:
+        """Which pictures of an album fit some words best."""
+        return self.root / f"plan/rankings/{ranking}.json"
+
+    def seen(self, look: str) -> Path:
+        """What a perceptor makes of a picture of an album."""
+        return self.root / f"plan/seen/{look}.npy"
+
+    def album_facts(self, place: str) -> Path:
+        """What the pictures of a folder hash to, by a hash of where it lies."""
+        return self.root / f"plan/albums/{place}.json"
+
     def trials(self) -> Path:
         """Where it stands what an ffmpeg was found to be able to make."""
         return self.root / "plan/ffmpeg.json"
@@ -47,6 +63,10 @@ class Paths:
     def owner(self, song: str) -> Path:
         """Which screenplay a song's folder belongs to."""
         return self.root / song / "screenplay.json"
+
+    def starts_of(self, song: str) -> Path:
+        """From which picture each of a song's lines starts, by the plan that was carried out last."""
+        return self.root / song / "starts.json"
 
     def film(self, song: str) -> Path:
         return self.root / song / "film.mp4"

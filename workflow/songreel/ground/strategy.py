@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -13,3 +13,5 @@ class Strategy:
     lead_in: int  # iterations before those of the first keyframe
     cutouts: int
     learning_rate: float
+    # How strongly a chain is held to the picture that it starts from; 0 for those that start from the canvas.
+    hold: float = field(default=0.0, kw_only=True)

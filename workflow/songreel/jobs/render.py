@@ -7,17 +7,20 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
+from torch import Tensor
 
+from songreel.ground import pictures
 from songreel.ground.documents import ModelEntry, SegmentRecipe
 from songreel.ground.errors import DamageError, UserError
 from songreel.ground.files import set_aside
-from songreel.ground.messages import say
+from songreel.ground.messages import say, shorten
 from songreel.ground.paths import Paths
 from songreel.jobs import latents, locks, scheduler
 from songreel.jobs.latents import Segment
 from songreel.jobs.locks import Lock
 from songreel.kernels import devices, fused
 from songreel.models import perceptor, proofs, vqgan, weights
+from songreel.models.vqgan import VQGAN
 from songreel.models.weights import Weights
 from songreel.sampling import memory, sampler
 
@@ -45,7 +48,8 @@ def segment(
     try:
         with locks.held(paths.work(name)) as lock:
             so_far = _longest(name, [*paths.rendered(name).items(), (0, lock.kept)])
-            for grown in _grow(recipe, so_far, keyframes, watcher, micro_batch):
+            picture = paths.start(recipe.start) if recipe.start else None
+            for grown in _grow(recipe, so_far, keyframes, picture, watcher, micro_batch):
                 _keep(lock, grown, recipe)
                 so_far = grown
             if not target.exists():  # another workflow may have been quicker
@@ -76,15 +80,17 @@ def _longest(name: str, files: Iterable[tuple[int, Path]]) -> Segment | None:
 
 
 def _grow(
-    recipe: SegmentRecipe, so_far: Segment | None, keyframes: int, watcher: Watcher, micro_batch: int
+    recipe: SegmentRecipe,
+    so_far: Segment | None,
+    keyframes: int,
+    picture: Path | None,
+    watcher: Watcher,
+    micro_batch: int,
 ) -> Iterator[Segment]:
-    """The segment after each keyframe that it still lacks."""
+    """The segment after each keyframe that it still lacks; it starts from the `picture`, if any."""
     if so_far is not None and len(so_far) >= keyframes:
         return
-    device = devices.choose()
-    precision = devices.precision(device)
-    if device.type == "cuda" and (obstacle := fused.obstacle(device)):
-        say(f"this GPU takes the plain path, which is about a third as fast: {obstacle}.")
+    device, precision = _device()
     model = weights_of(recipe.model, weights.vqgan)
     judges = [weights_of(entry, weights.perceptor) for entry in recipe.perceptors]
     with proofs.reading([model, *judges]) as proof:
@@ -94,8 +100,9 @@ def _grow(
             _pull(judge, entry.weight, recipe.words(entry), micro_batch, device, precision)
             for judge, entry in zip(judges, recipe.perceptors, strict=True)
         ]
+    start = _start(recipe, picture, picture_maker) if so_far is None or recipe.strategy.hold else None
     if so_far is None:
-        start = sampler.canvas(picture_maker, recipe.size, recipe.seed)
+        assert start is not None
         so_far = latents.empty(start.cpu().numpy())
     watcher.keyframe(so_far)
     state = torch.from_numpy(so_far.latent).to(device)
@@ -108,6 +115,7 @@ def _grow(
         recipe.take,
         first=len(so_far),
         callback=watcher.iteration,
+        held=start,
     )
     while len(so_far) < keyframes:
         with scheduler.grace():
@@ -116,6 +124,27 @@ def _grow(
             so_far = so_far.extended(link.tokens.cpu().numpy(), link.loss, link.latent.cpu().numpy())
             watcher.keyframe(so_far)
             yield so_far  # and it is kept
+
+
+def _device() -> tuple[torch.device, torch.dtype]:
+    """Where a job computes, and in what; says so where that is not as fast as it could be."""
+    device = devices.choose()
+    if device.type == "cuda" and (obstacle := fused.obstacle(device)):
+        say(f"this GPU takes the plain path, which is about a third as fast: {obstacle}.")
+    return device, devices.precision(device)
+
+
+def _start(recipe: SegmentRecipe, picture: Path | None, picture_maker: VQGAN) -> Tensor:
+    """The latent [c, h, w] that a chain starts from."""
+    if recipe.start is None or picture is None:
+        return sampler.canvas(picture_maker, recipe.size, recipe.seed)
+    try:
+        return sampler.started(picture_maker, pictures.load(picture, recipe.start))
+    except FileNotFoundError:
+        raise UserError(
+            f"{picture}: found no such file, expected the picture that {shorten(recipe.text)} starts from;"
+            f" run snakemake, which makes it again."
+        ) from None
 
 
 def weights_of(entry: ModelEntry, find: Callable[[str], Weights]) -> Weights:

@@ -13,7 +13,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,9 @@ class Config(Strategy):
     seed: int
     repeats: str  # "vary" or "reuse"
 
+    album: str  # "auto", "none" or the folder of pictures
     preset: str
+    started: Mapping[str, float]  # what the preset sets otherwise for lines that start from a picture
     keyframes_per_second: float
     micro_batch: int  # cutouts judged at a time; 0 is all
 
@@ -62,8 +64,15 @@ class Config(Strategy):
 
     @property
     def strategy(self) -> Strategy:
-        """How a keyframe is optimised, alone."""
-        return Strategy(**{field.name: getattr(self, field.name) for field in fields(Strategy)})
+        """How a keyframe is optimised, alone, of a line that starts from the canvas."""
+        values = {field.name: getattr(self, field.name) for field in fields(Strategy)}
+        return Strategy(**values | {"hold": 0.0})
+
+    @property
+    def strategy_of_pictures(self) -> Strategy:
+        """The same of a line that starts from a picture."""
+        values: dict[str, Any] = {"hold": self.hold, **self.started}
+        return replace(self.strategy, **values)
 
 
 def resolve(raw: Mapping[str, Any]) -> Config:
@@ -77,7 +86,9 @@ def resolve(raw: Mapping[str, Any]) -> Config:
     """
     given = {key: _typed(key, value) for key, value in _spoken(raw).items()}
     _validate(given)
-    return _build(_defaults(given) | given)
+    preset = given.get("preset", _property("preset")["default"])
+    started = {key: value for key, value in _started(preset).items() if key not in given}
+    return _build(_defaults(given) | given | {"started": started})
 
 
 def weighed(perceptor: str) -> tuple[str, float]:
@@ -108,10 +119,15 @@ def _defaults(given: Mapping[str, Any]) -> dict[str, Any]:
     return {key: _typed(key, value) for key, value in (fixed | schema()["presets"][preset] | own).items()}
 
 
+def _started(preset: str) -> dict[str, Any]:
+    return {key: _typed(key, value) for key, value in schema()["presets_with_album"][preset].items()}
+
+
 def _build(values: dict[str, Any]) -> Config:
     width, height = map(int, values.pop("size").split("x"))
     values |= {
-        key: _at_home(key, values[key]) for key in ("screenplay", "audio", "model", "results", "ffmpeg")
+        key: _at_home(key, values[key])
+        for key in ("screenplay", "audio", "model", "album", "results", "ffmpeg")
     }
     values["perceptors"] = tuple(_at_home("perceptors", name) for name in values["perceptors"])
     values |= {"screenplay": Path(values["screenplay"]), "results": _results(values["results"])}
@@ -151,10 +167,10 @@ def _spoken(raw: Mapping[str, Any]) -> dict[str, Any]:
         if key not in schema()["properties"]:
             raise _unknown_key(key)
     spoken = dict(raw)
-    if (
-        spoken.get("audio") == "None"
-    ):  # typed so, it means no audio; handed to a job (see below), no job reads it
-        spoken["audio"] = "none"
+    for key in ("audio", "album"):
+        # Typed so, it means none; handed to a job (see below), no job reads it.
+        if spoken.get(key) == "None":
+            spoken[key] = "none"
     return {key: value for key, value in spoken.items() if not _is_empty(value)}
 
 

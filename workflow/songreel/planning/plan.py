@@ -6,8 +6,7 @@ it and how it is drawn. So whatever an edit leaves as it was has the name it had
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil
@@ -17,10 +16,7 @@ from songreel.drawing import film
 from songreel.ground.documents import (
     JOINING,
     MOTION_MARGIN,
-    RECIPE,
     ClipPlan,
-    ModelEntry,
-    PerceptorEntry,
     SegmentRecipe,
     Shown,
     Sound,
@@ -32,9 +28,9 @@ from songreel.ground.errors import UserError
 from songreel.ground.files import write_json_if_changed
 from songreel.ground.messages import shorten
 from songreel.ground.paths import Paths
-from songreel.models import weights
-from songreel.planning import audio, owners, screenplay, timeline, trial, wording
-from songreel.planning.config import Config, weighed
+from songreel.planning import audio, owners, recipes, screenplay, starts, timeline, trial
+from songreel.planning.choices import Choice, Request
+from songreel.planning.config import Config
 from songreel.planning.screenplay import Line
 from songreel.planning.timeline import Shot
 
@@ -55,6 +51,10 @@ class Plan:
     needs: Mapping[str, int]  # keyframes, by segment
     sound: str  # what is heard, in words
     notes: tuple[str, ...] = ()  # what is not as the user may think, a sentence each
+    album: Request | None = (
+        None  # what the lines' pictures are chosen by; None where they start from the canvas
+    )
+    starts: tuple[Choice, ...] = ()  # the picture of each line, if there is an album
 
 
 def make(config: Config, paths: Paths) -> Plan:
@@ -82,19 +82,23 @@ def make(config: Config, paths: Paths) -> Plan:
         notes.append(f"{config.screenplay}: {short}")
     if sound and (silent := timeline.silent(shots, sound.seconds)):
         notes.append(f"{config.screenplay}: {silent}")
-    recipes = list(_recipes(shots, config, notes.append))
-    segments = [recipe.id for recipe in recipes]
+    look, takes = recipes.look(config), recipes.takes(shots, config)
+    request, chosen = recipes.chosen(shots, takes, config, look, song, paths, notes.append)
+    optimised = list(recipes.of(shots, takes, chosen, config, look, notes.append))
+    segments = [recipe.id for recipe in optimised]
     clips = _clips(shots, segments, config)
     mix = trial.check(config, sound, ffmpeg, paths)
     return Plan(
         song=song,
         screenplay=owners.place(config.screenplay, paths),
-        segments=dict(zip(segments, recipes, strict=True)),
+        segments=dict(zip(segments, optimised, strict=True)),
         clips={clip.id: clip for clip in clips},
         timeline=_timeline(shots, segments, clips, sound.mixed(mix) if sound else None, config),
         needs=_needs(clips, config),
         sound=audio.described(sound, mix, config.audio, config.screenplay) + _left_out(over),
         notes=tuple(notes),
+        album=request,
+        starts=tuple(chosen),
     )
 
 
@@ -109,6 +113,9 @@ def write(plan: Plan, paths: Paths) -> None:
         write_json_if_changed(paths.clip_plan(clip), drawing.to_json(), lasting=False)
     write_json_if_changed(paths.owner(plan.song), {"screenplay": plan.screenplay})
     write_json_if_changed(paths.timeline(plan.song), plan.timeline.to_json(), lasting=False)
+    if plan.album:
+        remembered = starts.remembered(plan.album, plan.starts)
+        write_json_if_changed(paths.starts_of(plan.song), remembered, lasting=False)
 
 
 def latents_of(clip: ClipPlan, needs: Mapping[str, int], paths: Paths) -> list[Path]:
@@ -151,50 +158,6 @@ def keyframes_for(frames: int, clip: ClipPlan) -> int:
     margin = MOTION_MARGIN if clip.interpolation == "motion" else 0
     need = ceil((frames - 1) * rate) + 1 + margin
     return ceil(Fraction(need, STEP)) * STEP
-
-
-def _recipes(shots: Sequence[Shot], config: Config, report: Callable[[str], None]) -> Iterator[SegmentRecipe]:
-    """What to optimise for each shot; `report` is told of words for which a perceptor has no room."""
-    model = weights.vqgan(config.model)
-    judges = [(weights.perceptor(name), weight) for name, weight in map(weighed, config.perceptors)]
-    contexts = {judge.name: wording.context(judge) for judge, _ in judges}
-    _check_size(config, model)
-    strategy = config.strategy
-    sung: Counter[str] = Counter()
-    for shot in shots:
-        text = shot.line.text
-        take = sung[text] if config.repeats == "vary" else 0
-        whole = wording.joined(text, config.style)
-        readings = {name: wording.read(text, config.style, size) for name, size in contexts.items()}
-        if note := wording.note(f"{config.screenplay} row {shot.line.row}", readings):
-            report(note)
-        yield SegmentRecipe(
-            recipe=RECIPE,
-            text=whole,
-            seed=config.seed,
-            take=take if shot.line.take is None else shot.line.take,
-            model=ModelEntry(model.name, model.sha256),
-            perceptors=tuple(_perceptor(*judge, readings[judge[0].name].words, whole) for judge in judges),
-            size=(config.width, config.height),
-            strategy=strategy,
-        )
-        sung[text] += 1
-
-
-def _perceptor(judge: weights.Weights, weight: float, words: str, whole: str) -> PerceptorEntry:
-    """What a recipe says of a perceptor: its words, too, where it has no room for the `whole` text."""
-    return PerceptorEntry(judge.name, judge.sha256, weight, None if words == whole else words)
-
-
-def _check_size(config: Config, model: weights.Weights) -> None:
-    factor = weights.factor(model)
-    if config.width % factor or config.height % factor:
-        sides = (max(1, round(side / factor)) * factor for side in (config.width, config.height))
-        fitting = "x".join(map(str, sides))
-        raise UserError(
-            f"config key 'size': found {config.width}x{config.height}, expected multiples of {factor} pixels"
-            f" for the model {model.name!r}; the nearest is {fitting}."
-        )
 
 
 def _clips(shots: Sequence[Shot], segments: Sequence[str], config: Config) -> list[ClipPlan]:

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from songreel.ground.pictures import Pixels
 from songreel.ground.strategy import Strategy
 from songreel.kernels.cutouts import Look
 from songreel.models.perceptor import Perceptor
@@ -69,6 +70,13 @@ def canvas(vqgan: VQGAN, size: tuple[int, int], seed: int) -> Tensor:
         return vqgan.embed(vqgan.tokens((picture + 0.5).clamp(0, 1).to(vqgan.codebook.device)))[0]
 
 
+def started(vqgan: VQGAN, picture: Pixels) -> Tensor:
+    """The latent float32 [c, h, w] of a picture that a chain starts from, in the codes that draw it."""
+    pixels = torch.from_numpy(picture).to(vqgan.codebook.device).permute(2, 0, 1)[None] / 255  # [1, 3, h, w]
+    with torch.no_grad():
+        return vqgan.embed(vqgan.tokens(pixels))[0]
+
+
 def chain(
     vqgan: VQGAN,
     pulls: Sequence[Pull],
@@ -78,14 +86,15 @@ def chain(
     take: int,
     first: int,
     callback: Callable[[], None] = lambda: None,
+    held: Tensor | None = None,
 ) -> Iterator[Keyframe]:
     """Keyframes `first`, `first + 1`, … without end, from the latent [c, h, w] after keyframe `first - 1`.
 
     Nothing here depends on where the chain will stop or was resumed: k keyframes are a prefix of k + 1. The
-    callback is called after every iteration.
+    callback is called after every iteration. The strategy keeps it to `held`, a latent [c, h, w].
     """
     longest = strategy.iterations + (strategy.lead_in if first == 0 else 0)
-    iteration = Iteration(vqgan, pulls, strategy, latent, longest + graphs.REHEARSALS)
+    iteration = Iteration(vqgan, pulls, strategy, latent, longest + graphs.REHEARSALS, held)
     iterate = graphs.replayed(iteration, iteration.generator)
     number = first
     while True:
@@ -103,11 +112,17 @@ class Iteration:
     """One iteration, on tensors that stay where they are: nothing is read back, nothing copied in.
 
     So a GPU can record and replay it. `like` is a latent [c, h, w] of the shape that is optimised; after
-    `begin` there can be `most` iterations.
+    `begin` there can be `most` iterations. What the strategy keeps it to is `held`, a latent [c, h, w].
     """
 
     def __init__(
-        self, vqgan: VQGAN, pulls: Sequence[Pull], strategy: Strategy, like: Tensor, most: int
+        self,
+        vqgan: VQGAN,
+        pulls: Sequence[Pull],
+        strategy: Strategy,
+        like: Tensor,
+        most: int,
+        held: Tensor | None = None,
     ) -> None:
         self.vqgan, self.pulls, self.most = vqgan, pulls, most
         self.looks = looks(vqgan, pulls, strategy.cutouts, like, most)
@@ -116,6 +131,9 @@ class Iteration:
         self.low, self.high = (ends.view(1, -1, 1, 1) for ends in torch.aminmax(vqgan.codebook, dim=0))
         self.adam = _Adam(self.latent, strategy.learning_rate, most)
         self.total = torch.zeros((), device=like.device)  # of the losses since `begin`
+        self.held = held[None] if held is not None and strategy.hold else None
+        # Of the codes' own spread, so that it means the same for every codebook.
+        self.hold = strategy.hold / float(vqgan.codebook.var()) if self.held is not None else 0.0
 
     @torch.no_grad()
     def begin(self, start: Tensor, stream: int, steps: int = 0) -> None:
@@ -133,6 +151,8 @@ class Iteration:
     def __call__(self) -> None:
         """Decode, cut, embed, compare, step."""
         loss = _distance(self.vqgan, self.pulls, self.looks, self.latent, self.generator, self.adam.steps)
+        if self.held is not None:
+            loss = loss + self.hold * F.mse_loss(self.latent, self.held)
         (gradient,) = torch.autograd.grad(loss, self.latent)
         with torch.no_grad():
             self.adam.step(gradient)

@@ -7,19 +7,20 @@ from contextlib import suppress
 from pathlib import Path
 
 from songreel.drawing import film, joined
+from songreel.ground import pictures
 from songreel.ground.documents import Shown
 from songreel.ground.errors import DamageError
 from songreel.ground.files import check_is_file
 from songreel.ground.paths import Paths
 from songreel.models import proofs, weights
 from songreel.models.weights import Weights
-from songreel.planning.plan import Plan, sources
+from songreel.planning.plan import Plan, missing_latents, sources
 
 
 def in_plans(plan: Plan, paths: Paths) -> Iterator[DamageError]:
     """What stands where a plan file is to be written and is no file."""
     files = [*map(paths.segment_plan, plan.segments), *map(paths.clip_plan, plan.clips)]
-    of_song = (paths.owner, paths.timeline, paths.film_asked, paths.film_read)
+    of_song = (paths.owner, paths.timeline, paths.starts_of, paths.film_asked, paths.film_read)
     for file in [*files, *(path(plan.song) for path in of_song)]:
         with suppress(FileNotFoundError):
             try:
@@ -40,6 +41,7 @@ def find(plan: Plan, paths: Paths) -> Iterator[DamageError]:
         yield damaged
     checked: set[Path] = set()
     yield from proofs.find(_models(plan))
+    yield from _damaged_starts(plan, paths)
     for clip, drawing in plan.clips.items():
         file = paths.clip(clip)
         if fault := _fault(file):
@@ -48,6 +50,16 @@ def find(plan: Plan, paths: Paths) -> Iterator[DamageError]:
             continue
         for part, need in sources(drawing):
             yield from _unusable_latents(part, need, checked, paths)
+
+
+def _damaged_starts(plan: Plan, paths: Paths) -> Iterator[DamageError]:
+    """The pictures that lines which are to be rendered start from, where they are not whole."""
+    for start in sorted({plan.segments[name].start or "" for name in missing_latents(plan, paths)} - {""}):
+        with suppress(FileNotFoundError):
+            try:
+                pictures.load(paths.start(start), start)
+            except DamageError as fault:
+                yield fault
 
 
 def _models(plan: Plan) -> list[Weights]:

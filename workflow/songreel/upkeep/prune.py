@@ -174,7 +174,7 @@ def _of_songs(paths: Paths) -> Iterator[Path]:
                 Timeline.read(timeline)  # refuses what others call so
                 song = timeline.parent.name
                 yield from (paths.film(song), timeline, paths.owner(song))
-                yield from (paths.film_read(song), paths.film_asked(song))
+                yield from (paths.film_read(song), paths.film_asked(song), paths.starts_of(song))
 
 
 def _patterns(paths: Paths) -> list[tuple[str, Path]]:
@@ -189,6 +189,10 @@ def _patterns(paths: Paths) -> list[tuple[str, Path]]:
         ("clips", paths.log("clips", ID)),
         *(("tunes", file) for file in paths.tunes(ID)),
         ("audio", paths.audio_facts(SHA256)),
+        ("starts", paths.start(SHA256)),
+        ("rankings", paths.ranking(ID)),
+        ("seen", paths.seen(ID)),
+        ("albums", paths.album_facts(ID)),
     ]
 
 

@@ -25,10 +25,12 @@ from songreel.ground.messages import say
 from songreel.ground.paths import Paths
 from songreel.jobs import heartbeat, locks
 from songreel.jobs.heartbeat import Watch
+from songreel.planning import choices
 from songreel.planning.plan import Plan
 
-# Versions that played tunes may be at work in the same results: each tells and looks for all four.
-KINDS = ("segments", "clips", "tunes", "audio")
+# Versions that played tunes may be at work in the same results: each tells and looks for these four.
+FIRST_KINDS = ("segments", "clips", "tunes", "audio")
+KINDS = (*FIRST_KINDS, "starts", "rankings", "seen", "albums")
 HOUR = 3600  # seconds without a beat, until a workflow on another machine is taken for dead
 PATIENCE_SECONDS = 0.2  # between two looks at whether a removal has ended
 
@@ -43,6 +45,8 @@ def needs(plan: Plan) -> Needs:
         "clips": sorted(plan.clips),
         "tunes": [],
         "audio": [sound.sha256] if sound else [],
+        "starts": sorted({choice.start for choice in plan.starts}),
+        **choices.needs(plan.album),
     }
 
 
@@ -51,7 +55,7 @@ def union(several: Iterable[Needs]) -> dict[str, set[str]]:
     together: dict[str, set[str]] = {kind: set() for kind in KINDS}
     for each in several:
         for kind in KINDS:
-            together[kind].update(each[kind])
+            together[kind].update(each.get(kind, ()))
     return together
 
 
@@ -115,7 +119,7 @@ def workflows(paths: Paths, now: float) -> Iterator[Needs]:
     for record in _records(paths, ".json"):
         if _alive(record, now):
             facts = heartbeat.read(record)
-            if facts and all(kind in facts for kind in KINDS):
+            if facts and all(kind in facts for kind in FIRST_KINDS):
                 yield facts
             elif record.exists():
                 raise UserError(

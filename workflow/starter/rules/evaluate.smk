@@ -216,6 +216,7 @@ rule sheet:
 rule card:
     input:
         pair("export"),
+        lambda wildcards: album(),  # defined further on
         sheets=[results / "export" / f"{name}.jpg" for name in ("first", "sheet")],
         judged=evaluation("judged.json"),
         retrieval=evaluation("retrieval.json"),

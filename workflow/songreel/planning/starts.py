@@ -1,0 +1,173 @@
+"""Has a process of its own rank an album's pictures and keep those that lines start from.
+
+What it does is in `jobs/choosing.py`. To import PyTorch takes longer than all else that a plan does, so that
+nothing here does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING
+
+from songreel import data
+from songreel.ground.errors import UserError
+from songreel.ground.files import read_json
+from songreel.ground.messages import say, shorten
+from songreel.ground.paths import Paths
+from songreel.models.weights import Weights
+from songreel.planning import choices
+from songreel.planning.choices import Choice, Request
+
+if TYPE_CHECKING:
+    from songreel.planning.plan import Plan
+
+SPEAKER = "songreel: "
+
+
+def choose(request: Request, judges: Sequence[Weights], paths: Paths) -> list[Choice]:
+    """The picture of each line: by the rankings that are kept, or else by new ones.
+
+    Raises UserError when a picture or one of the models that choose cannot be read.
+    """
+    rankings = choices.known(request, paths)
+    if unknown := [text for text in request.texts if text not in rankings]:
+        check_ready(judges)
+        count = f"{len(unknown)} line{'s' * (len(unknown) != 1)}"
+        say(f"choosing the pictures that {count} may start from, which is kept for the next time.")
+        run(request, paths)
+        rankings = choices.known(request, paths)
+    return choices.assigned(request.lines, rankings)
+
+
+def settle(plan: Plan, segments: Iterable[str], paths: Paths) -> None:
+    """Have the pictures there that these segments of a plan start from.
+
+    Raises UserError as `choose` does.
+    """
+    wanted = {start for segment in segments if (start := plan.segments[segment].start)}
+    if not plan.album or all(paths.start(start).is_file() for start in wanted):
+        return
+    say("making the pictures again that lines start from.")
+    run(plan.album, paths)
+    for start in sorted(wanted):
+        if not paths.start(start).is_file():  # another machine may round a picture of the starter's otherwise
+            raise UserError(
+                f"{paths.start(start)}: found that this picture cannot be made again as it was; run the same"
+                f" command again, which chooses anew."
+            )
+
+
+def check_ready(judges: Sequence[Weights]) -> None:
+    """Raise UserError when a perceptor that chooses is not there yet: only jobs and `fetch` fetch models."""
+    for judge in judges:
+        if not judge.tensors.is_file() or not judge.architecture.is_file():
+            raise UserError(
+                f"config key 'album': pictures are chosen by the perceptor {judge.name!r}, found that its"
+                f" weights are not there yet; run songreel fetch {judge.name} first, or write 'album: none'."
+            )
+
+
+def run(request: Request, paths: Paths) -> None:
+    """Rank what is not ranked yet, and keep the pictures that lines start from, in a process of its own.
+
+    What it says of its progress is said here. Raises UserError with what it says when it fails.
+    """
+    command = [sys.executable, "-m", "songreel", "choose", "--results", str(paths.root)]
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="backslashreplace") as errors:
+        with subprocess.Popen(
+            command,
+            env=_environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            encoding="utf-8",
+            errors="backslashreplace",
+        ) as process:
+            _hand_over(request, process)
+        if process.returncode:
+            errors.seek(0)
+            raise UserError(_reason(process.returncode, errors))
+
+
+def _hand_over(request: Request, process: subprocess.Popen[str]) -> None:
+    assert process.stdin and process.stdout
+    with suppress(BrokenPipeError):  # it has ended, and says why
+        json.dump(request.to_json(), process.stdin)
+        process.stdin.close()
+    for line in process.stdout:
+        say(line.rstrip())
+
+
+def _environment() -> dict[str, str]:
+    """With this package, wherever it lies, and no GPU: the same pictures are chosen everywhere."""
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONIOENCODING": "utf-8"}
+    if not data.INSTALLED:
+        known = os.environ.get("PYTHONPATH")
+        environment["PYTHONPATH"] = os.pathsep.join([str(data.PACKAGE.parent), *([known] if known else [])])
+    return environment
+
+
+def _reason(status: int, errors: IO[str]) -> str:
+    """What a process that failed has said, as one sentence where it is one."""
+    lines = [line.rstrip() for line in errors if line.strip()]
+    sentences = [line.removeprefix(SPEAKER) for line in lines if line.startswith(SPEAKER)]
+    if sentences:
+        return sentences[-1]
+    if status < 0:
+        return (
+            f"config key 'album': choosing pictures was ended by signal {-status}, most likely for want of"
+            f" memory; run the same command again, or write 'album: none'."
+        )
+    return "config key 'album': choosing pictures failed:\n" + "\n".join(lines)
+
+
+# What a person is told
+
+
+def note(request: Request, chosen: Sequence[Choice]) -> str:
+    """What a film's lines start from, in words."""
+    folder, count = request.album.folder, len({choice.start for choice in chosen})
+    whose = (
+        f"{folder!r}, of whose {len(request.album.pictures)} pictures"
+        if folder
+        else "the starter's, of which"
+    )
+    lines = f"{len(chosen)} line{'s' * (len(chosen) != 1)}"
+    return f"{whose} {lines} start from {count}; songreel plan says which"
+
+
+def changes(
+    song: str, rows: Sequence[int], request: Request, chosen: Sequence[Choice], paths: Paths
+) -> list[str]:
+    """Which lines start from another picture than by the plan that was carried out last, a sentence each."""
+    before = _before(song, paths)
+    sentences = []
+    for row, line, choice in zip(rows, request.lines, chosen, strict=True):
+        start, name = before.get(line.key, (choice.start, ""))
+        if start != choice.start:
+            sentences.append(
+                f"row {row} {shorten(line.text)} starts from {choice.name!r} now, not from {name!r}, and"
+                f" is rendered anew."
+            )
+    return sentences
+
+
+def remembered(request: Request, chosen: Sequence[Choice]) -> list[list[str | int]]:
+    """What is kept of a plan's choices: text, take, the picture's sha256 and its name."""
+    rows = zip(request.lines, chosen, strict=True)
+    return [[line.text, line.take, choice.start, choice.name] for line, choice in rows]
+
+
+def _before(song: str, paths: Paths) -> dict[tuple[str, int], tuple[str, str]]:
+    with suppress(UserError, OSError, ValueError, TypeError):
+        return {
+            (str(text), int(take)): (str(start), str(name))
+            for text, take, start, name in read_json(paths.starts_of(song))
+        }
+    return {}
