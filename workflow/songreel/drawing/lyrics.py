@@ -26,12 +26,16 @@ def subtitles(timeline: Timeline) -> str:
 
 
 def _cues(timeline: Timeline) -> Iterator[tuple[float, float, str]]:
-    """Start, end and text. A long wait for the first line is itself a text, which nobody sees."""
+    """Start, end and text. A long wait for a line is itself a text, which nobody sees."""
     first = timeline.lines[0].start_seconds
     if first > LONGEST_CUE:
         yield from _split(0, first, WORD_JOINER)
     for line in timeline.lines:
-        yield from _split(line.start_seconds, line.end_seconds, line.text)
+        end = line.end_seconds if line.words_end_seconds is None else line.words_end_seconds
+        if end > line.start_seconds:  # else an offset put its words, but not its picture, before the film
+            yield from _split(line.start_seconds, end, line.text)
+        if line.end_seconds - end > LONGEST_CUE:
+            yield from _split(end, line.end_seconds, WORD_JOINER)
 
 
 def _split(start: float, end: float, text: str) -> Iterator[tuple[float, float, str]]:

@@ -22,6 +22,7 @@ from songreel import data
 from songreel.ground import rates
 from songreel.ground.errors import UserError
 from songreel.ground.strategy import Strategy
+from songreel.planning import colours
 from songreel.planning.config_file import read as read
 from songreel.planning.config_file import shown
 
@@ -57,6 +58,12 @@ class Config(Strategy):
     tail: float  # seconds
     encoder: str
     crf: int
+
+    lyrics: str  # "soft", "burned", "karaoke" or "off"
+    lyrics_font: str  # a file's path, a family's name, or "" for the one that comes along
+    lyrics_size: float  # of an em, in percent of the picture's shorter side
+    lyrics_colour: str  # six hex digits, red first
+    lyrics_position: str  # "bottom", "middle" or "top"
 
     results: Path  # the folder
     jobs_per_gpu: str  # "auto" or a whole number
@@ -127,8 +134,9 @@ def _build(values: dict[str, Any]) -> Config:
     width, height = map(int, values.pop("size").split("x"))
     values |= {
         key: _at_home(key, values[key])
-        for key in ("screenplay", "audio", "model", "album", "results", "ffmpeg")
+        for key in ("screenplay", "audio", "model", "album", "results", "ffmpeg", "lyrics_font")
     }
+    values["lyrics_colour"] = colours.parsed("lyrics_colour", values["lyrics_colour"])
     values["perceptors"] = tuple(_at_home("perceptors", name) for name in values["perceptors"])
     values |= {"screenplay": Path(values["screenplay"]), "results": _results(values["results"])}
     return Config(width=width, height=height, **values)
@@ -206,6 +214,11 @@ def _size(value: Any) -> str:
     return re.sub(r"\s*[x\u00d7]\s*", "x", _text(value).lower())
 
 
+def _choice(value: Any) -> str:
+    """A word, `off` among them: YAML takes it for False, and Snakemake hands that on to its jobs as text."""
+    return "off" if value is False or value == "False" else _text(value)
+
+
 def _number(value: Any) -> int | float:
     """A finite number, also from text: YAML 1.1 takes 1e-3 for text."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
@@ -239,7 +252,11 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "number": lambda value: float(_number(value)),  # one type, so that 15 and 15.0 make one id
     "array": _names,
 }
-_SPECIAL: dict[str, Callable[[Any], Any]] = {"size": _size, "frames_per_second": rates.parsed}
+_SPECIAL: dict[str, Callable[[Any], Any]] = {
+    "size": _size,
+    "frames_per_second": rates.parsed,
+    "lyrics": _choice,
+}
 
 
 def _validate(given: dict[str, Any]) -> None:
@@ -290,4 +307,4 @@ def _nearest(word: str, known: Iterable[str]) -> str | None:
     names = list(known)
     initials = {"".join(part[0] for part in name.split("_")): name for name in names if "_" in name}
     close = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.5)
-    return close[0] if close else initials.get(word.lower())
+    return initials.get(word.lower()) or (close[0] if close else None)
