@@ -140,7 +140,7 @@ def test_what_does_not_fit_is_said_with_what_to_lower(monkeypatch: pytest.Monkey
     with pytest.raises(UserError) as told:
         memory.check(*job)
     assert re.fullmatch(
-        r"config key 'size': 512x256 with 32 cutouts, 8 of them judged at a time, takes about 0\.1 GB of"
+        r"config key 'size': 512x256 with 32 cutouts, 8 of them judged at a time, takes about 0\.2 GB of"
         r" memory, found 0\.0 GB free on the CPU; lower 'size', 'micro_batch' or 'cutouts'\.",
         str(told.value),
     )
