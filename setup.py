@@ -11,6 +11,7 @@ DATA = (
     "Snakefile",
     "config.yaml",
     "envs/songreel.yaml",
+    "fonts",
     "models/published.yaml",
     "models/starter",
     "profiles/default/config.yaml",

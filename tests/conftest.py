@@ -23,6 +23,7 @@ import pytest
 from songreel.ground.documents import Timeline
 from songreel.ground.messages import LOGGER, Handler
 from songreel.ground.paths import Paths, song_folder
+from songreel.planning import album
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -178,6 +179,14 @@ def new_project(folder: Path, song: str = "song", **settings: Any) -> Project:
     project = Project(folder, song)
     project.configure(screenplay=f"screenplays/{song}.csv", **settings)
     return project
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_album() -> Iterator[None]:
+    """What tests plan starts from the canvas unless they ask for an album, since to choose takes long."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(album, "STARTER", Path("no album"))
+        yield
 
 
 @pytest.fixture

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,18 +21,20 @@ from songreel.ground import pictures
 from songreel.ground.documents import SegmentRecipe
 from songreel.ground.errors import DamageError, UserError
 from songreel.ground.paths import Paths
+from songreel.ground.strategy import Strategy
 from songreel.jobs import choosing, latents, photographs, render
 from songreel.jobs.latents import Segment
 from songreel.models import obtain, perceptor, vqgan, weights
 from songreel.models.perceptor import Perceptor
-from songreel.planning import choices, plan, starts
+from songreel.planning import album, choices, plan, starts
 from songreel.planning.choices import Asked, Choice, Ranking, Request
 from songreel.planning.config import resolve
 from songreel.planning.plan import Plan
-from songreel.sampling import sampler
+from songreel.sampling import composing, sampler
+from songreel.sampling.albums import Candidate
 from songreel.upkeep import damage, running
 from tests import published, starter
-from tests.conftest import TINY, Project
+from tests.conftest import REPOSITORY, TINY, Project
 
 COLOURS = {
     "red": (220, 20, 20),
@@ -66,7 +71,6 @@ class Here:
     def __init__(self, folder: Path) -> None:
         self.folder, self.paths = folder, Paths(folder / "results")
         self.runs: list[Request] = []
-        self.said: list[str] = []
 
     def write(self, *texts: str | tuple[str, int]) -> None:
         rows = [(text, "") if isinstance(text, str) else (text[0], f",{text[1]}") for text in texts]
@@ -83,7 +87,7 @@ class Here:
 
     def run(self, request: Request, paths: Paths) -> None:
         self.runs.append(request)
-        choosing.run(request, paths, self.said.append)
+        choosing.run(request, paths)
 
 
 @pytest.fixture
@@ -171,6 +175,29 @@ def test_what_was_chosen_is_kept(here: Here) -> None:
         assert pictures.digest(pictures.load(here.paths.start(start), start)) == start
 
 
+PLANNING = """
+import sys
+from pathlib import Path
+from songreel.ground.paths import Paths
+from songreel.planning import plan
+from songreel.planning.config import resolve
+keys = {"screenplay": "song.csv", "audio": "none", "album": "photos", "size": "32x32"}
+plan.make(resolve(keys), Paths(Path("results")))
+print(*sorted({"torch", "PIL"} & sys.modules.keys()))
+"""
+
+
+def test_what_was_chosen_is_planned_without_loading_models(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(here.folder)
+    here.plan(album="photos")
+    command = [sys.executable, "-c", PLANNING]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "workflow")}
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert (run.stdout.split(), run.stderr) == ([], "")
+
+
 def test_a_new_picture_changes_only_the_lines_that_it_fits_best(here: Here) -> None:
     before = here.plan()
     plan.write(before, here.paths)
@@ -221,6 +248,69 @@ def test_a_folder_is_found_from_where_songreel_runs(here: Here, monkeypatch: pyt
     monkeypatch.chdir(here.folder)
     assert set(here.plan(album="photos").segments) == set(absolute.segments)
     assert len(here.runs) == 1
+
+
+class Painted:
+    """An album as that of the starter pair is: pictures are made for words."""
+
+    digest = "d" * 64
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, int]] = []
+
+    def ranked(self, text: str, size: tuple[int, int], count: int) -> list[Candidate]:
+        self.asked.append((text, count))
+        found = []
+        for at in range(count):
+            picture = np.full((size[1], size[0], 3), (sum(text.encode()) % 256, 8 * at, 0), np.uint8)
+            found.append(Candidate(f"{text} no. {at}", picture, -at))
+        return found
+
+
+@pytest.fixture
+def painted(here: Here, monkeypatch: pytest.MonkeyPatch) -> Painted:
+    """An album that comes with the starter pair."""
+    made = Painted()
+    monkeypatch.setattr(album, "STARTER", draw(here.folder / "album.png", BLUE))
+    monkeypatch.setattr(composing, "load", lambda *_: made)
+    return made
+
+
+def test_the_starter_pair_brings_its_own_album(here: Here, painted: Painted) -> None:
+    made = here.plan(album="auto")
+    assert [choice.name for choice in made.starts] == [f"{text} no. 0" for text in (RED, SEA, GRASS)]
+    assert made.album and "the starter's, of which 3 lines" in starts.note(made.album, made.starts)
+    assert here.plan(album="auto") == made and len(here.runs) == 1
+    assert not here.plan(album="none").starts
+
+
+@pytest.mark.parametrize("keys", [{"model": "coco"}, {"perceptors": ["starter", "ViT-B/32"]}])
+def test_other_models_bring_none(here: Here, painted: Painted, keys: dict[str, Any]) -> None:
+    assert here.plan(album="auto", size="64x64", **keys).album is None
+
+
+def test_a_take_far_on_is_ranked_when_it_is_asked_for(here: Here, painted: Painted) -> None:
+    here.plan(album="auto")
+    here.write(RED, (RED, 12), SEA)
+    assert [choice.name for choice in here.plan(album="auto").starts][:2] == [f"{RED} no. 0", f"{RED} no. 12"]
+    assert painted.asked == [(RED, 8), (SEA, 8), (GRASS, 8), (RED, 16)]
+    here.write((RED, 999_999), SEA)
+    assert here.plan(album="auto").starts[0].name == f"{RED} no. {999_999 % choices.MOST}"
+
+
+def test_a_picture_that_comes_out_otherwise_is_chosen_anew(
+    here: Here, painted: Painted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the album's pictures are painted by another version."""
+    made = here.plan(album="auto")
+    shutil.rmtree(here.paths.root / "plan/starts")
+    ranked = painted.ranked
+    monkeypatch.setattr(painted, "ranked", lambda text, *more: ranked(f"{text}!", *more))
+    with pytest.raises(UserError, match="cannot be made again as it was; run the same command again"):
+        starts.settle(made, made.segments, here.paths)
+    again = here.plan(album="auto")
+    assert [choice.name for choice in again.starts] == [f"{text}! no. 0" for text in (RED, SEA, GRASS)]
+    starts.settle(again, again.segments, here.paths)
 
 
 # Recipes
@@ -328,6 +418,34 @@ def test_a_model_that_is_not_fetched_is_named_with_the_remedy(here: Here) -> Non
         here.plan(model="coco", perceptors=["ViT-B/32"], size="64x64")
 
 
+# Steering
+
+
+def test_a_chain_is_held_to_its_start_and_yet_moves() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    start = sampler.started(starter.picture_maker(), picture)
+
+    def moved(hold: float) -> float:
+        strategy = Strategy(12, 0, 2, 0.15, hold=hold)
+        links = sampler.chain(
+            starter.picture_maker(), [starter.pull("a red boat")], strategy, start, 0, 0, 0, held=start
+        )
+        return float((next(links).latent - start).square().mean())
+
+    free, held, tight = map(moved, (0, 1, 30))
+    assert 0 < tight < 0.8 * held < 0.8 * 0.8 * free
+
+
+def test_a_chain_starts_from_the_codes_of_its_picture() -> None:
+    vectors = starter.picture_maker().codebook
+    start = sampler.started(starter.picture_maker(), np.full((32, 64, 3), 200, np.uint8))
+    assert start.shape == (vectors.shape[1], 4, 8)
+    flat = start.permute(1, 2, 0).reshape(-1, vectors.shape[1])
+    assert torch.equal(vectors[torch.cdist(flat, vectors).argmin(1)], flat)
+    drawn = starter.picture_maker().decode(start[None])
+    assert abs(float(drawn.mean()) - 200 / 255) < 0.05
+
+
 # Jobs
 
 
@@ -426,6 +544,24 @@ def test_choosing_that_is_killed_says_so(here: Here, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sys, "executable", str(script))
     with pytest.raises(UserError, match="ended by signal 9, most likely for want of memory"):
         here.plan()
+
+
+def test_what_the_choosing_process_says_is_said_once(
+    here: Here, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request = here.plan().album
+    assert request
+    monkeypatch.undo()
+    script = here.folder / "speaker"
+    monkeypatch.setattr(sys, "executable", str(script))
+    for status in (0, 1):
+        words = r"songreel: a\na warning\nsongreel: b\n"
+        script.write_text(f"#!/bin/sh\ncat >/dev/null; printf '{words}' >&2; exit {status}\n")
+        script.chmod(0o755)
+        capsys.readouterr()
+        with pytest.raises(UserError, match=r"^b$") if status else contextlib.nullcontext():
+            starts.run(request, here.paths)
+        assert capsys.readouterr().err == "songreel: a\n" + "songreel: b\n" * (not status)
 
 
 # Pictures

@@ -78,6 +78,17 @@ def test_what_is_unfit_is_named_before_anything_is_built(key: str, value: Any, t
     assert len(str(told.value)) < 300 and "\n" not in str(told.value)
 
 
+def test_a_deblocking_is_told_by_its_channels(tmp_path: Path) -> None:
+    assert "deblock" not in read(changed(fold=4), tmp_path)
+    assert read(changed(fold=4, deblock=12), tmp_path)["deblock"] == 12
+    for unfit in (11, 0, -64, 4097, "many", 12.5, True, [64]):
+        with pytest.raises(ArchitectureError, match=r"params\.deblock, expected a whole number from 12 to"):
+            read(changed(fold=4, deblock=unfit), tmp_path)
+    for odd in (None, 3):
+        with pytest.raises(ArchitectureError, match=r"params\.fold, expected an even number"):
+            read(changed(fold=odd, deblock=64), tmp_path)
+
+
 @pytest.mark.parametrize("canvas", ["abc", -1, float("nan"), [1], "${nowhere}", 10**400])
 def test_a_hint_is_a_number(canvas: Any) -> None:
     assert architectures.hint({"model": {"canvas": "0.25"}}, "canvas") == 0.25
@@ -157,7 +168,7 @@ def fuzzed(draw: random.Random) -> str:
     ]
     for _ in range(draw.randint(1, 4)):
         place = draw.choice(places)
-        key = draw.choice([*place, "fold", "canvas", "first_stage_config"])
+        key = draw.choice([*place, "fold", "deblock", "canvas", "first_stage_config"])
         place[key] = draw.choice(VALUES)
         if draw.random() < 0.2:
             place.pop(key)

@@ -25,6 +25,8 @@ from songreel.planning.config import Config, read, resolve, schema
 CONFIG_YAML = (Path(__file__).parents[1] / "config.yaml").read_text(encoding="utf-8")
 PROPERTIES = schema()["properties"]
 PRESETS = schema()["presets"]
+OF_MODELS = schema()["presets_of_models"]
+STARTERS_DRAFT = PRESETS["draft"] | OF_MODELS["starter"]["draft"]
 
 
 def message(raw: dict[Any, Any]) -> str:
@@ -54,7 +56,8 @@ def test_config_yaml_shows_the_defaults_and_in_comments_those_of_the_preset() ->
     default = {key: rule["default"] for key, rule in PROPERTIES.items() if "default" in rule}
     assert yaml.safe_load(CONFIG_YAML) == default
     commented = "\n".join(re.findall(r"^# ([a-z_]+: .*)$", CONFIG_YAML, re.MULTILINE))
-    assert yaml.safe_load(commented) == PRESETS[default["preset"]]
+    own = OF_MODELS[default["model"]].get(default["preset"], {})
+    assert yaml.safe_load(commented) == PRESETS[default["preset"]] | own
 
 
 def test_the_schema_is_sound_and_describes_every_key() -> None:
@@ -86,9 +89,21 @@ def test_importing_config_loads_no_heavy_library() -> None:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_preset_sets_its_keys(preset: str) -> None:
-    config = resolve({"preset": preset})
+    config = resolve({"preset": preset, "model": "coco"})
     assert config.preset == preset
     assert {key: value_of(config, key) for key in PRESETS[preset]} == PRESETS[preset]
+
+
+def test_the_starters_drafts_alone_are_larger() -> None:
+    config = resolve({"preset": "draft", "model": "starter"})
+    assert {key: value_of(config, key) for key in STARTERS_DRAFT} == STARTERS_DRAFT
+    assert value_of(config, "size") == "192x192"
+    for model, presets in OF_MODELS.items():
+        for preset, own in presets.items():
+            assert resolve({"preset": preset, "model": model, **PRESETS[preset]}) != resolve(
+                {"preset": preset, "model": model}
+            )
+            Draft202012Validator(schema()).validate(own)
 
 
 def test_reference_is_the_published_method() -> None:
@@ -105,7 +120,7 @@ def test_reference_is_the_published_method() -> None:
 def test_a_key_that_is_given_wins_over_the_preset_and_changes_no_other(key: str) -> None:
     other = {**PRESETS["classic"], "learning_rate": 0.2}[key]
     config = resolve({"preset": "draft", key: other})
-    assert {name: value_of(config, name) for name in PRESETS["draft"]} == {**PRESETS["draft"], key: other}
+    assert {name: value_of(config, name) for name in STARTERS_DRAFT} == {**STARTERS_DRAFT, key: other}
 
 
 # good values

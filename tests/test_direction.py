@@ -153,7 +153,7 @@ def test_a_style_and_what_is_avoided_are_refused_by_their_key(here: Here) -> Non
 def test_words_end_before_the_next_line_begins(here: Here) -> None:
     content = "text,start,end\na castle,0,1.5\na boat,2,9\na fire,4,5"
     made = here.plan(content, tail=3)
-    assert [line.end_seconds for line in made.timeline.lines] == [1.5, 4, 5]
+    assert [line.words_end_seconds for line in made.timeline.lines] == [1.5, None, 5]
     assert "00:00:00,000 --> 00:00:01,500" in lyrics.subtitles(made.timeline)
     chapters = [
         row for row in lyrics.metadata(made.timeline).splitlines() if row.startswith(("START", "END"))
@@ -167,7 +167,7 @@ def test_words_end_before_the_next_line_begins(here: Here) -> None:
 
 def test_ends_move_with_an_offset(here: Here) -> None:
     made = here.plan("text,start,end\na castle,1,2\na boat,4,", offset=0.5)
-    assert [line.end_seconds for line in made.timeline.lines] == [2.5, 6.5]
+    assert [line.words_end_seconds for line in made.timeline.lines] == [2.5, None]
 
 
 # The same thing asked for in two ways is one segment

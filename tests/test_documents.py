@@ -13,13 +13,14 @@ import pytest
 from songreel.ground.documents import PerceptorEntry, SegmentRecipe, Shown, Sound, Timeline, Written
 from songreel.ground.errors import UserError
 from songreel.ground.files import identity, write_json_if_changed
-from tests.plans import CLIP, RECIPE, clip, timeline
+from tests.plans import CLIP, RECIPE, clip, recipe, timeline
 
 OTHERS = (PerceptorEntry("ViT-B/32", "c" * 64, 0.5, "a red"), PerceptorEntry("RN50", "d" * 64, words=""))
 SONG = Sound("song.wav", "e" * 64)
 DOCUMENTS: list[Written] = [
     RECIPE,
     replace(RECIPE, perceptors=(*RECIPE.perceptors, *OTHERS)),
+    recipe(start="f" * 64, hold=0.3),
     CLIP,
     clip(7, "30000/1001", before=Shown("a", 2), blend_frames=3, interpolation="motion"),
     timeline([]),

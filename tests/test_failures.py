@@ -49,6 +49,7 @@ TINY = {
     "frames_per_second": 10,
     "transition": 0.1,
     "tail": 0.2,
+    "album": "none",
 }
 LYRICS = '"a star",0\n"a sea",0.3\n'
 NASTY = 'a\'b $(touch x) {y} %d \\ `touch z` "q" ..#;'  # as a name or a text, only ever text

@@ -71,6 +71,18 @@ def test_a_decoder_is_tamings_both_ways(name: str, size: tuple[int, int]) -> Non
         assert relative(found, exact) < 1e-4
 
 
+def test_a_deblocking_takes_the_plain_path_behind_a_fused_decoder() -> None:
+    plain = picture_maker("starter")
+    fused = copy.deepcopy(plain)
+    fused.decoder = decoder.fused(fused.decoder)
+    assert [name for name, _ in fused.deblocking.named_children()] == ["enter", "middle", "leave"]
+    latents, g = random(1, plain.codebook.shape[1], 2, 3), random(1, 3, 16, 24, seed=1)
+    for found, exact in zip(
+        both_ways(fused.decode, latents, g), both_ways(plain.decode, latents, g), strict=True
+    ):
+        assert relative(found, exact) < 1e-4
+
+
 @ON_GPU
 def test_a_decoder_in_bfloat16_is_as_exact_as_pytorchs_own_path() -> None:
     maker = picture_maker("coco", ch_mult=[1, 2], resolution=16)

@@ -103,6 +103,17 @@ def test_the_decoder_keeps_what_is_told(name: str, size: tuple[int, int], dtype:
 
 
 @PRECISIONS
+def test_a_deblocking_keeps_what_is_told(dtype: torch.dtype) -> None:
+    starter = weights.architecture(weights.VQGANS["starter"]) | {"deblock": 64}
+    with META:
+        maker = ready(VQGAN(**starter), META, dtype)
+        squares = torch.empty(1, 256, 24, 16, dtype=dtype)
+        measured = kept(maker.deblocking, squares, maker)
+    told = memory.deblocking(starter, (16, 24)) * dtype.itemsize
+    assert 0.9 < told / measured < 1.2
+
+
+@PRECISIONS
 @pytest.mark.parametrize("name", PERCEPTORS)
 def test_a_perceptor_keeps_what_is_told(name: str, dtype: torch.dtype) -> None:
     with META:
@@ -129,7 +140,7 @@ def test_what_does_not_fit_is_said_with_what_to_lower(monkeypatch: pytest.Monkey
     with pytest.raises(UserError) as told:
         memory.check(*job)
     assert re.fullmatch(
-        r"config key 'size': 512x256 with 32 cutouts, 8 of them judged at a time, takes about 0\.1 GB of"
+        r"config key 'size': 512x256 with 32 cutouts, 8 of them judged at a time, takes about 0\.2 GB of"
         r" memory, found 0\.0 GB free on the CPU; lower 'size', 'micro_batch' or 'cutouts'\.",
         str(told.value),
     )

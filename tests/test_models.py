@@ -94,7 +94,7 @@ def test_the_picture_maker_is_tamings_own(monkeypatch: pytest.MonkeyPatch) -> No
 
     width, channels = config["embed_dim"], config["ddconfig"]["z_channels"]
     fold = config["fold"]
-    folded = {**config["ddconfig"], "in_channels": 3 * fold**2, "out_ch": 3 * fold**2}
+    folded = {**config["ddconfig"], "in_channels": 3 * fold**2, "out_ch": 4 * config["deblock"]}
     encoder = filled(taming_model.Encoder(**folded), "encoder")
     decoder = filled(taming_model.Decoder(**folded), "decoder")
     before = filled(nn.Conv2d(channels, width, 1), "quant_conv")
@@ -103,13 +103,39 @@ def test_the_picture_maker_is_tamings_own(monkeypatch: pytest.MonkeyPatch) -> No
     with torch.no_grad():
         latents = before(encoder(F.pixel_unshuffle(plain_picture() * 2 - 1, fold)))
         quantised, _, (_, _, indices) = quantise(latents)
-        picture = (F.pixel_shuffle(decoder(after(quantised)), fold) + 1) / 2
+        picture = (deblocked(decoder(after(quantised)), tensors, fold) + 1) / 2
         ours = picture_maker().encode(plain_picture())
         tokens = picture_maker().nearest(ours)
         torch.testing.assert_close(ours, latents, rtol=1e-4, atol=1e-4)
         assert torch.equal(tokens.flatten(), indices.flatten())
         decoded = picture_maker().decode(picture_maker().embed(tokens))
     torch.testing.assert_close(decoded, picture, rtol=1e-4, atol=1e-4)
+
+
+def deblocked(squares: Tensor, tensors: dict[str, Tensor], fold: int) -> Tensor:
+    """Pictures of what the starter's decoder makes, written down once more."""
+    quarters = hidden = F.pixel_shuffle(squares, 2)
+    for name in ("enter", "middle", "leave"):
+        kernel, bias = (tensors[f"deblocking.{name}.{part}"].float() for part in ("weight", "bias"))
+        hidden = F.conv2d(hidden, kernel, bias, padding=1)
+        hidden = hidden if name == "leave" else hidden * torch.sigmoid(hidden)
+    return F.pixel_shuffle(quarters[:, : hidden.shape[1]] + hidden, fold // 2)
+
+
+def test_a_deblocking_is_quick_and_the_same_with_its_gradient() -> None:
+    torch.manual_seed(0)
+    ddconfig = {"ch": 32, "ch_mult": [1], "num_res_blocks": 0, "attn_resolutions": [], "dropout": 0.0}
+    ddconfig |= {"resolution": 16, "z_channels": 32, "double_z": False}
+    plain, latents = VQGAN(ddconfig, 64, 16, fold=8, deblock=48), torch.rand(2, 16, 3, 5, requires_grad=True)
+    quick = vqgan.ready(copy.deepcopy(plain), CPU, torch.float32)
+    assert quick.factor == 8
+    pictures = [maker.decode(latents) for maker in (plain, quick)]
+    assert pictures[0].shape == (2, 3, 24, 40)
+    gradients = [torch.autograd.grad(picture.square().sum(), latents)[0] for picture in pictures]
+    torch.testing.assert_close(pictures[1], pictures[0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-3, atol=1e-5)
+    if torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        assert not [module for module in quick.deblocking.modules() if isinstance(module, nn.Conv2d)]
 
 
 def test_nothing_is_left_to_train() -> None:

@@ -15,14 +15,16 @@ import pytest
 
 from songreel.drawing import film
 from songreel.ground.documents import ClipPlan, SegmentRecipe, Timeline
+from songreel.ground.lettering import Face
 from songreel.ground.paths import Paths
 from songreel.models import weights
-from songreel.planning import audio, plan, trial
+from songreel.planning import audio, lettering, plan, trial, typefaces
 from songreel.planning.audio import Audio
 from songreel.planning.config import resolve
 from songreel.planning.plan import Plan
 
 VQGAN, STARTER = "a1" * 32, "b2" * 32  # as if the embedded pair hashed so, whichever it is
+FONT = "d4" * 32  # and the embedded font
 LONG = " ".join(f"word{number}" for number in range(60))  # more than a context holds
 ROWS: list[tuple[Any, ...]] = [
     ("a red boat", 0.5),
@@ -72,6 +74,14 @@ CASES: dict[str, tuple[dict[str, Any], Audio | None, str]] = {
         "",
     ),
 }
+# Of a font that comes along, whichever it is, and of no other: the machine's are nobody's promise.
+CASES["words on the picture"] = (
+    {"lyrics": "burned", "lyrics_size": 9, "lyrics_colour": "gold", "lyrics_position": "top", "offset": 1},
+    SONG,
+    "",
+)
+CASES["karaoke"] = ({"lyrics": "karaoke", "frames_per_second": 29.97}, SONG, "")
+CASES["no words"] = ({"lyrics": "off", "audio": "none"}, None, "")
 EXPECTED: dict[str, dict[str, str]] = json.loads(Path(__file__).with_name("pinned_plans.json").read_bytes())
 
 
@@ -85,6 +95,10 @@ def _fixed_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
     Path("screenplays").mkdir()
     with Path("screenplays/sóng.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(ROWS)
+    main = typefaces.asked_for("")
+    monkeypatch.setattr(typefaces, "asked_for", lambda _: replace(main, face=Face(FONT)))
+    monkeypatch.setattr(typefaces, "standing_in", lambda *_: None)
+    monkeypatch.setattr(lettering, "copies", lambda *_: [])
     yield
 
 
@@ -93,7 +107,11 @@ def planned(case: str, monkeypatch: pytest.MonkeyPatch) -> Plan:
     monkeypatch.setattr(audio, "find", lambda *_: sound)
     monkeypatch.setattr(trial, "check", lambda *_: mix)
     monkeypatch.setattr(film, "working", lambda _: "ffmpeg")
-    made = plan.make(resolve({"screenplay": "screenplays/sóng.csv", "album": "none", **keys}), Paths())
+    # The size of its drafts is the embedded pair's own, too, and so are the pictures that lines start from.
+    size = {"size": "128x128"} if keys.get("preset", "draft") == "draft" else {}
+    made = plan.make(
+        resolve({"screenplay": "screenplays/sóng.csv", "album": "none", **size, **keys}), Paths()
+    )
     plan.write(made, Paths())
     return made
 
@@ -123,6 +141,9 @@ def test_plan_files_are_read_as_they_were_planned(case: str, monkeypatch: pytest
 
 def test_the_pinned_plans_use_every_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that are written only where they are not as usual, too."""
-    planned("every key", monkeypatch)
-    said = re.findall(r'"(\w+)":', "".join(file.read_text(encoding="utf-8") for file in files()))
-    assert {"weight", "words", "track", "late", "mix", "before"} <= set(said)
+    told = ""
+    for case in ("every key", "words on the picture", "karaoke"):
+        planned(case, monkeypatch)
+        told += "".join(file.read_text(encoding="utf-8") for file in files())
+    said = re.findall(r'"(\w+)":', told)
+    assert {"weight", "words", "track", "late", "mix", "before", "lettering", "subtitles"} <= set(said)

@@ -361,7 +361,9 @@ def test_a_name_that_no_file_can_have_is_told(name: str) -> None:
 
 
 def test_an_unreadable_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path) -> bytes:  # file modes do not bind root, whom the tests may run as
+    def refuse(
+        path: Path, most: int | None = None
+    ) -> bytes:  # file modes do not bind root, whom the tests may run as
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr("songreel.ground.files.read_bytes", refuse)

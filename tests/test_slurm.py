@@ -43,6 +43,7 @@ FILM: Settings = {
     "transition": 0.5,
     "tail": 2,
     "audio": "none",
+    "album": "none",
 }
 
 

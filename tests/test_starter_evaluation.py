@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,17 +23,21 @@ from songreel.ground.files import read_json
 from songreel.models import perceptor
 from songreel.models.vqgan import VQGAN
 from songreel_starter import (
+    backgrounds,
     card,
     cli,
     evaluation_commands,
     export,
+    grid,
     keyframes,
     measures,
     pairs,
     sources,
     sprites,
     states,
+    words,
 )
+from songreel_starter.backgrounds import Background
 from songreel_starter.keyframes import Shown
 from songreel_starter.sprites import Entry, Shard
 from tests.conftest import REPOSITORY
@@ -166,6 +172,38 @@ def test_reconstruction_is_measured_in_decibels_and_codes() -> None:
     assert found["psnr"] > 10
 
 
+def test_steps_at_the_grid_are_told_from_others() -> None:
+    columns = torch.arange(64).float()
+    ramp = columns.expand(1, 3, 64, 64) + columns[:, None]
+    assert grid.ratio(grid.profiles(ramp, 8)) == pytest.approx(1)
+    assert float(grid.unevenness(ramp, 8)) == pytest.approx(0, abs=1e-6)
+    # Steps of 3 at the borders, of 1 elsewhere.
+    stairs = ramp + (columns // 8) * 2 + (columns // 8)[:, None] * 2
+    assert grid.profiles(stairs, 8)[0].tolist() == pytest.approx([3, *[1] * 7])
+    assert grid.ratio(grid.profiles(stairs, 8)) == pytest.approx(3)
+    shifted = stairs.roll((3, 3), (2, 3))[..., 8:, 8:]  # they are sought at the borders alone
+    assert grid.ratio(grid.profiles(shifted, 8)) < 1
+    assert float(grid.mismatch(ramp, ramp, 8)) == 0
+    assert float(grid.mismatch(stairs, ramp, 8)) == pytest.approx(2 / 8, rel=0.01)
+
+
+def test_the_starter_leaves_no_more_of_a_grid_than_pictures_have() -> None:
+    colours = [words.COLOURS[name] for name in ("blue", "pink", "orange", "green", "white")]
+    skies = [
+        Background(top, bottom, horizon=0.7, far=far, near=near, rise=0.3, rock=far, light="sun")
+        for top, bottom, far, near in itertools.permutations(colours, 4)
+    ]
+    skies = [
+        replace(it, light_at=(0.3, 0.3, 0.1), light_colour=colours[4], skyline="hills") for it in skies[::10]
+    ]
+    maker = pairs.load_vqgan(STARTER, CPU, torch.float32)
+    with torch.no_grad():
+        pictures = backgrounds.paint(skies, 128, torch.Generator().manual_seed(0))
+        drawn = maker.decode(maker.embed(maker.tokens(pictures))).clamp(0, 1)
+    found, own = (grid.ratio(grid.profiles(it, maker.factor)) for it in (drawn, pictures))
+    assert found < 1.05 * own
+
+
 # Keyframes
 
 
@@ -297,12 +335,13 @@ def test_the_card_says_what_the_figures_say(
     assert _run("retrieval", made / "retrieval.json", style, first, new, *asked, *scenes) == 0
     target = made / "reconstruction.json"
     assert _run("reconstruction", target, first, new, "--styles", style, "--count", 8, *scenes) == 0
+    grids = ("grid", made / "grid.json", first, new, "--pictures", *drawn, *phrases)
+    assert _run(*grids) == 0
+    assert read_json(made / "grid.json")["export"]["keyframes"] == 2
     rounds = ("--rounds", 1, "--iterations", 1)
     assert _run("speed", made / "speed.json", first, new, *rounds, *LITTLE) == 0
     figures = [
-        argument
-        for name in ("judged", "retrieval", "reconstruction", "speed")
-        for argument in (f"--{name}", made / f"{name}.json")
+        argument for name in evaluation_commands.FIGURES for argument in (f"--{name}", made / f"{name}.json")
     ]
     (tmp_path / "train_clip.log").write_text(
         "2026-01-01 10:00:00 step 10 of 20: loss 1\n2026-01-01 10:06:00 step 20 of 20: loss 1\n"

@@ -15,8 +15,8 @@ from torch import Generator, Tensor
 from songreel.ground.errors import UserError
 from songreel.models import vqgan
 from songreel.models.clip_configs import MEAN, STD
-from songreel.models.weights import PERCEPTORS, Weights
-from songreel_starter import autoencoder, likeness
+from songreel.models.weights import PERCEPTORS, Weights, architecture
+from songreel_starter import autoencoder, finishing, grid, likeness
 from songreel_starter.autoencoder import Recipe
 from songreel_starter.pool import Pool
 
@@ -159,3 +159,75 @@ def test_the_features_are_those_that_the_tower_sees() -> None:
 def test_a_training_that_never_gets_codes_is_refused(scenes: list[Path], clip: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"autoencoder_steps or vqgan_steps"):
         autoencoder.train(scenes, clip, replace(RECIPE, autoencoder_steps=24), tmp_path / "a.safetensors")
+
+
+# The decoder, again
+
+
+@pytest.fixture(scope="module")
+def blocky(scenes: list[Path], clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Weights:
+    """A VQGAN that was hardly trained, and draws a bright line along two sides of each of its squares."""
+    target = tmp_path_factory.mktemp("blocky") / "vqgan.safetensors"
+    autoencoder.train(scenes, clip, RECIPE, target)
+    tensors = load_file(target)
+    squares = tensors["decoder.conv_out.bias"].view(3, 8, 8)
+    squares[:, 0] += 0.5
+    squares[:, :, 0] += 0.5
+    save_file(tensors, target)
+    return Weights("blocky", target, target.with_suffix(".yaml"), "blocky")
+
+
+AGAIN = finishing.Recipe(channels=56, steps=30, batch=8, crop=32, learning_rate=5e-3)
+
+
+def again(scenes: list[Path], clip: Path, blocky: Weights) -> finishing.Finishing:
+    return finishing.Finishing(AGAIN, Pool(scenes), likeness.picture_tower(clip, CPU), blocky, CPU)
+
+
+def test_a_decoder_is_trained_on_from_what_it_drew(blocky: Weights) -> None:
+    before, after = vqgan.read(blocky), finishing.unfinished(blocky, 56)
+    tokens = torch.arange(12).view(1, 3, 4) % len(before.codebook)
+    pictures = [maker.decode(maker.embed(tokens)) for maker in (before, after)]
+    torch.testing.assert_close(pictures[1], pictures[0])
+
+
+def test_its_grid_goes_and_its_tokens_stay(scenes: list[Path], clip: Path, blocky: Weights) -> None:
+    made, pictures = again(scenes, clip, blocky), Pool(scenes).pictures(torch.arange(96)) / 255
+
+    def uneven() -> float:
+        with torch.no_grad():
+            return float(grid.unevenness(made.vqgan.decode(made.vqgan.embed(made.vqgan.tokens(pictures))), 8))
+
+    before, tokens = uneven(), made.vqgan.tokens(pictures)
+    for _ in range(AGAIN.steps):
+        made.advance()
+    assert uneven() < 0.5 * before
+    assert torch.equal(made.average.tokens(pictures), tokens)
+    assert "grid" in made.judged() and "uneven" in made.told()
+
+
+def test_a_decoders_training_that_was_stopped_ends_as_if_it_had_not_been(
+    scenes: list[Path], clip: Path, blocky: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finishing, "RISE", 2)  # so that the critic has its say
+    whole, part, other = (again(scenes, clip, blocky) for _ in range(3))
+    for _ in range(8):
+        whole.advance()
+    for _ in range(5):
+        part.advance()
+    other.restore(part.state())
+    for _ in range(3):
+        other.advance()
+    for one, two in zip(whole.average.parameters(), other.average.parameters(), strict=True):
+        assert torch.equal(one, two)
+
+
+def test_the_file_of_a_decoder_trained_again_fits_the_renderer(
+    scenes: list[Path], clip: Path, blocky: Weights, tmp_path: Path
+) -> None:
+    target = tmp_path / "vqgan.safetensors"
+    finishing.finish(scenes, clip, blocky, replace(AGAIN, steps=2), target)
+    assert drawn(target).shape == (1, 3, SIDE, SIDE)
+    assert architecture(Weights("new", target, target.with_suffix(".yaml"), ""))["deblock"] == 56
+    codebooks = [load_file(file)["quantize.embedding.weight"] for file in (blocky.tensors, target)]
+    torch.testing.assert_close(codebooks[1], codebooks[0])

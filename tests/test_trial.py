@@ -91,6 +91,21 @@ def test_sound_that_an_ffmpeg_cannot_put_into_a_film_is_told_while_planning(
         studio.plan()
 
 
+def test_an_ffmpeg_without_libass_is_told_where_words_are_to_be_drawn(studio: Studio) -> None:
+    studio.lack("ass=filename")
+    studio.plan(lyrics="soft")
+    with pytest.raises(
+        UserError, match=r"'lyrics': 'burned' .* cannot do that .* expected an ffmpeg with lib"
+    ):
+        studio.plan(lyrics="burned")
+    studio.lack("libx264")
+    with pytest.raises(UserError, match=r"config key 'ffmpeg': .* cannot make the clips"):
+        studio.plan(lyrics="burned")
+    studio.lack("nothing")
+    assert studio.tried(lyrics="karaoke")
+    assert not studio.tried(lyrics="karaoke", lyrics_colour="gold", lyrics_size=9)
+
+
 def test_an_ffmpeg_is_tried_once_for_the_same_settings(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:

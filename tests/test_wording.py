@@ -153,7 +153,7 @@ from pathlib import Path
 from songreel.planning import plan
 from songreel.planning.config import resolve
 from songreel.ground.paths import Paths
-plan.make(resolve({"screenplay": "song.csv", "audio": "none"}), Paths(Path("results")))
+plan.make(resolve({"screenplay": "song.csv", "audio": "none", "album": "none"}), Paths(Path("results")))
 sys.exit(" ".join({"torch", "clip.simple_tokenizer"} & set(sys.modules)) or 0)
 """
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)

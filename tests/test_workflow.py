@@ -391,7 +391,7 @@ def test_the_same_seed_gives_the_same_film_anywhere(first_render: Project, proje
 
 
 def test_the_published_strategies_render_60_and_30_frames_a_second(tmp_path: Path) -> None:
-    sizes = {key: TINY[key] for key in ("size", "iterations", "lead_in", "cutouts")}
+    sizes = {key: TINY[key] for key in ("size", "iterations", "lead_in", "cutouts", "album")}
     project = new_project(tmp_path / "project", **sizes, tail=1, audio="none")
     project.write([(A, 0), (B, 1)])
     assert project.rendered({"preset": "reference"}) == {"keyframes": 2, "clip": 2, "film": 1}

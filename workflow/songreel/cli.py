@@ -99,7 +99,7 @@ def _clip(options: argparse.Namespace) -> None:
 def _draw(options: argparse.Namespace, target: Path) -> None:
     _set_threads(options.threads)
     from songreel.costs import history
-    from songreel.drawing import draw, film
+    from songreel.drawing import draw, film, onpicture
     from songreel.jobs import latents, render
     from songreel.kernels import devices
     from songreel.models import proofs, vqgan, weights
@@ -119,7 +119,7 @@ def _draw(options: argparse.Namespace, target: Path) -> None:
     started = time.monotonic()
     batches = draw.frames(maker, clip, tokens[0], tokens[1] if clip.before else None)
     ffmpeg = film.executable(options.ffmpeg)
-    film.encode(batches, clip, recipe.size, target, ffmpeg)
+    film.encode(batches, clip, recipe.size, target, ffmpeg, onpicture.of_clip(clip, recipe.size, paths))
     took = time.monotonic() - started
     history.remember(paths, history.drawing(recipe, clip), clip.shown.frames, took)
 
@@ -137,7 +137,7 @@ def _film(options: argparse.Namespace) -> None:
     not_later([options.timeline, *options.clips, Paths(song.parent).film_asked(song.name)], target)
     for line in timeline.lines:
         locks.clear(Paths(song.parent).work(line.segment))
-    say(f"{target} is ready, {duration(float(timeline.seconds))} long.")
+    say(f"{target} is ready, {duration(timeline.lines[-1].end_seconds)} long.")
 
 
 def _check_planned_together(timeline: Timeline, options: argparse.Namespace) -> None:
@@ -167,8 +167,7 @@ def _choose(options: argparse.Namespace) -> None:
     from songreel.jobs import choosing
     from songreel.planning.choices import Request
 
-    request = Request.from_json(json.load(sys.stdin))
-    choosing.run(request, Paths(options.results), lambda message: print(message, flush=True))
+    choosing.run(Request.from_json(json.load(sys.stdin)), Paths(options.results))
 
 
 def _report_stop(log: Path | None) -> None:

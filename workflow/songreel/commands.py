@@ -16,6 +16,8 @@ from songreel.ground.files import write_json_if_changed
 from songreel.ground.messages import prints_all, say
 from songreel.ground.paths import Paths
 
+EXPORTS = ("lrc", "srt", "vtt", "ass", "ttml", "sbv", "chapters", "otio")
+
 if TYPE_CHECKING:
     Parser = argparse.ArgumentParser
     Commands = argparse._SubParsersAction[Parser]
@@ -28,6 +30,8 @@ def declare(commands: Commands) -> dict[str, Parser]:
         "plan": _declare_plan(commands),
         "prune": _declare_prune(commands),
         "bench": _declare_bench(commands),
+        "convert": _declare_convert(commands),
+        "export": _declare_export(commands),
     }
 
 
@@ -150,6 +154,51 @@ def _bench(options: argparse.Namespace) -> None:
     if options.json:
         write_json_if_changed(options.json, document)
     print(bench_table.as_table(document))
+
+
+def _declare_convert(commands: Commands) -> Parser:
+    convert = commands.add_parser("convert", help="write lyrics as another kind of file, or make a draft")
+    convert.add_argument("source", type=Path, metavar="IN", help="a screenplay, or any file of lyrics")
+    convert.add_argument("target", type=Path, metavar="OUT", help="the file to write, by its ending")
+    convert.add_argument("--audio", type=Path, metavar="SONG", help="to spread words without times over")
+    convert.add_argument("--force", action="store_true", help="replace OUT if it is there")
+    convert.set_defaults(run=_convert)
+    return convert
+
+
+def _convert(options: argparse.Namespace) -> None:
+    from songreel.exports import convert
+
+    print(convert.convert(options.source, options.target, options.audio, options.force, say))
+
+
+def _declare_export(commands: Commands) -> Parser:
+    export = commands.add_parser(
+        "export", help="write a film's lyrics or chapters, or a timeline of its clips"
+    )
+    export.add_argument("format", metavar="FORMAT", choices=EXPORTS, help=", ".join(EXPORTS))
+    export.add_argument("--output", type=Path, metavar="FILE", help="default: beside the film")
+    export.add_argument("--force", action="store_true", help="replace the file if it is there")
+    export.add_argument(
+        "--config", type=_setting, nargs="+", default=[], metavar="KEY=VALUE", help="as snakemake's"
+    )
+    export.add_argument("--configfile", type=Path, default=Path("config.yaml"), help="default: config.yaml")
+    export.set_defaults(run=_export)
+    return export
+
+
+def _export(options: argparse.Namespace) -> None:
+    from songreel.exports import film_text
+    from songreel.planning import config, plan
+
+    keys = config.read(Path("config.yaml")) | config.read(options.configfile)
+    settings = config.resolve(keys | dict(options.config))
+    paths = Paths(settings.results)
+    made = plan.make(settings, paths)
+    for message in made.notes:
+        say(message)
+    target = film_text.export(options.format, made, paths, options.output, options.force, say)
+    print(f"{target} is written.")
 
 
 # What a value must be

@@ -18,6 +18,8 @@ SNAKEFILE = ROOT / "Snakefile"
 SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
 CONDA = ROOT / "envs/songreel.yaml"
 MODELS = ROOT / "models"
+FONT = ROOT / "fonts/NotoSans-SemiBold.ttf"
+NO_FONTS = ROOT / "fonts/none.conf"
 
 # What to do when one of the models is not as it came.
 RESTORE = "install songreel again" if INSTALLED else "for example with `git checkout -- models`"

@@ -1,7 +1,7 @@
 """The starter's album: drawings of things, places to put them in, and which words mean which.
 
-What is kept is what songreel.sampling.composing reads: a safetensors file with the drawings as WebP, one after
-the other, and the words as compressed JSON.
+What is kept is what songreel.sampling.composing reads: a safetensors file with the drawings as WebP, one
+after the other, and the words as compressed JSON.
 """
 
 from __future__ import annotations
@@ -25,17 +25,20 @@ from safetensors.numpy import save
 from songreel.ground.errors import UserError
 from songreel.ground.files import replacing
 from songreel.models.perceptor import Perceptor
-from songreel_starter import places, readers, sprites
-from songreel_starter.lexicon import Named, WordNet, lexicon, missing, subgroups
-from songreel_starter.sources import FOLDER
+from songreel_starter import places, readers, rooms
+from songreel_starter.lexicon import Named, WordNet, lexicon, missing
+from songreel_starter.sources import ALBUM
 from songreel_starter.sprites import SIDE, Entry, Shard
 
-TABLE = FOLDER / "album.yaml"
+TABLE = ALBUM
 DRAWINGS = 2  # of a thing, at most
+OWN = "songreel"  # the source of what is drawn here
 GROUPS = ("smileys", "people", "nature", "food", "travel", "activities", "objects")
 THING = {"quality": 62, "alpha_quality": 55, "method": 6}
 PLACE = {"quality": 62, "alpha_quality": 60, "method": 6}
 TAKES = 2  # of each painted place
+MARKS = {"aloft": "aloft", "tall": "tall", "blooms": "blooming"}  # of things, and the lists in the table
+NOWHERE = "plain"  # the home of what has none
 LARGEST = 6_000_000  # bytes
 
 
@@ -58,26 +61,37 @@ class Thing:
     subgroup: str
 
 
-def make(shards: Sequence[Shard], emojibase: Path, wordnet: Path, vectors: Embed, target: Path) -> str:
+def make(
+    shards: Sequence[Shard], subgroups: Mapping[str, str], wordnet: WordNet, vectors: Embed, target: Path
+) -> str:
     """Write the album; returns a sentence about it. Raises UserError when names in the table are unknown."""
     table = read_table()
-    things = list(_things({str(shard.source["name"]): shard for shard in shards}, table, subgroups(emojibase)))
+    by_source = {str(shard.source["name"]): shard for shard in shards}
+    things = list(_things(by_source, table, subgroups))
     named = [thing.named for thing in things]
-    for key, rows in (("words", table["words"]), ("homes", table["homes"]["things"])):
-        if unknown := missing(named, rows):
-            raise UserError(f"{TABLE}, {key}: found no drawing of {', '.join(unknown)}; correct the names.")
-    words = lexicon(named, WordNet(wordnet), table["words"])
+    _check(named, table)
+    words = _kept(lexicon(named, wordnet, table["words"]), table)
     tensors, told = _tensors(things, table)
-    told |= {"words": _kept(words, table), "silent": table["silent"]}
-    packed = zlib.compress(json.dumps(told, separators=(",", ":"), ensure_ascii=False, sort_keys=True).encode(), 9)
-    tensors |= {"words": np.frombuffer(packed, np.uint8), "vectors": vectors([it.label for it in named])}
-    data = save(tensors)
+    told |= {"words": words, "silent": table["silent"], "acts": sorted(table["words"])}
+    data = save(tensors | {"words": _squeezed(told), "vectors": vectors([it.label for it in named])})
     if len(data) > LARGEST:
         raise UserError(f"{target}: found {len(data)} bytes, expected at most {LARGEST}; leave things out.")
     with replacing(target) as temporary:
         temporary.write_bytes(data)
-    drawings = sum(len(thing.drawings) for thing in things)
-    return f"{len(things)} things in {drawings} drawings, {len(told['grounds'])} places, {len(words)} words, {len(data) / 1e6:.2f} MB."
+    shown = f"{len(things)} things in {sum(len(it.drawings) for it in things)} drawings"
+    return f"{shown}, {len(told['grounds'])} places, {len(words)} words, {len(data) / 1e6:.2f} MB."
+
+
+def _squeezed(told: Mapping[str, Any]) -> npt.NDArray[np.uint8]:
+    text = json.dumps(told, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
+    return np.frombuffer(zlib.compress(text.encode(), 9), np.uint8)
+
+
+def _check(named: Sequence[Named], table: Mapping[str, Any]) -> None:
+    lists = {key: {key: table[key]} for key in MARKS.values()}
+    for key, rows in ({"words": table["words"], "homes": table["homes"]["things"]} | lists).items():
+        if unknown := missing(named, rows):
+            raise UserError(f"{TABLE}, {key}: found no drawing of {', '.join(unknown)}; correct the names.")
 
 
 def read_table() -> dict[str, Any]:
@@ -89,13 +103,17 @@ def read_table() -> dict[str, Any]:
 def _kept(words: Mapping[str, Sequence[tuple[int, int]]], table: Mapping[str, Any]) -> dict[str, list[int]]:
     """The words that are not silent, each with (index, weight) after (index, weight)."""
     silent = set(table["silent"])
-    return {word: [number for row in rows for number in row] for word, rows in words.items() if word not in silent}
+    return {
+        word: [number for row in rows for number in row] for word, rows in words.items() if word not in silent
+    }
 
 
 # Things
 
 
-def _things(shards: Mapping[str, Shard], table: Mapping[str, Any], groups: Mapping[str, str]) -> Iterator[Thing]:
+def _things(
+    shards: Mapping[str, Shard], table: Mapping[str, Any], groups: Mapping[str, str]
+) -> Iterator[Thing]:
     """Emoji with drawings of the best styles, then those of the other sources."""
     extras = dict(_extras(shards, table))
     found: dict[str, list[tuple[Entry, str, int]]] = {}
@@ -114,8 +132,11 @@ def _things(shards: Mapping[str, Shard], table: Mapping[str, Any], groups: Mappi
         extra = extras.pop(label, None)
         if extra:
             drawings, styles = [*drawings[:1], *extra.drawings], [*styles[:1], *extra.sources]
-        yield Thing(Named(label, entry.keywords, entry.group), tuple(drawings), tuple(styles), groups.get(label, ""))
+        yield Thing(
+            Named(label, entry.keywords, entry.group), tuple(drawings), tuple(styles), groups.get(label, "")
+        )
     yield from extras.values()
+    yield Thing(Named("fireworks", (), "activities"), (rooms.fireworks(),), (OWN,), "event")
 
 
 def _extras(shards: Mapping[str, Shard], table: Mapping[str, Any]) -> Iterator[tuple[str, Thing]]:
@@ -157,23 +178,39 @@ def _inked(icon: Image.Image, ink: Sequence[int], paper: Sequence[int]) -> Image
 
 def _tensors(things: Sequence[Thing], table: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The file's tensors of drawings, and what is told of them."""
-    names = {name: index for index, name in enumerate(dict.fromkeys(s for it in things for s in it.sources))}
-    homes = {readers.words(str(name)): home for home, rows in table["homes"]["things"].items() for name in rows}
-    drawn, rows = [], []
-    for it in things:
-        home = homes.get(it.named.label) or table["homes"].get(it.subgroup) or "plain"
-        row = {"name": it.named.label, "home": home, "kind": it.subgroup or it.named.group, "first": len(drawn)}
-        rows.append(row | {"drawings": len(it.drawings), "sources": [names[source] for source in it.sources]})
-        drawn += it.drawings
-    sprites_of = {it.named.label: list(it.drawings[:1]) for it in things}
-    grounds, behind = _places(sprites_of, table)
+    grounds, behind = _places({it.named.label: list(it.drawings[:1]) for it in things}, table)
     skies = {name: places.sky(it, seed) for seed, (name, it) in enumerate(places.SKIES.items())}
-    tensors = _packed("things", drawn, THING) | _packed("grounds", behind, PLACE)
-    tensors |= _packed("skies", list(skies.values()), PLACE)
-    told = {"things": rows, "sources": list(names), "grounds": grounds, "horizon": places.HORIZON}
-    told["skies"] = [_sky(name, table["skies"].get(name, {})) for name in skies]
-    told["weathers"] = [{"name": name, **row} for name, row in table["weathers"].items()]
+    tensors = _packed("things", [drawing for it in things for drawing in it.drawings], THING)
+    tensors |= _packed("grounds", behind, PLACE) | _packed("skies", list(skies.values()), PLACE)
+    told = {
+        "things": list(_rows(things, table)),
+        "grounds": grounds,
+        "horizon": places.HORIZON,
+        "elsewhere": table["elsewhere"],
+        "skies": [_sky(name, table["skies"].get(name, {})) for name in skies],
+        "weathers": [{"name": name, **row} for name, row in table["weathers"].items()],
+    }
     return tensors, told
+
+
+def _rows(things: Sequence[Thing], table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """What is told of each thing; `first` is its first drawing."""
+    named = table["homes"]["things"]
+    homes = {readers.words(str(name)): home for home, names in named.items() for name in names}
+    marked = {mark: {readers.words(name) for name in table[key]} for mark, key in MARKS.items()}
+    first = 0
+    for it in things:
+        label, count = it.named.label, len(it.drawings)
+        home = homes.get(label) or table["homes"].get(it.subgroup) or NOWHERE
+        row = {
+            "name": label,
+            "home": home,
+            "kind": it.subgroup or it.named.group,
+            "first": first,
+            "drawings": count,
+        }
+        yield row | {"sources": it.sources} | {mark: 1 for mark, labels in marked.items() if label in labels}
+        first += count
 
 
 def _sky(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,15 +218,18 @@ def _sky(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": name, "told": told, "words": row.get("words", []), "tint": places.SKIES[name].tint}
 
 
-def _places(drawn: Mapping[str, Sequence[Image.Image]], table: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[Image.Image]]:
+def _places(
+    drawn: Mapping[str, Sequence[Image.Image]], table: Mapping[str, Any]
+) -> tuple[list[dict[str, Any]], list[Image.Image]]:
     """What is told of the grounds, and their pictures."""
-    told, pictures, rooms = [], [], places.rooms()
+    told, indoors = [], rooms.rooms()
+    pictures: list[Image.Image] = []
     for name, row in table["grounds"].items():
         first = len(pictures)
         if name in places.GROUNDS:
             pictures += [places.ground(places.GROUNDS[name], drawn, seed) for seed in range(TAKES)]
-        elif name in rooms:
-            pictures.append(rooms[name])
+        elif name in indoors:
+            pictures.append(indoors[name])
         told.append({"name": name, **row, "first": first, "pictures": len(pictures) - first})
     return told, pictures
 

@@ -99,7 +99,7 @@ def train(scenes: Sequence[Path], clip: Path, recipe: Recipe, target: Path) -> N
         if keeper.is_due():
             keeper.keep(training.state())
     keeper.keep(training.state())  # for good: asked for more steps, the same training goes on from here
-    _save(training.average, architecture(recipe, pool.side), target)
+    save(training.average, architecture(recipe, pool.side), target)
 
 
 def _lasting(recipe: Recipe) -> State:
@@ -348,7 +348,7 @@ def _excess(latents: Tensor) -> Tensor:
     return F.relu(latents.square().mean() - 1)
 
 
-def _save(vqgan: VQGAN, params: dict[str, Any], target: Path) -> None:
+def save(vqgan: VQGAN, params: dict[str, Any], target: Path) -> None:
     from safetensors.torch import save_file
 
     state = {name: value.detach().cpu().contiguous() for name, value in scaled(vqgan).items()}

@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw
 from songreel.ground.errors import UserError
 from songreel.ground.files import Document, read_json, replacing
 from songreel.models import weights
+from songreel.sampling import drawings
 from songreel_starter import pairs
 from songreel_starter.export import check_size
 from songreel_starter.keyframes import Shown
@@ -29,6 +30,7 @@ TRAININGS = {
     "text": "the text tower",
     "clip": "the picture tower",
     "vqgan": "the VQGAN",
+    "decoder": "its decoder, again, with the deblocking",
     "judge": "the judge",
 }
 SILENCE = 900.0  # seconds without a word in a log
@@ -47,6 +49,7 @@ class Facts:
     judged: Document
     retrieval: Document
     reconstruction: Document
+    grid: Document
     speed: Document
     sources: Mapping[str, Source]
     numbers: Mapping[str, int]  # pictures of each source that has some
@@ -105,6 +108,7 @@ def _values(facts: Facts, folder: Path) -> dict[str, str]:
     judge = retrieved.get("judge")
     return {
         "files": "\n".join(_file(folder, name) for name in pairs.FILES if name.endswith("safetensors")),
+        "album": _album(folder),
         "figures": "\n".join(_figures(facts)),
         "simple": str(judged["first"]["simple"]["queries"]),
         "simple_first": _percent(judged["first"]["simple"]["first_1"]),
@@ -120,6 +124,8 @@ def _values(facts: Facts, folder: Path) -> dict[str, str]:
         "judge_retrieval": _percent(judge["plain"]["text_to_picture"]["first_10"]) if judge else "?",
         "reconstructed": str(reconstruction["pictures"]),
         "reconstruction_side": str(reconstruction["side"]),
+        "scenes_grid": f"{reconstruction[retrieved['style']]['scenes']['grid']:.2f}",
+        "unfinished": _unfinished(reconstruction[retrieved["style"]]),
         "speed_where": f"one thread of a {speed['device'].upper()}" if speed["device"] == "cpu" else "a GPU",
         "shown": str(facts.shown),
         "training": "\n".join(facts.trainings),
@@ -144,8 +150,9 @@ def _vqgan(folder: Path) -> str:
     factor = weights.factor(pairs.weights(folder, "vqgan"))
     channels = ", ".join(str(built["ddconfig"]["ch"] * times) for times in built["ddconfig"]["ch_mult"])
     folded = f", pixels folded {built['fold']} x {built['fold']}" if built["fold"] > 1 else ""
+    deblocked = f", deblocked in {built['deblock']} channels" if "deblock" in built else ""
     codes = f"{built['n_embed']} codes of {built['embed_dim']} numbers"
-    return f"VQGAN, f{factor}, {codes}, {channels} channels{folded}"
+    return f"VQGAN, f{factor}, {codes}, {channels} channels{folded}{deblocked}"
 
 
 def _clip(folder: Path) -> str:
@@ -154,6 +161,16 @@ def _clip(folder: Path) -> str:
     text = f"{built['transformer_layers']} layers of {built['transformer_width']}"
     context = f"context {built['context_length']}"
     return f"CLIP, {picture} at {built['image_resolution']} pixels, text tower {text}, {context}"
+
+
+def _album(folder: Path) -> str:
+    """What the album beside the pair holds; a tiny pair has none."""
+    if not (folder / drawings.NAME).is_file():
+        return "none is beside this pair"
+    album = drawings.read(folder)
+    things = f"{len(album.things)} things in {len(album.sources)} drawings"
+    size = (folder / drawings.NAME).stat().st_size / 1e6
+    return f"{things}, {len(album.grounds)} places and {len(album.words)} words in {size:.1f} MB"
 
 
 def _figures(facts: Facts) -> Iterator[str]:
@@ -173,10 +190,25 @@ def _figures(facts: Facts) -> Iterator[str]:
             levels = [f"{rows[pair]['psnr']:.1f} dB" for pair in facts.pairs]
             used = [f"{_percent(rows[pair]['used'])} of {rows[pair]['codes']}" for pair in facts.pairs]
             yield f"| reconstruction, {style}, PSNR | | {' | '.join(levels)} |"
+            grids = [f"{rows[pair]['grid']:.2f}" for pair in facts.pairs]
+            yield f"| steps at the grid, {style} | | {' | '.join(grids)} |"
             yield f"| codes that occur, {style} | | {' | '.join(used)} |"
+    grids = [f"{facts.grid[pair]['grid']:.2f}" for pair in facts.pairs]
+    yield f"| steps at the grid, judged keyframes | | {' | '.join(grids)} |"
     speeds = [facts.speed[pair]["median"] for pair in facts.pairs]
     ratio = f" ({speeds[1] / speeds[0]:.1f} times)"
     yield f"| iterations a second | | {speeds[0]:.1f} | {speeds[1]:.1f}{ratio} |"
+
+
+def _unfinished(rows: Document) -> str:
+    """What the VQGAN was before its decoder was trained again, where that is known."""
+    if "unfinished" not in rows:
+        return ""
+    before = rows["unfinished"]
+    return (
+        f" Before its decoder was trained again, this pair's VQGAN had {before['psnr']:.1f} dB and"
+        f" {before['grid']:.2f}."
+    )
 
 
 def _row(label: str, guessed: float, shares: Sequence[float]) -> str:

@@ -137,6 +137,16 @@ def _train_vqgan(options: argparse.Namespace) -> None:
     autoencoder.train(options.scenes, options.clip, recipe, options.target)
 
 
+def _train_decoder(options: argparse.Namespace) -> None:
+    from songreel_starter import finishing, pairs
+
+    torch_threads(options.threads)
+    names = ("channels", "steps", "batch", "crop", "seed")
+    recipe = finishing.Recipe(**{name: getattr(options, name) for name in names})
+    trained = pairs.weights(options.trained, "vqgan")
+    finishing.finish(options.scenes, options.clip, trained, recipe, options.target)
+
+
 def torch_threads(count: int) -> None:
     """Let torch use so many cores."""
     import torch
@@ -152,6 +162,24 @@ def _look(options: argparse.Namespace) -> None:
     sheets.of_scenes(shards, options.count, options.seed, options.side, options.target / "scenes.png")
 
 
+def _album(options: argparse.Namespace) -> None:
+    import torch
+
+    from songreel_starter import album, lexicon, notices, pairs, sprites
+
+    torch_threads(1)
+    clip = pairs.load_clip(options.pair, torch.device("cpu"), torch.float32)
+    contents = album.make(
+        [sprites.load(path) for path in options.shards],
+        lexicon.subgroups(options.names),
+        lexicon.WordNet(options.wordnet),
+        lambda texts: album.embedded(clip, texts),
+        options.target,
+    )
+    notices.write(options.target, sources.table())
+    say(contents)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m songreel_starter", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
@@ -160,6 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_towers(commands)
     _add_vqgan(commands)
     _add_look(commands)
+    _add_album(commands)
     evaluation_commands.add(commands)
     for command in commands.choices.values():
         command.add_argument("--log", type=Path, help="a file to add messages to")
@@ -259,6 +288,17 @@ def _add_vqgan(commands: Any) -> None:
     train_vqgan.add_argument("--threads", type=int, default=2)
     train_vqgan.set_defaults(run=_train_vqgan)
 
+    train_decoder = commands.add_parser("train-decoder", help="train its decoder again, to leave no grid")
+    train_decoder.add_argument("target", type=Path)
+    train_decoder.add_argument("trained", type=Path, help="the folder of the picture maker")
+    train_decoder.add_argument("clip", type=Path, help="safetensors with CLIP's picture tower")
+    train_decoder.add_argument("scenes", type=Path, nargs="+", help="files of scenes")
+    for name in ("channels", "steps", "batch", "crop"):
+        train_decoder.add_argument(f"--{name}", type=int, required=True)
+    train_decoder.add_argument("--seed", type=int, default=0)
+    train_decoder.add_argument("--threads", type=int, default=2)
+    train_decoder.set_defaults(run=_train_decoder)
+
 
 def _add_look(commands: Any) -> None:
     look = commands.add_parser("look", help="draw contact sheets of sprites and scenes")
@@ -268,3 +308,13 @@ def _add_look(commands: Any) -> None:
     look.add_argument("--side", type=int, default=96, help="the scenes' side in pixels")
     look.add_argument("--seed", type=int, default=0)
     look.set_defaults(run=_look)
+
+
+def _add_album(commands: Any) -> None:
+    album = commands.add_parser("album", help="make the album of drawings that comes with a pair")
+    album.add_argument("target", type=Path)
+    album.add_argument("shards", type=Path, nargs="+", help="sprites of all sources that the album names")
+    album.add_argument("--names", type=Path, required=True, help="the fetched package of emoji names")
+    album.add_argument("--wordnet", type=Path, required=True, help="the fetched package of WordNet")
+    album.add_argument("--pair", type=Path, required=True, help="the folder of the pair that embeds names")
+    album.set_defaults(run=_album)

@@ -12,6 +12,8 @@ from songreel.ground.messages import say
 if TYPE_CHECKING:
     from songreel_starter.measures import Embedder
 
+FIGURES = ("judged", "retrieval", "reconstruction", "grid", "speed")  # that a card tells
+
 
 def add(commands: Any) -> None:
     """Add the commands to the parser of the command line."""
@@ -72,6 +74,13 @@ def _add_figures(commands: Any) -> None:
     _add_scenes(reconstruction)
     reconstruction.set_defaults(run=_reconstruction)
 
+    grid = commands.add_parser("grid", help="measure the steps at the borders of what a pair draws")
+    grid.add_argument("target", type=Path, help="a JSON file")
+    grid.add_argument("pairs", type=Path, nargs="+", help="folders of pairs")
+    grid.add_argument("--pictures", type=Path, nargs="+", required=True, help="files of their keyframes")
+    _add_phrases(grid)
+    grid.set_defaults(run=_grid)
+
     speed = commands.add_parser("speed", help="measure iterations a second")
     speed.add_argument("target", type=Path, help="a JSON file")
     speed.add_argument("pairs", type=Path, nargs="+", help="folders of pairs")
@@ -92,7 +101,7 @@ def _add_card(commands: Any) -> None:
     card = commands.add_parser("card", help="write the model card beside an exported pair")
     card.add_argument("target", type=Path, help="a Markdown file in the pair's folder")
     card.add_argument("--first", default="first", help="what the figures call the first pair")
-    for name in ("judged", "retrieval", "reconstruction", "speed"):
+    for name in FIGURES:
         card.add_argument(f"--{name}", type=Path, required=True, help="a JSON file of figures")
     card.add_argument("--styles", type=Path, nargs="+", required=True, help="all files of sprites")
     card.add_argument("--shown", type=int, default=40, help="phrases on the contact sheets")
@@ -178,6 +187,13 @@ def _reconstruction(options: argparse.Namespace) -> None:
     write_json_if_changed(options.target, measures.reconstructions(options.pairs, shards, *settings))
 
 
+def _grid(options: argparse.Namespace) -> None:
+    from songreel_starter import keyframes, measures
+
+    phrases = keyframes.read_phrases(options.phrases, options.most)
+    write_json_if_changed(options.target, measures.grids(options.pairs, options.pictures, phrases))
+
+
 def _speed(options: argparse.Namespace) -> None:
     from songreel_starter import keyframes, measures
 
@@ -200,10 +216,9 @@ def _card(options: argparse.Namespace) -> None:
     from songreel_starter import card, sources, sprites
 
     shards = [sprites.load(path) for path in options.styles]
-    figures = ("judged", "retrieval", "reconstruction", "speed")
     facts = card.Facts(
         pairs=(options.first, options.target.resolve().parent.name),
-        **{name: read_json(getattr(options, name)) for name in figures},
+        **{name: read_json(getattr(options, name)) for name in FIGURES},
         sources=sources.table(),
         numbers={shard.source["name"]: len(shard) for shard in shards},
         trainings=card.trainings(options.logs, options.trained_on),

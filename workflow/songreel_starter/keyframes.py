@@ -122,4 +122,5 @@ def by_pair(paths: Sequence[Path]) -> Mapping[str, list[Path]]:
 def _recipe(folder: Path, phrases: Sequence[str], film: Config, keyframes: int) -> State:
     models = {kind: pairs.weights(folder, kind).sha256 for kind in pairs.KINDS}
     size = [film.width, film.height, film.seed, keyframes]
-    return {**models, **asdict(film.strategy), "size": size, "phrases": fingerprint(phrases)}
+    strategy = {key: value for key, value in asdict(film.strategy).items() if key != "hold"}
+    return {**models, **strategy, "size": size, "phrases": fingerprint(phrases)}

@@ -15,7 +15,7 @@ from typing import Any
 from songreel_starter import readers
 from songreel_starter.sources import read
 
-CONCRETE = frozenset(range(5, 9)) | {13, 17, 18, 19, 20}  # WordNet's files of nouns that can be shown
+CONCRETE = frozenset((5, 6, 8, 13, 17, 18, 20))  # WordNet's files of nouns that can be shown
 # Where a group's things are in WordNet; those of other groups may be anywhere that can be shown.
 FILES: Mapping[str, frozenset[int]] = {
     **{"nature": frozenset((5, 20)), "food": frozenset((13, 6, 20)), "people": frozenset((18, 8))},
@@ -24,6 +24,8 @@ FILES: Mapping[str, frozenset[int]] = {
 LABEL, HEAD, BY_HAND, PICTURED, KEYWORD, CLIMBED = 100, 82, 96, 64, 52, 90  # weights of names
 STEP, SENSE = 14, 40  # less for each step up in WordNet, and for a sense that is never meant
 STEPS = 4
+ALIVE, COUSIN = ("nature", "food"), 44
+BEHIND = 12  # that much less than what the table says are all others
 LEAST, MOST = 34, 8  # weight of a name; things of a word
 PLAIN = re.compile(r"[a-z][a-z' ]+")
 
@@ -101,8 +103,15 @@ def lexicon(
 ) -> dict[str, list[tuple[int, int]]]:
     """For each word the things that it may mean as (index, weight 0..100), the best first."""
     weights: dict[str, dict[int, int]] = defaultdict(dict)
-    for word, index, weight in (*_told(things, wordnet), *_kinds(things, wordnet), *_pictured(things, wordnet, by_hand)):
+    for word, index, weight in (
+        *_told(things, wordnet),
+        *_kinds(things, wordnet),
+        *_cousins(things, wordnet),
+    ):
         weights[word][index] = max(weight, weights[word].get(index, 0))
+    for word, told in _pictured(things, wordnet, by_hand).items():
+        most = min(told.values()) - BEHIND
+        weights[word] = {index: min(weight, most) for index, weight in weights[word].items()} | told
     kept = {}
     for word in sorted(weights):
         best = sorted(weights[word].items(), key=lambda row: (-row[1], row[0]))[:MOST]
@@ -139,6 +148,19 @@ def _head(label: str, wordnet: WordNet) -> str | None:
     return head
 
 
+def _cousins(things: Sequence[Named], wordnet: WordNet) -> Iterator[tuple[str, int, int]]:
+    """Animals, plants and food of one kind with a thing: a weasel is near an otter."""
+    kin: dict[str, list[int]] = defaultdict(list)
+    for index, thing in enumerate(things):
+        if thing.group in ALIVE and (meaning := wordnet.meaning(thing.label, FILES[thing.group])):
+            for above in wordnet.synsets[meaning].above:
+                kin[above].append(index)
+    for word in wordnet.words:
+        synset = wordnet.senses[word][0][0]
+        for above in wordnet.synsets[synset].above:
+            yield from ((word, index, COUSIN) for index in kin.get(above, ())[:MOST])
+
+
 def _kinds(things: Sequence[Named], wordnet: WordNet) -> Iterator[tuple[str, int, int]]:
     """Words whose meaning is that of a thing, or a kind of it: a steed is a horse."""
     shown: dict[str, list[int]] = defaultdict(list)
@@ -157,18 +179,23 @@ def _kinds(things: Sequence[Named], wordnet: WordNet) -> Iterator[tuple[str, int
 
 def _pictured(
     things: Sequence[Named], wordnet: WordNet, by_hand: Mapping[str, Sequence[str]]
-) -> Iterator[tuple[str, int, int]]:
+) -> dict[str, dict[int, int]]:
     """The table's words. What can be shown itself counts more than what stands for an idea."""
     where = {thing.label: index for index, thing in enumerate(things)}
+    found = {}
     for word, names in by_hand.items():
-        first = wordnet.senses.get(word, ())[:1]
-        shown = bool(first) and wordnet.synsets[first[0][0]].file in CONCRETE
-        for rank, name in enumerate(names):
-            if readers.words(name) in where:
-                yield word, where[readers.words(name)], (BY_HAND if shown else PICTURED) - 3 * rank
+        senses = wordnet.senses.get(word) or wordnet.senses.get(word.removesuffix("s"))
+        shown = word in where or (senses is not None and wordnet.synsets[senses[0][0]].file in CONCRETE)
+        indices = [where[readers.words(name)] for name in names]
+        found[word] = {
+            index: (BY_HAND if shown else PICTURED) - 3 * rank for rank, index in enumerate(indices)
+        }
+    return found
 
 
 def missing(things: Iterable[Named], by_hand: Mapping[str, Sequence[Any]]) -> list[str]:
     """Names in the table that no thing has."""
     labels = {thing.label for thing in things}
-    return sorted({str(name) for names in by_hand.values() for name in names if readers.words(str(name)) not in labels})
+    return sorted(
+        {str(name) for names in by_hand.values() for name in names if readers.words(str(name)) not in labels}
+    )

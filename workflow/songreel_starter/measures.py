@@ -16,10 +16,11 @@ from torch import Generator, Tensor
 
 from songreel.ground.files import Document
 from songreel.kernels import devices
+from songreel.models import weights
 from songreel.models.perceptor import Perceptor
 from songreel.models.vqgan import VQGAN
 from songreel.planning.config import Config
-from songreel_starter import pairs, scenes, words
+from songreel_starter import grid, keyframes, pairs, scenes, words
 from songreel_starter.backgrounds import Background
 from songreel_starter.keyframes import Shown, Studio
 from songreel_starter.sprites import Shard
@@ -178,16 +179,22 @@ def _both_ways(model: Embedder, pictures: Tensor, labels: Sequence[str]) -> Docu
 
 @torch.no_grad()
 def reconstruction(vqgan: VQGAN, pictures: Tensor) -> Document:
-    """How near pictures uint8 [n, 3, h, w] come to themselves, in dB, and how much of the codebook occurs."""
-    device, levels = vqgan.codebook.device, []
+    """How near pictures uint8 [n, 3, h, w] come to themselves, in dB, and how much of the codebook occurs.
+
+    Of the grid that is left of its squares see `grid.ratio`.
+    """
+    device, levels, steps = vqgan.codebook.device, list[Tensor](), list[Tensor]()
     used: set[int] = set()
     for part in torch.split(pictures, AT_ONCE):
         wanted = part.to(device).float() / 255
         tokens = vqgan.tokens(wanted)
-        levels.append(psnr(vqgan.decode(vqgan.embed(tokens)).clamp(0, 1), wanted))
+        drawn = vqgan.decode(vqgan.embed(tokens)).clamp(0, 1)
+        levels.append(psnr(drawn, wanted))
+        steps.append(grid.profiles(drawn, vqgan.factor))
         used.update(tokens.flatten().tolist())
     codes = len(vqgan.codebook)
-    return {"psnr": float(torch.cat(levels).mean()), "codes": codes, "used": len(used) / codes}
+    found = {"psnr": float(torch.cat(levels).mean()), "codes": codes, "used": len(used) / codes}
+    return {**found, "grid": grid.ratio(torch.cat(steps))}
 
 
 def psnr(pictures: Tensor, wanted: Tensor) -> Tensor:
@@ -205,7 +212,20 @@ def reconstructions(
     document: Document = {"pictures": count, "side": side}
     for shard in shards:
         pictures = painted(shard, count, side, seed)
-        document[shard.source["name"]] = {name: reconstruction(it, pictures) for name, it in vqgans.items()}
+        own = grid.ratio(grid.profiles(pictures.float(), next(iter(vqgans.values())).factor))
+        found = {name: reconstruction(it, pictures) for name, it in vqgans.items()}
+        document[shard.source["name"]] = {"scenes": {"grid": own}, **found}
+    return document
+
+
+def grids(folders: Sequence[Path], files: Sequence[Path], phrases: Sequence[str]) -> Document:
+    """What is left of each pair's squares in the last keyframes that it drew of phrases; see `grid.ratio`."""
+    document: Document = {}
+    for folder in folders:
+        own = [file for file in files if file.parent.name == folder.name]
+        pictures = torch.from_numpy(keyframes.load(own, phrases).last).float() / 255
+        steps = grid.profiles(pictures, weights.factor(pairs.weights(folder, "vqgan")))
+        document[folder.name] = {"keyframes": len(pictures), "grid": grid.ratio(steps)}
     return document
 
 

@@ -1,12 +1,11 @@
 """Places to compose before: grounds with a horizon, cut out, and skies to be put behind them.
 
-A ground is painted twice, before black and before white: where both agree it is opaque. Sprites stand in it as
-trees in a forest do.
+A ground is painted twice, before black and before white: where both agree it is opaque. Sprites stand in it
+as trees in a forest do.
 """
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -46,34 +45,86 @@ class Ground:
     decor: tuple[Decor, ...] = ()
 
 
-def _land(far: Rgb, near: Rgb, paint: str = "", skyline: str = "", rise: float = 0.3, rock: Rgb = (90, 90, 90)) -> Background:
-    return Background(BLACK, BLACK, horizon=HORIZON, far=far, near=near, paint=paint, skyline=skyline, rise=rise, rock=rock)
+def _land(
+    far: Rgb, near: Rgb, paint: str = "", skyline: str = "", rise: float = 0.3, rock: Rgb = (90, 90, 90)
+) -> Background:
+    return Background(
+        BLACK, BLACK, horizon=HORIZON, far=far, near=near, paint=paint, skyline=skyline, rise=rise, rock=rock
+    )
 
 
 GRASS = (105, 180, 75), (60, 135, 50)
 SEA = (55, 140, 205), (20, 75, 150)
 GROUNDS: Mapping[str, Ground] = {
     "meadow": Ground(_land(*GRASS, skyline="hills", rise=0.12, rock=(120, 180, 95))),
-    "wheat field": Ground(_land((235, 200, 95), (200, 150, 50)), (Decor(("wheat",), 16, (0.16, 0.3), (0.68, 1.08)),)),
+    "wheat field": Ground(
+        _land((235, 200, 95), (200, 150, 50)), (Decor(("wheat",), 16, (0.16, 0.3), (0.68, 1.08)),)
+    ),
     "sea": Ground(_land(*SEA, "water")),
-    "lake": Ground(_land((110, 180, 215), (45, 110, 165), "water", "hills", 0.16, (80, 150, 85)),),
+    "lake": Ground(
+        _land((110, 180, 215), (45, 110, 165), "water", "hills", 0.16, (80, 150, 85)),
+    ),
     "river": Ground(_land((100, 175, 225), (45, 120, 190), "river", "hills", 0.12, (120, 175, 90))),
-    "beach": Ground(_land((245, 222, 165), (232, 198, 130), "beach"), (Decor(("palm tree",), 1, (0.5, 0.5), (0.82, 0.82), True),)),
-    "desert": Ground(_land((240, 195, 115), (215, 155, 75), "", "hills", 0.16, (225, 170, 95)), (Decor(("cactus",), 2, (0.16, 0.26), (0.66, 0.8), True),)),
-    "snow": Ground(_land((246, 249, 253), (214, 228, 245), "", "hills", 0.14, (225, 235, 248)), (Decor(("evergreen tree",), 5, (0.16, 0.32), (0.63, 0.76), True),)),
+    "beach": Ground(
+        _land((245, 222, 165), (232, 198, 130), "beach"),
+        (Decor(("palm tree",), 1, (0.5, 0.5), (0.82, 0.82), True),),
+    ),
+    "desert": Ground(
+        _land((240, 195, 115), (215, 155, 75), "", "hills", 0.16, (225, 170, 95)),
+        (Decor(("cactus",), 2, (0.16, 0.26), (0.66, 0.8), True),),
+    ),
+    "snow": Ground(
+        _land((246, 249, 253), (214, 228, 245), "", "hills", 0.14, (225, 235, 248)),
+        (Decor(("evergreen tree",), 5, (0.16, 0.32), (0.63, 0.76), True),),
+    ),
     "road": Ground(_land((115, 115, 120), (80, 80, 86), "road", "hills", 0.12, (110, 170, 85))),
-    "street": Ground(_land((125, 122, 125), (88, 86, 92), "road", "", 0.3), (Decor(("house", "house with garden", "houses", "office building"), 6, (0.34, 0.46), (0.64, 0.68), True),)),
+    "street": Ground(
+        _land((125, 122, 125), (88, 86, 92), "road", "", 0.3),
+        (
+            Decor(
+                ("house", "house with garden", "houses", "office building"),
+                6,
+                (0.34, 0.46),
+                (0.64, 0.68),
+                True,
+            ),
+        ),
+    ),
     "hills": Ground(_land((115, 185, 80), (70, 140, 55), "", "hills", 0.34, (85, 155, 75))),
     "mountains": Ground(_land((110, 165, 90), (70, 125, 60), "", "mountains", 0.52, (110, 118, 140))),
-    "forest": Ground(_land((85, 140, 60), (45, 95, 40), "", "trees", 0.3, (35, 90, 50)), (Decor(("evergreen tree", "deciduous tree"), 9, (0.4, 0.62), (0.66, 0.86), True),)),
+    "forest": Ground(
+        _land((85, 140, 60), (45, 95, 40), "", "trees", 0.3, (35, 90, 50)),
+        (Decor(("evergreen tree", "deciduous tree"), 9, (0.4, 0.62), (0.66, 0.86), True),),
+    ),
     "city": Ground(_land((110, 110, 120), (75, 75, 88), "", "city", 0.5, (85, 95, 125))),
-    "village": Ground(_land(*GRASS), (Decor(("house", "house with garden", "church", "hut"), 6, (0.24, 0.36), (0.64, 0.72)),)),
-    "station": Ground(_land((175, 170, 165), (125, 120, 118), "rails", "city", 0.2, (140, 120, 110))),
-    "garden": Ground(_land((110, 185, 80), (65, 140, 50), "", "trees", 0.14, (70, 140, 70)), (Decor(("tulip", "sunflower", "hibiscus", "blossom", "rose"), 22, (0.1, 0.2), (0.66, 1.06)),)),
-    "harbour": Ground(_land((80, 145, 190), (35, 90, 145), "water", "city", 0.22, (150, 120, 105)), (Decor(("sailboat",), 3, (0.16, 0.22), (0.66, 0.7), True),)),
+    "village": Ground(
+        _land(*GRASS),
+        (Decor(("house", "house with garden", "church", "hut"), 6, (0.24, 0.36), (0.64, 0.72)),),
+    ),
+    "station": Ground(
+        _land((175, 170, 165), (125, 120, 118), "", "city", 0.2, (140, 120, 110)),
+        (Decor(("railway track",), 2, (0.62, 0.62), (1.12, 1.12), True),),
+    ),
+    "garden": Ground(
+        _land((110, 185, 80), (65, 140, 50), "", "trees", 0.14, (70, 140, 70)),
+        (Decor(("tulip", "sunflower", "hibiscus", "blossom", "rose"), 22, (0.1, 0.2), (0.66, 1.06)),),
+    ),
+    "harbour": Ground(
+        _land((80, 145, 190), (35, 90, 145), "water", "city", 0.22, (150, 120, 105)),
+        (Decor(("sailboat",), 3, (0.16, 0.22), (0.66, 0.7), True),),
+    ),
     "island": Ground(_land(*SEA, "water"), (Decor(("desert island",), 1, (0.34, 0.34), (0.68, 0.68), True),)),
-    "graveyard": Ground(_land((90, 130, 80), (55, 90, 55), "", "trees", 0.18, (50, 70, 60)), (Decor(("headstone",), 9, (0.14, 0.26), (0.66, 0.98), True), Decor(("leafless tree",), 1, (0.5, 0.5), (0.72, 0.72), True))),
-    "jungle": Ground(_land((70, 140, 55), (35, 95, 40), "", "trees", 0.4, (25, 100, 45)), (Decor(("palm tree", "fern", "herb"), 10, (0.34, 0.6), (0.68, 0.96), True),)),
+    "graveyard": Ground(
+        _land((90, 130, 80), (55, 90, 55), "", "trees", 0.18, (50, 70, 60)),
+        (
+            Decor(("headstone",), 9, (0.14, 0.26), (0.66, 0.98), True),
+            Decor(("leafless tree",), 1, (0.5, 0.5), (0.72, 0.72), True),
+        ),
+    ),
+    "jungle": Ground(
+        _land((70, 140, 55), (35, 95, 40), "", "trees", 0.4, (25, 100, 45)),
+        (Decor(("palm tree", "fern", "herb"), 10, (0.34, 0.6), (0.68, 0.96), True),),
+    ),
 }
 
 
@@ -83,6 +134,9 @@ class Sky:
 
     background: Background
     tint: tuple[float, float, float] = (1, 1, 1)
+    puffs: tuple[tuple[float, float, float], ...] = ()  # white clouds: x, y and size as shares of the side
+    sun: Rgb | None = None
+    stars: int = 0
 
 
 def _sky(top: Rgb, bottom: Rgb, **more: object) -> Background:
@@ -90,13 +144,15 @@ def _sky(top: Rgb, bottom: Rgb, **more: object) -> Background:
 
 
 SKIES: Mapping[str, Sky] = {
-    "day": Sky(_sky((80, 155, 238), (200, 228, 250), clouds=(250, 250, 252))),
-    "night": Sky(_sky((8, 10, 42), (38, 44, 100), stars=0.012), (0.42, 0.46, 0.68)),
-    "sunset": Sky(_sky((95, 60, 145), (255, 150, 60)), (0.95, 0.72, 0.62)),
-    "dawn": Sky(_sky((120, 140, 205), (255, 200, 160)), (1.0, 0.9, 0.85)),
+    "day": Sky(
+        _sky((80, 155, 238), (205, 230, 250)), puffs=((0.2, 0.16, 0.2), (0.8, 0.25, 0.24), (0.52, 0.08, 0.12))
+    ),
+    "night": Sky(_sky((8, 10, 42), (38, 44, 100)), (0.46, 0.5, 0.72), stars=70),
+    "sunset": Sky(_sky((95, 60, 145), (255, 150, 60)), (0.95, 0.72, 0.62), sun=(255, 225, 120)),
+    "dawn": Sky(_sky((120, 140, 205), (255, 200, 160)), (1.0, 0.9, 0.85), sun=(255, 240, 200)),
     "storm": Sky(_sky((40, 44, 60), (105, 110, 125), clouds=(78, 82, 98)), (0.55, 0.57, 0.64)),
     "grey": Sky(_sky((125, 132, 145), (188, 194, 202), clouds=(165, 170, 180)), (0.8, 0.82, 0.86)),
-    "space": Sky(_sky((6, 6, 18), (22, 14, 50), stars=0.02), (0.9, 0.9, 1.0)),
+    "space": Sky(_sky((6, 6, 18), (22, 14, 50)), (0.9, 0.9, 1.0), stars=120),
     "red": Sky(_sky((170, 30, 35), (250, 125, 65)), (0.95, 0.7, 0.65)),
     "orange": Sky(_sky((235, 115, 35), (255, 205, 100)), (1.0, 0.85, 0.7)),
     "yellow": Sky(_sky((245, 200, 65), (255, 240, 165)), (1.0, 0.95, 0.8)),
@@ -110,7 +166,9 @@ SKIES: Mapping[str, Sky] = {
 
 def ground(it: Ground, sprites: Mapping[str, Sequence[Image.Image]], seed: int) -> Image.Image:
     """A ground [SIDE, SIDE] as RGBA, transparent above its horizon and skyline."""
-    black, white = (_painted(replace(it.background, top=colour, bottom=colour), seed) for colour in (BLACK, WHITE))
+    black, white = (
+        _painted(replace(it.background, top=colour, bottom=colour), seed) for colour in (BLACK, WHITE)
+    )
     alpha = 255 - (white.astype(int) - black).max(2).clip(0, 255)
     shown = np.dstack([black / np.maximum(alpha, 1)[..., None] * 255, alpha]).clip(0, 255).astype(np.uint8)
     picture = Image.fromarray(shown)
@@ -126,7 +184,9 @@ def _painted(background: Background, seed: int) -> Pixels:
     return (drawn[0] * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
 
 
-def _decorate(picture: Image.Image, decor: Decor, sprites: Mapping[str, Sequence[Image.Image]], dice: random.Random) -> None:
+def _decorate(
+    picture: Image.Image, decor: Decor, sprites: Mapping[str, Sequence[Image.Image]], dice: random.Random
+) -> None:
     for number in range(decor.count):
         depth = number / max(1, decor.count - 1)
         size = round(SIDE * (decor.size[0] + (decor.size[1] - decor.size[0]) * depth))
@@ -138,7 +198,9 @@ def _decorate(picture: Image.Image, decor: Decor, sprites: Mapping[str, Sequence
         sprite = dice.choice(sprites[dice.choice(decor.names)]).resize((size, size), Image.Resampling.LANCZOS)
         bottom = sprite.getbbox()
         if bottom:
-            picture.alpha_composite(_within(sprite, picture.size, round(SIDE * x - size / 2), round(foot - bottom[3])))
+            picture.alpha_composite(
+                _within(sprite, picture.size, round(SIDE * x - size / 2), round(foot - bottom[3]))
+            )
 
 
 def _within(sprite: Image.Image, size: tuple[int, int], left: int, top: int) -> Image.Image:
@@ -150,130 +212,39 @@ def _within(sprite: Image.Image, size: tuple[int, int], left: int, top: int) -> 
 
 def sky(it: Sky, seed: int) -> Image.Image:
     """A sky [SIDE, SIDE] as RGB."""
-    return Image.fromarray(_painted(it.background, seed))
+    picture = Image.fromarray(_painted(it.background, seed)).convert("RGBA")
+    if it.stars:
+        _stars(picture, it.stars)
+    if it.sun:
+        _sun(picture, it.sun)
+    for x, y, size in it.puffs:
+        _puff(picture, SIDE * x, SIDE * y, SIDE * size)
+    return picture.convert("RGB")
 
 
-# Places that have no sky.
+def _stars(picture: Image.Image, count: int) -> None:
+    """Large enough to be seen in a small film."""
+    dice, draw = random.Random(count), ImageDraw.Draw(picture)
+    for _ in range(count):
+        x, y, radius = dice.uniform(0, SIDE), dice.uniform(0, SIDE), dice.choice((1.2, 1.2, 1.8, 2.6))
+        draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=(255, 252, 230, 255))
 
 
-def rooms() -> dict[str, Image.Image]:
-    """Places that fill the picture, as RGBA."""
-    return {
-        **{"floor": _room(), "table": _table(), "stage": _stage(), "window": _window()},
-        **{"underwater": _underwater(), "fire": _fire(), "plain": _plain()},
-    }
+def _sun(picture: Image.Image, colour: Rgb) -> None:
+    """A low sun with its glow."""
+    for radius, alpha in ((0.34, 60), (0.25, 80), (0.17, 255)):
+        glow = Image.new("RGBA", picture.size)
+        box = [SIDE * (0.5 - radius), SIDE * (0.52 - radius), SIDE * (0.5 + radius), SIDE * (0.52 + radius)]
+        ImageDraw.Draw(glow).ellipse(box, fill=(*colour, alpha))
+        picture.alpha_composite(glow.filter(ImageFilter.GaussianBlur(9 if alpha < 255 else 1)))
 
 
-def _gradient(top: Rgb, bottom: Rgb) -> Image.Image:
-    rows = np.linspace(top, bottom, SIDE)[:, None].repeat(SIDE, 1)
-    return Image.fromarray(rows.round().astype(np.uint8)).convert("RGBA")
-
-
-def _boards(picture: Image.Image, top: int, colour: Rgb, seam: Rgb) -> None:
-    """A floor of boards that run to a point behind the horizon."""
-    draw = ImageDraw.Draw(picture)
-    for y in range(top, SIDE):
-        depth = (y - top) / (SIDE - top)
-        shade = 0.78 + 0.3 * depth
-        draw.line([(0, y), (SIDE, y)], fill=tuple(min(255, int(part * shade)) for part in colour))
-    for step in range(-9, 10):
-        x = SIDE / 2 + step * SIDE * 0.09
-        draw.line([(x, top), (SIDE / 2 + (x - SIDE / 2) * 2.6, SIDE)], fill=seam, width=2)
-
-
-def _room() -> Image.Image:
-    picture = _gradient((238, 215, 180), (225, 195, 155))
-    top = round(SIDE * (HORIZON + 0.06))
-    _boards(picture, top, (175, 120, 72), (125, 82, 48))
-    draw = ImageDraw.Draw(picture)
-    draw.rectangle([0, top - 9, SIDE, top], fill=(250, 242, 228))
-    left, high, wide = round(SIDE * 0.08), round(SIDE * 0.1), round(SIDE * 0.26)
-    draw.rectangle([left - 6, high - 6, left + wide + 6, high + wide + 6], fill=(250, 246, 236))
-    draw.rectangle([left, high, left + wide, high + wide], fill=(150, 205, 245))
-    draw.line([(left + wide // 2, high), (left + wide // 2, high + wide)], fill=(250, 246, 236), width=5)
-    draw.line([(left, high + wide // 2), (left + wide, high + wide // 2)], fill=(250, 246, 236), width=5)
-    return picture
-
-
-def _table() -> Image.Image:
-    picture = _gradient((245, 226, 196), (232, 204, 168))
-    top = round(SIDE * 0.66)
-    draw = ImageDraw.Draw(picture)
-    for y in range(top, SIDE):
-        shade = 0.85 + 0.3 * (y - top) / (SIDE - top)
-        draw.line([(0, y), (SIDE, y)], fill=tuple(min(255, int(part * shade)) for part in (165, 105, 60)))
-    for y in range(top + 22, SIDE, 30):
-        draw.line([(0, y), (SIDE, y)], fill=(120, 72, 40), width=2)
-    draw.rectangle([0, top - 4, SIDE, top + 3], fill=(190, 130, 80))
-    return picture
-
-
-def _stage() -> Image.Image:
-    picture = _gradient((60, 15, 30), (95, 25, 40))
-    draw = ImageDraw.Draw(picture)
-    for x in range(0, SIDE, 24):
-        draw.rectangle([x, 0, x + 10, SIDE], fill=(125, 28, 42))
-    _boards(picture, round(SIDE * 0.68), (150, 100, 60), (105, 68, 40))
-    beam = Image.new("RGBA", picture.size)
-    pen = ImageDraw.Draw(beam)
-    pen.polygon([(SIDE * 0.44, 0), (SIDE * 0.56, 0), (SIDE * 0.84, SIDE * 0.86), (SIDE * 0.16, SIDE * 0.86)], fill=(255, 240, 190, 85))
-    pen.ellipse([SIDE * 0.14, SIDE * 0.78, SIDE * 0.86, SIDE * 0.96], fill=(255, 240, 190, 130))
-    picture.alpha_composite(beam.filter(ImageFilter.GaussianBlur(5)))
-    return picture
-
-
-def _window() -> Image.Image:
-    """A wall with a large window, in whose opening a sky is seen."""
-    picture = Image.new("RGBA", (SIDE, SIDE), (205, 175, 150, 255))
-    draw = ImageDraw.Draw(picture)
-    left, right, top, low = (round(SIDE * part) for part in (0.14, 0.86, 0.06, 0.76))
-    draw.rectangle([left - 12, top - 12, right + 12, low + 12], fill=(250, 246, 238, 255))
-    draw.rectangle([left, top, right, low], fill=(0, 0, 0, 0))
-    draw.line([(SIDE // 2, top), (SIDE // 2, low)], fill=(250, 246, 238, 255), width=8)
-    draw.line([(left, SIDE * 0.4), (right, SIDE * 0.4)], fill=(250, 246, 238, 255), width=8)
-    draw.rectangle([left - 30, low + 10, right + 30, low + 30], fill=(235, 225, 210, 255))
-    return picture
-
-
-def _underwater() -> Image.Image:
-    picture = _gradient((95, 195, 225), (12, 55, 120))
-    dice = random.Random(3)
-    veil = Image.new("RGBA", picture.size)
-    draw = ImageDraw.Draw(veil)
-    for _ in range(6):
-        x, wide = dice.uniform(0, SIDE), dice.uniform(10, 34)
-        draw.polygon([(x, 0), (x + wide, 0), (x + wide * 2 + 30, SIDE), (x + 10, SIDE)], fill=(255, 255, 255, 24))
-    picture.alpha_composite(veil.filter(ImageFilter.GaussianBlur(4)))
-    draw = ImageDraw.Draw(picture)
-    floor = [(x, SIDE * (0.9 + 0.025 * math.sin(x / 23))) for x in range(0, SIDE + 8, 8)]
-    draw.polygon([*floor, (SIDE, SIDE), (0, SIDE)], fill=(200, 180, 125))
-    for root in (18, 44, 70, SIDE - 66, SIDE - 40, SIDE - 16):
-        high = dice.uniform(50, 110)
-        stalk = [(root + 7 * math.sin(step / 2 + root), SIDE * 0.96 - high * step / 12) for step in range(13)]
-        draw.line(stalk, fill=(40, 140, 85), width=7, joint="curve")
-    for _ in range(16):
-        x, y, radius = dice.uniform(0, SIDE), dice.uniform(0, SIDE * 0.85), dice.uniform(2, 7)
-        draw.ellipse([x - radius, y - radius, x + radius, y + radius], outline=(215, 240, 250), width=2)
-    return picture
-
-
-def _fire() -> Image.Image:
-    picture = _gradient((45, 8, 10), (150, 35, 15))
-    dice = random.Random(5)
-    for colour, high in (((215, 60, 20), 0.6), ((245, 130, 30), 0.42), ((255, 215, 90), 0.24)):
-        layer = Image.new("RGBA", picture.size)
-        draw = ImageDraw.Draw(layer)
-        for number in range(9):
-            x, wide = SIDE * (number + dice.uniform(0, 1)) / 9, SIDE * dice.uniform(0.07, 0.12)
-            tip = SIDE * (1 - high * dice.uniform(0.6, 1.1))
-            draw.polygon([(x - wide, SIDE), (x - wide * 0.7, (tip + SIDE) / 2), (x + wide * 0.2, tip), (x + wide * 0.7, (tip + SIDE) / 2), (x + wide, SIDE)], fill=(*colour, 255))
-        picture.alpha_composite(layer.filter(ImageFilter.GaussianBlur(2)))
-    return picture
-
-
-def _plain() -> Image.Image:
-    """Light in the middle, in a colour that no thing is lost before."""
-    y, x = np.mgrid[0:SIDE, 0:SIDE] / SIDE - 0.5
-    light = np.exp(-(x**2 + y**2) / 0.18)[..., None]
-    rgb = np.array((118, 160, 190)) * (1 - light) + np.array((232, 242, 246)) * light
-    return Image.fromarray(rgb.round().astype(np.uint8)).convert("RGBA")
+def _puff(picture: Image.Image, x: float, y: float, size: float) -> None:
+    """A white cloud of four balls."""
+    cloud = Image.new("RGBA", picture.size)
+    draw = ImageDraw.Draw(cloud)
+    for across, up, radius in ((-0.5, 0.0, 0.3), (-0.15, 0.16, 0.42), (0.28, 0.1, 0.36), (0.6, 0.0, 0.24)):
+        cx, cy, r = x + across * size, y - up * size, radius * size
+        draw.ellipse([cx - r, cy - r, cx + r, cy + r], fill=(252, 253, 255, 255))
+    draw.rectangle([x - 0.5 * size, y, x + 0.6 * size, y + 0.24 * size], fill=(252, 253, 255, 255))
+    picture.alpha_composite(cloud.filter(ImageFilter.GaussianBlur(1.5)))

@@ -26,6 +26,7 @@ from songreel.ground.files import replacing
 
 FOLDER = Path(__file__).resolve().parents[1] / "starter"
 TABLE = FOLDER / "sources.yaml"
+ALBUM = FOLDER / "album.yaml"
 PICTURES = ("training", "development", "test", "evaluation")  # uses of sources that hold pictures
 PROGRAMS = {"npm": "Node.js", "apt-get": "Debian's apt", "dpkg-deb": "Debian's dpkg"}
 
@@ -60,6 +61,12 @@ def table(path: Path = TABLE) -> dict[str, Source]:
     except jsonschema.ValidationError as error:
         raise UserError(f"{path}, {'/'.join(map(str, error.path))}: {error.message}; correct it.") from None
     return {name: Source(name, **row) for name, row in rows.items()}
+
+
+def of_album(path: Path = ALBUM) -> list[str]:
+    """The sources that the album has drawings of."""
+    made_of = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return list(dict.fromkeys((*made_of["styles"], *made_of["extras"])))
 
 
 def fetch(source: Source, target: Path) -> None:

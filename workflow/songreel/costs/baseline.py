@@ -74,8 +74,8 @@ class Baseline:
     def _distance(self) -> Tensor:
         quantised = straight_through(self.latent, _quantised(self.vqgan, self.latent))
         with _published_swish():
-            pixels = self.vqgan.decoder(self.vqgan.post_quant_conv(quantised))
-        picture = clamp_inwards((F.pixel_shuffle(pixels, self.vqgan.fold) + 1) / 2, 0, 1)
+            pixels = self.vqgan.deblocking(self.vqgan.decoder(self.vqgan.post_quant_conv(quantised)))
+        picture = clamp_inwards((pixels + 1) / 2, 0, 1)
         return torch.stack([self._judged(picture, clip, target) for clip, target in self.judges]).sum()
 
     def _judged(self, picture: Tensor, clip: Any, target: Tensor) -> Tensor:

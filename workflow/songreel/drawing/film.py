@@ -20,7 +20,7 @@ import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
-from songreel.drawing import joined, lyrics, sound
+from songreel.drawing import joined, lyrics, onpicture, sound
 from songreel.ground import rates, seal, stops
 from songreel.ground.documents import DRAWING, ClipPlan, Shown, Timeline
 from songreel.ground.errors import DamageError, UserError
@@ -116,10 +116,12 @@ def encode(
     size: tuple[int, int],
     target: Path,
     program: str,
+    script: bytes | None = None,
 ) -> None:
     """Pipe frames uint8 [b, height, width, 3] into a clip of exactly its number of frames.
 
-    A batch is written while the next one is made. Raises UserError with ffmpeg's own words when it fails.
+    The words of a `script`, see `onpicture`, are drawn on them. A batch is written while the next one is
+    made. Raises UserError with ffmpeg's own words when it fails.
     """
     width, height = size
     rate = clip.frames_per_second
@@ -131,8 +133,8 @@ def encode(
     if clip.interpolation == "motion":
         # Scene-change detection would freeze a frame wherever many tokens change at once.
         stream = stream.filter("minterpolate", fps=str(rate), mi_mode="mci", scd="none")
-    with replacing(target) as temporary:
-        output = stream.output(
+    with replacing(target) as temporary, onpicture.handed_on(script) as handle:
+        output = onpicture.drawn(stream, handle, rate).output(
             str(temporary),
             format="mp4",
             video_track_timescale=rates.ticks(rate),
@@ -142,7 +144,7 @@ def encode(
             **COLOURS,
             **BITEXACT,
         )
-        status, words = _pipe(batches, sound.command(output, program))
+        status, words = _pipe(batches, sound.command(output, program), handle)
         _check(status, words, temporary, target)
         seal.add(temporary, seal.of_clip(target.stem))
 
@@ -159,11 +161,16 @@ def _encoding(name: str, crf: int) -> dict[str, Any]:
     return options
 
 
-def _pipe(batches: Iterable[NDArray[np.uint8]], command: Sequence[str]) -> tuple[int, bytes]:
-    """Run ffmpeg on frames; returns its exit status and what it complained of."""
+def _pipe(
+    batches: Iterable[NDArray[np.uint8]], command: Sequence[str], handle: int | None
+) -> tuple[int, bytes]:
+    """Run ffmpeg on frames; returns its exit status and what it complained of. It inherits the `handle`."""
+    shared: dict[str, Any] = {}
+    if handle is not None:
+        shared = {"pass_fds": [handle], "env": onpicture.environment()}
     with (
         tempfile.TemporaryFile() as words,
-        subprocess.Popen(command, stdin=subprocess.PIPE, stderr=words) as process,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stderr=words, **shared) as process,
         stops.undoing(process.kill),
         ThreadPoolExecutor(1) as writer,
     ):
@@ -219,7 +226,8 @@ def _film(timeline: Timeline, clips: Sequence[Path], folder: Path, target: Path)
         streams += [ffmpeg.input(f"file:{song.path}")[f"a:{song.track - 1}"]]
         audio_filter = sound.until(timeline.seconds, song.late, song.mix)
         options |= {"c:a": "aac", "b:a": "192k", "af": audio_filter}
-    streams += [ffmpeg.input(str(words))["s"]]
+    if timeline.subtitles:
+        streams += [ffmpeg.input(str(words))["s"]]
     return ffmpeg.output(
         *streams, str(target), format="mp4", movflags="+faststart", fflags="+bitexact", **options
     )

@@ -26,12 +26,16 @@ def subtitles(timeline: Timeline) -> str:
 
 
 def _cues(timeline: Timeline) -> Iterator[tuple[float, float, str]]:
-    """Start, end and text. A long wait for the first line is itself a text, which nobody sees."""
+    """Start, end and text. A long wait for a line is itself a text, which nobody sees."""
     first = timeline.lines[0].start_seconds
     if first > LONGEST_CUE:
         yield from _split(0, first, WORD_JOINER)
     for line in timeline.lines:
-        yield from _split(line.start_seconds, line.end_seconds, line.text)
+        end = line.end_seconds if line.words_end_seconds is None else line.words_end_seconds
+        if end > line.start_seconds:  # else an offset put its words, but not its picture, before the film
+            yield from _split(line.start_seconds, end, line.text)
+        if line.end_seconds - end > LONGEST_CUE:
+            yield from _split(end, line.end_seconds, WORD_JOINER)
 
 
 def _split(start: float, end: float, text: str) -> Iterator[tuple[float, float, str]]:
@@ -43,16 +47,14 @@ def _split(start: float, end: float, text: str) -> Iterator[tuple[float, float, 
 def metadata(timeline: Timeline) -> str:
     """Title, artist and a chapter a line, in ffmpeg's metadata format.
 
-    MP4's chapters leave no gap: what comes before the first line is a chapter with the film's title, and each
-    lasts until the next one begins, also where its words end before.
+    MP4's chapters leave no gap: what comes before the first line is a chapter with the film's title.
     """
     rows = [";FFMETADATA1", f"title={_escaped(timeline.title)}", f"artist={_escaped(timeline.artist)}"]
     first = timeline.lines[0].start_seconds
     if first > 0:
         rows += _chapter(timeline.title, 0, first)
-    ends = [*(line.start_seconds for line in timeline.lines[1:]), timeline.lines[-1].end_seconds]
-    for line, end in zip(timeline.lines, ends, strict=True):
-        rows += _chapter(line.text, line.start_seconds, end)
+    for line in timeline.lines:
+        rows += _chapter(line.text, line.start_seconds, line.end_seconds)
     return "\n".join(rows) + "\n"
 
 

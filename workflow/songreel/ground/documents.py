@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self, get_args, get_origin, get_type_hint
 from songreel.ground import rates
 from songreel.ground.errors import UserError
 from songreel.ground.files import Document, identity, read_json
+from songreel.ground.lettering import Lettering
 from songreel.ground.steering import Part, Previous
 from songreel.ground.strategy import Strategy
 
@@ -155,9 +156,17 @@ class ClipPlan(Named):
     interpolation: str  # "latent" or "motion"
     encoder: str
     crf: int
+    lettering: Lettering | None = None  # None where no words are drawn on the picture
 
     @classmethod
-    def of(cls, config: Config, shown: Shown, before: Shown | None = None, blend_frames: int = 0) -> ClipPlan:
+    def of(
+        cls,
+        config: Config,
+        shown: Shown,
+        before: Shown | None = None,
+        blend_frames: int = 0,
+        lettering: Lettering | None = None,
+    ) -> ClipPlan:
         """A clip that is drawn as a config says."""
         return cls(
             recipe=DRAWING,
@@ -169,6 +178,7 @@ class ClipPlan(Named):
             interpolation=config.interpolation,
             encoder=config.encoder,
             crf=config.crf,
+            lettering=lettering,
         )
 
     @property
@@ -212,6 +222,8 @@ class TimelineLine(Written):
     start_seconds: float
     end_seconds: float
     segment: str
+    # Where its words end, if that is before its picture does.
+    words_end_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -225,6 +237,7 @@ class Timeline(Written):
     audio: Sound | None
     clips: tuple[TimelineClip, ...]
     lines: tuple[TimelineLine, ...]
+    subtitles: bool = True  # whether the lines can be switched on; not where they are on the picture
 
     @property
     def seconds(self) -> Fraction:

@@ -23,6 +23,10 @@ class Paths:
     def clip_plan(self, clip: str) -> Path:
         return self.root / f"plan/clips/{clip}.json"
 
+    def font(self, sha256: str) -> Path:
+        """A font that clips are lettered with, by its content: a job draws with what it was planned with."""
+        return self.root / f"plan/fonts/{sha256}.font"
+
     def audio_facts(self, sha256: str) -> Path:
         return self.root / f"plan/audio/{sha256}.json"
 
@@ -70,6 +74,10 @@ class Paths:
 
     def film(self, song: str) -> Path:
         return self.root / song / "film.mp4"
+
+    def export(self, song: str, name: str) -> Path:
+        """What is made of a film for other programs, where no other place is named."""
+        return self.root / song / name
 
     def film_read(self, song: str) -> Path:
         """Where is noted that a large film was read and is whole."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
@@ -18,24 +18,21 @@ from songreel.jobs.photographs import Judge, Photographs
 from songreel.jobs.render import weights_of
 from songreel.models import perceptor, proofs, weights
 from songreel.models.perceptor import Perceptor
-from songreel.planning import choices
-from songreel.planning.album import STARTER
+from songreel.planning import album, choices
 from songreel.planning.choices import Choice, Ranking, Request
 from songreel.sampling import composing
 from songreel.sampling.albums import Album
 
-Report = Callable[[str], None]
-
 CPU, PRECISION = torch.device("cpu"), torch.float32  # so that on all machines the same pictures are chosen
 
 
-def run(request: Request, paths: Paths, report: Report) -> None:
+def run(request: Request, paths: Paths) -> None:
     """Rank what is not ranked yet, and keep the pictures that a request's lines start from.
 
     Raises UserError when a picture or a model cannot be read.
     """
     with tempfile.TemporaryDirectory(prefix="songreel-") as folder:
-        chooser = _Chooser(request, paths, Paths(Path(folder)), report)
+        chooser = _Chooser(request, paths, Paths(Path(folder)))
         chooser.rank(text for text in request.texts if text not in chooser.rankings)
         # A picture that is gone is made by ranking its text once more.
         while lacking := chooser.lacking():
@@ -44,14 +41,14 @@ def run(request: Request, paths: Paths, report: Report) -> None:
 
 
 class _Chooser:
-    def __init__(self, request: Request, paths: Paths, drawn: Paths, report: Report) -> None:
-        self.request, self.paths, self.report = request, paths, report
+    def __init__(self, request: Request, paths: Paths, drawn: Paths) -> None:
+        self.request, self.paths = request, paths
         self.drawn = drawn  # where all pictures lie that were ranked, until it is known which are chosen
         self.rankings = choices.known(request, paths)
 
     @cached_property
     def album(self) -> Album:
-        return load(self.request, self.paths, self.report)
+        return load(self.request, self.paths)
 
     def rank(self, texts: Iterable[str]) -> None:
         for text in texts:
@@ -80,7 +77,7 @@ class _Chooser:
                 pictures.keep(pictures.load(self.drawn.start(choice.start), choice.start), kept)
 
 
-def load(request: Request, paths: Paths, report: Report) -> Album:
+def load(request: Request, paths: Paths) -> Album:
     """The album that a request names, ready to rank. Raises UserError when a model cannot be read."""
     found = [weights_of(entry, weights.perceptor) for entry in request.perceptors]
     with proofs.reading(found) as proof:
@@ -90,13 +87,13 @@ def load(request: Request, paths: Paths, report: Report) -> Album:
         ]
         proof.settle()
     if request.album.folder:
-        return Photographs(request.album, judges, paths, report)
+        return Photographs(request.album, judges, paths)
     return _of_starter(judges[0].perceptor)
 
 
 def _of_starter(judge: Perceptor) -> Album:
     """The album that came with the starter. Raises UserError when it is damaged."""
     try:
-        return composing.load(STARTER.parent, lambda texts: judge.embed_texts(texts).numpy())
+        return composing.load(album.STARTER.parent, lambda texts: judge.embed_texts(texts).numpy())
     except DamageError as fault:
         raise UserError(f"{fault}; restore it, {data.RESTORE}.") from None

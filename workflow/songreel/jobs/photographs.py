@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from songreel.ground import files, pictures
-from songreel.ground.messages import EVERY
+from songreel.ground.messages import EVERY, say
 from songreel.ground.paths import Paths
 from songreel.ground.pictures import Pixels
 from songreel.models.perceptor import Perceptor
@@ -60,10 +60,8 @@ class Judge:
 class Photographs:
     """A folder of pictures, as `Album`. Each is looked at once by each perceptor; what it saw is kept."""
 
-    def __init__(
-        self, source: Source, judges: Sequence[Judge], paths: Paths, report: Callable[[str], None]
-    ) -> None:
-        self.source, self.judges, self.paths, self.report = source, judges, paths, report
+    def __init__(self, source: Source, judges: Sequence[Judge], paths: Paths) -> None:
+        self.source, self.judges, self.paths = source, judges, paths
         self.digest = source.digest
         self._fits = cache(self._seen)
 
@@ -90,7 +88,7 @@ class Photographs:
             rows.append([self._embedded(picture, judge, size) for judge in self.judges])
             if time.monotonic() - reported > EVERY:
                 reported = time.monotonic()
-                self.report(f"looked at {number + 1} of {len(self.source.pictures)} pictures.")
+                say(f"looked at {number + 1} of {len(self.source.pictures)} pictures.")
         return [torch.stack(column) for column in zip(*rows, strict=True)]
 
     def _embedded(self, picture: Picture, judge: Judge, size: tuple[int, int]) -> Tensor:

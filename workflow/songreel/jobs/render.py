@@ -88,10 +88,7 @@ def _grow(
     """The segment after each keyframe that it still lacks."""
     if so_far is not None and len(so_far) >= keyframes:
         return
-    device = devices.choose()
-    precision = devices.precision(device)
-    if device.type == "cuda" and (obstacle := fused.obstacle(device)):
-        say(f"this GPU takes the plain path, which is about a third as fast: {obstacle}.")
+    device, precision = _device()
     model = weights_of(recipe.model, weights.vqgan)
     judges = [weights_of(entry, weights.perceptor) for entry in recipe.perceptors]
     with proofs.reading([model, *judges]) as proof:
@@ -132,6 +129,14 @@ def _begun(
         return so_far, None
     start = beginning.of(recipe, picture_maker, paths)
     return latents.empty(start.latent.cpu().numpy()) if so_far is None else so_far, start
+
+
+def _device() -> tuple[torch.device, torch.dtype]:
+    """Where a job computes, and in what; says so where that is not as fast as it could be."""
+    device = devices.choose()
+    if device.type == "cuda" and (obstacle := fused.obstacle(device)):
+        say(f"this GPU takes the plain path, which is about a third as fast: {obstacle}.")
+    return device, devices.precision(device)
 
 
 def weights_of(entry: ModelEntry, find: Callable[[str], Weights]) -> Weights:

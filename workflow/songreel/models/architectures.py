@@ -48,7 +48,7 @@ def document(path: Path) -> Any:
 
 
 def vqgan(value: Any) -> dict[str, Any]:
-    """What `vqgan.VQGAN` is built from: `ddconfig`, `n_embed`, `embed_dim`, `gumbel` and `fold`.
+    """What `vqgan.VQGAN` is built from: `ddconfig`, `n_embed`, `embed_dim`, `gumbel`, `fold` and `deblock`.
 
     A transformer's YAML holds that of its first stage. Raises ArchitectureError.
     """
@@ -62,13 +62,14 @@ def vqgan(value: Any) -> dict[str, Any]:
             f"found {codes} codes, expected at most {MOST_CODES}, the most that keyframes of 16 bits can hold"
         )
     fold = params.whole("fold", MOST_FOLD, default=1)
-    return {
+    built = {
         "ddconfig": _ddconfig(params.row("ddconfig"), fold),
         "n_embed": codes,
         "embed_dim": params.whole("embed_dim", MOST_CHANNELS),
         "gumbel": str(place.value("target", "")).endswith("GumbelVQ"),
         "fold": fold,
     }
+    return {**built, "deblock": _deblock(params, fold)} if "deblock" in params.fields else built
 
 
 def hint(value: Any, name: str) -> float | None:
@@ -79,6 +80,13 @@ def hint(value: Any, name: str) -> float | None:
 def params(value: Any) -> dict[str, Any]:
     """What a CLIP's YAML says it is built from. Raises ArchitectureError."""
     return dict(_Place(value).row("model").row("params").fields)
+
+
+def _deblock(place: _Place, fold: int) -> int:
+    """Channels of what the decoder's squares go through, of which their pixels take a part."""
+    if fold % 2:
+        raise place.unfit("fold", fold, "an even number where there is deblock")
+    return place.whole("deblock", MOST_CHANNELS // 4, least=3 * (fold // 2) ** 2)
 
 
 def _ddconfig(place: _Place, fold: int) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from songreel.ground.errors import UserError
 from songreel.kernels import convolutions, devices, fused
+from songreel.models.deblocking import Deblocking
 from songreel.models.weights import Weights, architecture, hint, readable
 
 # taming writes swish as x * sigmoid(x): the fused function is the same and keeps one activation less.
@@ -45,14 +46,22 @@ class VQGAN(nn.Module):
 
     `taming.models.vqgan.VQModel` itself does not import with today's Lightning and downloads LPIPS weights
     when it is built; its parts do neither. With `fold`, encoder and decoder see squares of fold x fold pixels
-    as one pixel of more channels: the largest pictures inside, which take most of the time, get smaller.
+    as one pixel of more channels: the largest pictures inside, which take most of the time, get smaller. With
+    `deblock`, the decoder's squares go through a `Deblocking` of so many channels.
     """
 
     def __init__(
-        self, ddconfig: dict[str, Any], n_embed: int, embed_dim: int, gumbel: bool = False, fold: int = 1
+        self,
+        ddconfig: dict[str, Any],
+        n_embed: int,
+        embed_dim: int,
+        gumbel: bool = False,
+        fold: int = 1,
+        deblock: int = 0,
     ) -> None:
         super().__init__()
-        ddconfig = {**ddconfig, "in_channels": 3 * fold**2, "out_ch": 3 * fold**2}
+        made = 4 * deblock or 3 * fold**2
+        ddconfig = {**ddconfig, "in_channels": 3 * fold**2, "out_ch": made}
         with contextlib.redirect_stdout(None):  # taming prints the latent's shape
             self.encoder = Encoder(**ddconfig)
             self.decoder = Decoder(**ddconfig)
@@ -62,6 +71,7 @@ class VQGAN(nn.Module):
         self.quant_conv = nn.Conv2d(ddconfig["z_channels"], embed_dim, 1)
         self.post_quant_conv = nn.Conv2d(embed_dim, ddconfig["z_channels"], 1)
         self.fold = fold
+        self.deblocking: Any = Deblocking(fold, deblock) if deblock else nn.PixelShuffle(fold)
         # The contrast of what its films start from; None: what published ones do
         self.canvas: float | None = None
         self.factor = fold * 2 ** (len(ddconfig["ch_mult"]) - 1)
@@ -92,8 +102,9 @@ class VQGAN(nn.Module):
     def decode(self, latents: Tensor) -> Tensor:
         """Pictures float32 [b, 3, h*factor, w*factor], about 0..1, not clamped, of latents [b, c, h, w]."""
         hidden = self.post_quant_conv(latents.to(self.post_quant_conv.weight.dtype))
-        pictures: Tensor = self.decoder(hidden.contiguous(memory_format=devices.memory_format(hidden.device)))
-        return F.pixel_shuffle(pictures, self.fold).float() * 0.5 + 0.5
+        squares = self.decoder(hidden.contiguous(memory_format=devices.memory_format(hidden.device)))
+        pictures: Tensor = self.deblocking(squares)
+        return pictures.float() * 0.5 + 0.5
 
     def nearest(self, latents: Tensor) -> Tensor:
         """The tokens int64 [b, h, w] whose codes lie nearest to latents [b, c, h, w]."""
@@ -145,10 +156,12 @@ def ready(vqgan: VQGAN, device: torch.device, dtype: torch.dtype) -> VQGAN:
         if hasattr(level, "upsample"):
             level.upsample = doubling(level.upsample.conv)
     vqgan.eval().requires_grad_(False)
-    vqgan.decoder.to(dtype=dtype, memory_format=devices.memory_format(device))
+    for drawing in (vqgan.decoder, vqgan.deblocking):
+        drawing.to(dtype=dtype, memory_format=devices.memory_format(device))
     vqgan.post_quant_conv.to(dtype=dtype)
     if device.type == "cpu":
         convolutions.pack(vqgan.decoder)
+        convolutions.pack(vqgan.deblocking)
     elif fused.usable(device):
         from songreel.kernels.fused import codes, decoder
 

@@ -45,7 +45,7 @@ VQGANS = {
         "starter",
         data.MODELS / "starter/vqgan.safetensors",
         data.MODELS / "starter/vqgan.yaml",
-        "014cd555d1cea99bcf043c8745a1a3eda608f354c9bd283a8c23a46a50166483",
+        "813944a7cfb9771ddaaaea8832b5c132bc4a7f465e2b77f8848885e5bf8727fd",
     ),
 }
 

@@ -23,6 +23,7 @@ from songreel import data
 from songreel.ground import rates
 from songreel.ground.errors import UserError
 from songreel.ground.strategy import Strategy
+from songreel.planning import colours
 from songreel.planning.config_file import read as read
 from songreel.planning.config_file import shown
 
@@ -60,6 +61,12 @@ class Config(Strategy):
     tail: float  # seconds
     encoder: str
     crf: int
+
+    lyrics: str  # "soft", "burned", "karaoke" or "off"
+    lyrics_font: str  # a file's path, a family's name, or "" for the one that comes along
+    lyrics_size: float  # of an em, in percent of the picture's shorter side
+    lyrics_colour: str  # six hex digits, red first
+    lyrics_position: str  # "bottom", "middle" or "top"
 
     results: Path  # the folder
     jobs_per_gpu: str  # "auto" or a whole number
@@ -101,7 +108,7 @@ def resolve(raw: Mapping[str, Any]) -> Config:
     _validate(given)
     preset = given.get("preset", _property("preset")["default"])
     started = {key: value for key, value in _started(preset).items() if key not in given}
-    return _build(_defaults(preset) | given | {"started": started})
+    return _build(_defaults(given) | given | {"started": started})
 
 
 def value_of(key: str, text: str) -> Any:
@@ -124,7 +131,7 @@ def weighed(perceptor: str) -> tuple[str, float]:
 
 @functools.cache
 def schema() -> dict[str, Any]:
-    """The JSON schema of config.yaml, with what each preset sets under `presets`."""
+    """The JSON schema of config.yaml, with what each preset sets under `presets`, and `presets_of_models`."""
     import yaml
 
     loaded: dict[str, Any] = yaml.safe_load(data.SCHEMA.read_text(encoding="utf-8"))
@@ -136,9 +143,12 @@ def _property(key: str) -> dict[str, Any]:
     return described
 
 
-def _defaults(preset: str) -> dict[str, Any]:
+def _defaults(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema's value of each key, or the preset's, or the model's own in that preset."""
+    preset, model = (given.get(key, _property(key)["default"]) for key in ("preset", "model"))
     fixed = {key: rule["default"] for key, rule in schema()["properties"].items() if "default" in rule}
-    return {key: _typed(key, value) for key, value in (fixed | schema()["presets"][preset]).items()}
+    own = schema()["presets_of_models"].get(model, {}).get(preset, {})
+    return {key: _typed(key, value) for key, value in (fixed | schema()["presets"][preset] | own).items()}
 
 
 def _started(preset: str) -> dict[str, Any]:
@@ -149,9 +159,10 @@ def _build(values: dict[str, Any]) -> Config:
     width, height = map(int, values.pop("size").split("x"))
     values |= {
         key: _at_home(key, values[key])
-        for key in ("screenplay", "audio", "model", "album", "results", "ffmpeg")
+        for key in ("screenplay", "audio", "model", "album", "results", "ffmpeg", "lyrics_font")
     }
     values["origin"] = values.pop("from")
+    values["lyrics_colour"] = colours.parsed("lyrics_colour", values["lyrics_colour"])
     values["perceptors"] = tuple(_at_home("perceptors", name) for name in values["perceptors"])
     values |= {"screenplay": Path(values["screenplay"]), "results": _results(values["results"])}
     return Config(width=width, height=height, **values)
@@ -229,6 +240,11 @@ def _size(value: Any) -> str:
     return re.sub(r"\s*[x\u00d7]\s*", "x", _text(value).lower())
 
 
+def _choice(value: Any) -> str:
+    """A word, `off` among them: YAML takes it for False, and Snakemake hands that on to its jobs as text."""
+    return "off" if value is False or value == "False" else _text(value)
+
+
 def _number(value: Any) -> int | float:
     """A finite number, also from text: YAML 1.1 takes 1e-3 for text."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
@@ -262,7 +278,11 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "number": lambda value: float(_number(value)),  # one type, so that 15 and 15.0 make one id
     "array": _names,
 }
-_SPECIAL: dict[str, Callable[[Any], Any]] = {"size": _size, "frames_per_second": rates.parsed}
+_SPECIAL: dict[str, Callable[[Any], Any]] = {
+    "size": _size,
+    "frames_per_second": rates.parsed,
+    "lyrics": _choice,
+}
 
 
 def _validate(given: dict[str, Any]) -> None:
@@ -304,7 +324,7 @@ def _expected(rule: Mapping[str, Any]) -> str:
 
 def _example(key: str) -> str:
     """A good value as YAML, text in quotes since their absence is often what went wrong."""
-    example, *_ = _property(key).get("examples", ()) or (_defaults(_property("preset")["default"])[key],)
+    example, *_ = _property(key).get("examples", ()) or (_defaults({})[key],)
     return json.dumps(example, ensure_ascii=False)
 
 
@@ -313,4 +333,4 @@ def _nearest(word: str, known: Iterable[str]) -> str | None:
     names = list(known)
     initials = {"".join(part[0] for part in name.split("_")): name for name in names if "_" in name}
     close = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.5)
-    return close[0] if close else initials.get(word.lower())
+    return initials.get(word.lower()) or (close[0] if close else None)

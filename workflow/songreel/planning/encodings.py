@@ -64,12 +64,12 @@ def decode(raw: bytes) -> str:
 
 
 def _unmarked(raw: bytes) -> str | None:
-    """UTF-16, by the side on which its commas and digits have their zero byte; None where there is none."""
+    """UTF-16, by the side on which its marks and digits have their zero byte; None where there is none."""
     zeros = {at % 2 for at, byte in enumerate(raw) if not byte}
     if not zeros:
         return None
     codec = "utf-16-be" if zeros == {0} else "utf-16-le"
-    if len(zeros) == 1 and len(raw) % 2 == 0 and re.search("[,;\t]", raw.decode(codec, "replace")):
+    if len(zeros) == 1 and len(raw) % 2 == 0 and re.search("[,;:\t]", raw.decode(codec, "replace")):
         return codec
     raise EncodingError("a NUL byte, as in a binary file", raw[: raw.index(b"\0")])
 

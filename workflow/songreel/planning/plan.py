@@ -6,7 +6,7 @@ it and how it is drawn. So whatever an edit leaves as it was has the name it had
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import ceil
@@ -25,7 +25,8 @@ from songreel.ground.documents import (
     TimelineLine,
 )
 from songreel.ground.errors import UserError
-from songreel.ground.files import write_json_if_changed
+from songreel.ground.files import write_if_changed, write_json_if_changed
+from songreel.ground.lettering import ON_PICTURE, Lettering
 from songreel.ground.messages import shorten
 from songreel.ground.paths import Paths, latents_file
 from songreel.planning import audio, beginnings, gallery, owners, recipes, screenplay, starts, timeline, trial
@@ -51,13 +52,15 @@ class Plan:
     timeline: Timeline
     needs: Mapping[str, int]  # keyframes, by segment
     sound: str  # what is heard, in words
+    fonts: Mapping[str, Path] = field(default_factory=dict)  # that words are drawn with, by their sha256
     notes: tuple[str, ...] = ()  # what is not as the user may think, a sentence each
-    album: Request | None = (
-        None  # what the lines' pictures are chosen by; None where they start from the canvas
-    )
+    # What the lines' pictures are chosen by; None where they start from the canvas.
+    album: Request | None = None
     starts: tuple[Choice, ...] = ()  # the picture of each line that starts from one of the album
     began: tuple[str | None, ...] = ()  # the name of the picture that each line starts from
     pictures: Mapping[str, Hung] = field(default_factory=dict)  # that it names, by what they show
+    # The lines, with all that their file says of them; no document is made of it.
+    shots: tuple[Shot, ...] = field(default=(), compare=False)
 
 
 def make(config: Config, paths: Paths) -> Plan:
@@ -66,7 +69,9 @@ def make(config: Config, paths: Paths) -> Plan:
     Raises UserError for what is wrong with any of them.
     """
     notes: list[str] = []
-    over, lines = timeline.moved(screenplay.read(config.screenplay, notes.append), config.offset)
+    song = screenplay.read_song(config.screenplay, notes.append)
+    config = replace(config, title=config.title or song.title, artist=config.artist or song.artist)
+    over, lines = timeline.moved(song.lines, config.offset)
     ffmpeg = film.working(config.ffmpeg)
     # A clip is named by the encoder that draws it, not by how that was found.
     config = replace(config, encoder=film.encoder(config.encoder, (config.width, config.height), ffmpeg))
@@ -78,31 +83,41 @@ def make(config: Config, paths: Paths) -> Plan:
             f"{config.screenplay}: the film would have no frames; expected a second line, audio, or a config"
             f" key 'tail' above 0."
         )
-    song = owners.folder(config.screenplay, paths)
-    if elsewhere := owners.note(config.screenplay, song, paths):
+    folder = owners.folder(config.screenplay, paths)
+    if elsewhere := owners.note(config.screenplay, folder, paths):
         notes.append(elsewhere)
-    if short := timeline.too_short(lines, shots, config.tail):
-        notes.append(f"{config.screenplay}: {short}")
-    if sound and (silent := timeline.silent(shots, sound.seconds)):
-        notes.append(f"{config.screenplay}: {silent}")
-    script = recipes.of(shots, config, song, paths, notes.append)
+    notes += _of_times(lines, shots, sound, config)
+    script = recipes.of(shots, config, folder, paths, notes.append)
     segments = [recipe.id for recipe in script.recipes]
-    clips = _clips(shots, segments, script.chained, config)
+    letters, fonts = _lettered(shots, config, notes.append)
+    clips = _clips(shots, segments, script.chained, letters, config)
     mix = trial.check(config, sound, ffmpeg, paths)
     return Plan(
-        song=song,
+        song=folder,
         screenplay=owners.place(config.screenplay, paths),
         segments=dict(zip(segments, script.recipes, strict=True)),
         clips={clip.id: clip for clip in clips},
         timeline=_timeline(shots, segments, clips, sound.mixed(mix) if sound else None, config),
         needs=_needs(clips, script.recipes, config),
         sound=audio.described(sound, mix, config.audio, config.screenplay) + _left_out(over),
+        fonts=fonts,
         notes=tuple(notes),
         album=script.album,
         starts=script.chosen,
         began=script.began,
         pictures=script.pictures,
+        shots=shots,
     )
+
+
+def _of_times(
+    lines: Sequence[Line], shots: Sequence[Shot], sound: audio.Audio | None, config: Config
+) -> Iterator[str]:
+    """What is odd about the lines' times."""
+    if short := timeline.too_short(lines, shots, config.tail):
+        yield f"{config.screenplay}: {short}"
+    if sound and (silent := timeline.silent(shots, sound.seconds)):
+        yield f"{config.screenplay}: {silent}"
 
 
 def write(plan: Plan, paths: Paths) -> None:
@@ -115,11 +130,20 @@ def write(plan: Plan, paths: Paths) -> None:
         write_json_if_changed(paths.segment_plan(segment), recipe.to_json(), lasting=False)
     for clip, drawing in plan.clips.items():
         write_json_if_changed(paths.clip_plan(clip), drawing.to_json(), lasting=False)
+    _write_fonts(plan.fonts, paths)
     write_json_if_changed(paths.owner(plan.song), {"screenplay": plan.screenplay})
     write_json_if_changed(paths.timeline(plan.song), plan.timeline.to_json(), lasting=False)
     if plan.album:
         remembered = starts.remembered(plan.album, plan.starts)
         write_json_if_changed(paths.starts_of(plan.song), remembered, lasting=False)
+
+
+def _write_fonts(fonts: Mapping[str, Path], paths: Paths) -> None:
+    if fonts:
+        from songreel.planning import lettering
+
+        for file, content in lettering.copies(fonts, paths.font):
+            write_if_changed(file, content)
 
 
 def latents_of(clip: ClipPlan, needs: Mapping[str, int], paths: Paths) -> list[Path]:
@@ -177,18 +201,35 @@ def in_steps(keyframes: int) -> int:
     return ceil(Fraction(keyframes, STEP)) * STEP
 
 
+def _lettered(
+    shots: Sequence[Shot], config: Config, report: Callable[[str], None]
+) -> tuple[Sequence[Lettering | None], Mapping[str, Path]]:
+    """The words on each shot's picture, if any, and the files of their fonts by their sha256."""
+    if config.lyrics not in ON_PICTURE:
+        return (None,) * len(shots), {}
+    # With it comes fontTools: most films have no words on them.
+    from songreel.planning import lettering
+
+    drawn = lettering.made(shots, config, report)
+    return drawn.of_clips, drawn.fonts
+
+
 def _clips(
-    shots: Sequence[Shot], segments: Sequence[str], chained: Sequence[bool], config: Config
+    shots: Sequence[Shot],
+    segments: Sequence[str],
+    chained: Sequence[bool],
+    letters: Sequence[Lettering | None],
+    config: Config,
 ) -> list[ClipPlan]:
     """What to draw for each shot. One that goes on where the one before ends has no seam to blend."""
     parts = [Shown(segment, shot.frames) for segment, shot in zip(segments, shots, strict=True)]
     transition = round(config.transition * config.frames_per_second)  # frames
     befores = [None, *parts] if transition else [None] * len(parts)
     return [
-        ClipPlan.of(config, shown, before, min(transition, shown.frames) if before else 0)
-        for before, shown in (
-            (None if goes_on else before, shown)
-            for before, shown, goes_on in zip(befores, parts, chained, strict=False)
+        ClipPlan.of(config, shown, before, min(transition, shown.frames) if before else 0, words)
+        for before, shown, words in (
+            (None if goes_on else before, shown, words)
+            for before, shown, goes_on, words in zip(befores, parts, chained, letters, strict=False)
         )
     ]
 
@@ -231,7 +272,10 @@ def _timeline(
         audio=sound,
         clips=tuple(TimelineClip(clip.id, clip.shown.frames) for clip in clips),
         lines=tuple(
-            TimelineLine(shot.line.text, shot.line.start_seconds, shot.sung_until, segment)
+            TimelineLine(
+                shot.line.text, shot.line.start_seconds, shot.end_seconds, segment, shot.line.end_seconds
+            )
             for shot, segment in zip(shots, segments, strict=True)
         ),
+        subtitles=config.lyrics == "soft",
     )

@@ -1,18 +1,20 @@
 """Reads a screenplay: a CSV file of lyric lines, each a text, its start in the song and perhaps a take.
 
-Files that a spreadsheet has saved are read, too, where they can be read one way only.
+Files that a spreadsheet has saved are read, too, where they can be read one way only; and files of lyrics.
 """
 
 import math
 import re
-import unicodedata
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from songreel.ground import files
+from songreel.ground.errors import UserError
 from songreel.planning import columns, dialects, encodings, times
-from songreel.planning.columns import Directions
 from songreel.planning.dialects import Report
+from songreel.planning.lines import Line as Line
+from songreel.planning.lines import is_visible
+from songreel.planning.lyric_files import plain, reading
+from songreel.planning.lyric_files.song import Song
 from songreel.planning.rows import (
     EXPECTED,
     SEPARATORS,
@@ -25,27 +27,18 @@ from songreel.planning.rows import (
 
 _TAKE = re.compile(r"0*([0-9]{1,6})")
 
-_INVISIBLE_CATEGORIES = {"Cc", "Cf", "Zs", "Zl", "Zp"}
-# Fillers, blanks and variation selectors: drawn as nothing, yet letters, symbols or marks by their category.
-_INVISIBLE = re.compile(
-    r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
-)
-
 _COLUMNS_EXPECTED = f"two as in {EXPECTED} or three with a take"
 _TIME_EXPECTED = "seconds such as 12.5 or a clock time such as 1:02.5 (plain digits, below 60 after a colon)"
 _TAKE_EXPECTED = "a whole number from 0 to 999999 (plain digits)"
 
 
-@dataclass(frozen=True)
-class Line:
-    """One lyric line; it ends where the next one starts."""
+class UntimedError(UserError):
+    """A file of words without times, of which a draft can be made."""
 
-    text: str  # never empty; newlines inside are kept as written, whitespace at the ends is not
-    start_seconds: float  # in the song; 0 or more, finite
-    row: int  # where the record starts in the file, counted from 1
-    take: int | None = None  # which rendering of the text, from 0; None leaves it to the plan
-    end_seconds: float | None = None  # where its words end; None: where the next line starts
-    directions: Directions = field(default_factory=Directions)  # what steers it, and how
+    def __init__(self, path: Path, text: str) -> None:
+        remedy = f"make a draft to edit: {plain.command(path)}"
+        super().__init__(str(Place(path).error("words without times", "a start for each line", remedy)))
+        self.text = text
 
 
 def read(path: Path, report: Report = lambda _: None) -> tuple[Line, ...]:
@@ -56,7 +49,48 @@ def read(path: Path, report: Report = lambda _: None) -> tuple[Line, ...]:
     Raises:
         UserError: the file cannot be read, is no text, or has a row without a text and a rising start.
     """
+    return tuple(read_song(path, report).lines)
+
+
+def read_song(path: Path, report: Report = lambda _: None) -> Song:
+    """What `read` reads, with the title and the artist where a file of lyrics names them."""
+    if reading.knows(path):
+        return reading.read(_decode(_read_bytes(path, reading.MOST_BYTES), path), path, report)
     text = _decode(_read_bytes(path), path)
+    try:
+        return Song(_rows(text, path, report))
+    except UserError:
+        if path.suffix.lower() not in reading.UNTOLD:
+            raise
+        if song := reading.sniffed(text, path, report):
+            return song
+        if plain.looks_like(text):
+            raise UntimedError(path, text) from None
+        raise
+
+
+def screenplays(folder: Path) -> list[Path]:
+    """The screenplays in a folder: CSV files, files of lyrics, and what may be one by its ending and is read.
+
+    As a shell finds them: an editor's hidden files are none.
+    """
+    return [path for path in sorted(folder.glob("[!.]*")) if _is_screenplay(path)]
+
+
+def _is_screenplay(path: Path) -> bool:
+    ending = path.suffix.lower()
+    if path.suffix == ".csv" or (reading.knows(path) and ending not in reading.UNSURE):
+        return True
+    if ending not in reading.UNSURE:
+        return False
+    try:
+        return bool(read(path))
+    except UserError:
+        return False
+
+
+def _rows(text: str, path: Path, report: Report) -> tuple[Line, ...]:
+    """The lines of a CSV file."""
     separator, text = dialects.separator(text, path)
     rows = dialects.in_order(
         [dialects.without_empty_end(row) for row in dialects.rows(text, path, separator)]
@@ -79,9 +113,12 @@ def read(path: Path, report: Report = lambda _: None) -> tuple[Line, ...]:
     return tuple(lines)
 
 
-def _read_bytes(path: Path) -> bytes:
+def _read_bytes(path: Path, most: int | None = None) -> bytes:
     try:
-        return files.read_bytes(path)
+        raw = files.read_bytes(path, most)
+        if most is None or len(raw) <= most:
+            return raw
+        found, remedy = f"more than {most >> 20} MiB", "name a file of lyrics"
     except FileNotFoundError:
         found, remedy = "no such file", "create it or correct its name"
     except IsADirectoryError:
@@ -100,7 +137,7 @@ def _decode(raw: bytes, path: Path) -> str:
     except encodings.EncodingError as error:
         # Latin-1 has the newlines of UTF-8, and every byte decodes.
         row = 1 + count_newlines(error.before.decode("latin-1"))
-        remedy = "save the screenplay as CSV in UTF-8"
+        remedy = f"save {'it' if reading.knows(path) else 'the screenplay as CSV'} in UTF-8"
         raise Place(path, row).error(error.found, "UTF-8 text", remedy) from None
 
 
@@ -109,13 +146,13 @@ def _decode(raw: bytes, path: Path) -> str:
 
 def _line(row: Record, as_days: bool) -> Line:
     text, time, *take = row.fields
-    if not any(_is_visible(character) for character in text):
+    if not is_visible(text):
         raise row.place.error("an empty text", EXPECTED, "write a text or delete the row")
     if not time:
         raise row.place.error(f"no start after {shown(text)}", EXPECTED, "write when the line is sung")
     start = _seconds(time, row.place, as_days)
-    end = _end_seconds(row, start, as_days)
-    return Line(text, start, row.place.row, _take("".join(take), row.place), end, columns.directions(row))
+    end, said = _end_seconds(row, start, as_days), columns.directions(row)
+    return Line(text, start, row.place.row, _take("".join(take), row.place), end, directions=said)
 
 
 def _check_columns(row: Record, separator: str) -> None:
@@ -139,11 +176,6 @@ def _check_columns(row: Record, separator: str) -> None:
 
 def _has_letters(field: str) -> bool:
     return any(map(str.isalpha, field))
-
-
-def _is_visible(character: str) -> bool:
-    category = unicodedata.category(character)
-    return category not in _INVISIBLE_CATEGORIES and not _INVISIBLE.match(character)
 
 
 def _seconds(time: str, place: Place, as_days: bool, what: str = "start") -> float:

@@ -10,10 +10,9 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from songreel import data
 from songreel.ground.errors import UserError
@@ -39,7 +38,7 @@ def choose(request: Request, judges: Sequence[Weights], paths: Paths) -> list[Ch
     if unknown := [text for text in request.texts if text not in rankings]:
         check_ready(judges)
         count = f"{len(unknown)} line{'s' * (len(unknown) != 1)}"
-        say(f"choosing the pictures that {count} may start from: this is kept.")
+        say(f"choosing the pictures that {count} may start from, which is kept for the next time.")
         run(request, paths)
         rankings = choices.known(request, paths)
     return choices.assigned(request.lines, rankings)
@@ -80,29 +79,38 @@ def run(request: Request, paths: Paths) -> None:
     What it says of its progress is said here. Raises UserError with what it says when it fails.
     """
     command = [sys.executable, "-m", "songreel", "choose", "--results", str(paths.root)]
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="backslashreplace") as errors:
-        with subprocess.Popen(
-            command,
-            env=_environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            encoding="utf-8",
-            errors="backslashreplace",
-        ) as process:
-            _hand_over(request, process)
-        if process.returncode:
-            errors.seek(0)
-            raise UserError(_reason(process.returncode, errors))
+    with subprocess.Popen(
+        command,
+        env=_environment(),
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="backslashreplace",
+    ) as process:
+        lines = list(_heard(request, process))
+    if process.returncode:
+        raise UserError(_reason(process.returncode, lines))
+    for line in lines[-1:]:
+        _say_again(line)
 
 
-def _hand_over(request: Request, process: subprocess.Popen[str]) -> None:
-    assert process.stdin and process.stdout
+def _heard(request: Request, process: subprocess.Popen[str]) -> Iterator[str]:
+    """The lines that a process writes, once it has its request; all but the last one are said at once."""
+    assert process.stdin and process.stderr
     with suppress(BrokenPipeError):  # it has ended, and says why
         json.dump(request.to_json(), process.stdin)
         process.stdin.close()
-    for line in process.stdout:
-        say(line.rstrip())
+    before = ""
+    for line in process.stderr:
+        # The last one may be why it failed, which is for an error to say.
+        _say_again(before)
+        before = line.rstrip()
+        yield before
+
+
+def _say_again(line: str) -> None:
+    if line.startswith(SPEAKER):
+        say(line.removeprefix(SPEAKER))
 
 
 def _environment() -> dict[str, str]:
@@ -114,9 +122,8 @@ def _environment() -> dict[str, str]:
     return environment
 
 
-def _reason(status: int, errors: IO[str]) -> str:
+def _reason(status: int, lines: Sequence[str]) -> str:
     """What a process that failed has said, as one sentence where it is one."""
-    lines = [line.rstrip() for line in errors if line.strip()]
     sentences = [line.removeprefix(SPEAKER) for line in lines if line.startswith(SPEAKER)]
     if sentences:
         return sentences[-1]

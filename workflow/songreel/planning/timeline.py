@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from fractions import Fraction
 
 from songreel.ground.messages import shorten
@@ -26,28 +25,12 @@ class Shot:
     first_frame: int
     frames: int
 
-    @property
-    def sung_until(self) -> float:
-        """Where its words end, in seconds: with the line, or before."""
-        end = self.line.end_seconds
-        return self.end_seconds if end is None else min(end, self.end_seconds)
-
 
 def moved(lines: Sequence[Line], offset: float) -> tuple[Sequence[Line], Sequence[Line]]:
     """The lines so many seconds later, and first those of them that are over before the film begins."""
-    after = [_later(line, offset) for line in lines]
+    after = [line.later(offset) for line in lines]
     over = sum(following.start_seconds <= 0 for following in after[1:])
     return after[:over], after[over:]
-
-
-def _later(line: Line, offset: float) -> Line:
-    end = None if line.end_seconds is None else _sum(line.end_seconds, offset)
-    return replace(line, start_seconds=_sum(line.start_seconds, offset), end_seconds=end)
-
-
-def _sum(seconds: float, offset: float) -> float:
-    """By decimal arithmetic, as people do it."""
-    return float(Decimal(str(seconds)) + Decimal(str(offset))) if offset else seconds
 
 
 def end_seconds(lines: Sequence[Line], tail: float, audio_seconds: float | None) -> float:
@@ -71,14 +54,20 @@ def shots(lines: Sequence[Line], frames_per_second: int | Fraction, end: float) 
     ends = [line.start_seconds for line in lines[1:]] + [end]
     first_frames = [0] + [max(0, round(seconds * frames_per_second)) for seconds in ends]
     shots = (
-        Shot(_from_0(line), seconds, first, following - first)
+        Shot(_within(line, seconds), seconds, first, following - first)
         for line, seconds, first, following in zip(lines, ends, first_frames, first_frames[1:], strict=False)
     )
     return tuple(shot for shot in shots if shot.frames > 0)
 
 
-def _from_0(line: Line) -> Line:
-    return replace(line, start_seconds=0.0) if line.start_seconds < 0 else line
+def _within(line: Line, end: float) -> Line:
+    """The line with its words in the film, from 0 to where its picture ends."""
+    if line.start_seconds < 0:
+        until = None if line.end_seconds is None else max(0.0, line.end_seconds)
+        line = replace(line, start_seconds=0.0, end_seconds=until, words=())
+    if line.end_seconds is not None and line.end_seconds >= end:
+        line = replace(line, end_seconds=None)
+    return line
 
 
 def too_short(lines: Sequence[Line], shown: Sequence[Shot], tail: float) -> str | None:

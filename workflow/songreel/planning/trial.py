@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
@@ -21,6 +22,7 @@ from songreel.ground import rates, stops
 from songreel.ground.documents import JOINING, ClipPlan, Shown, Sound, Timeline, TimelineClip, TimelineLine
 from songreel.ground.errors import UserError
 from songreel.ground.files import Document, identity, read_json, write_json_if_changed
+from songreel.ground.lettering import ON_PICTURE
 from songreel.ground.paths import Paths
 from songreel.planning.audio import Audio
 from songreel.planning.config import Config
@@ -50,7 +52,8 @@ def check(config: Config, audio: Audio | None, program: str, paths: Paths) -> st
 def _settings(config: Config) -> Document:
     size = [config.width, config.height]
     rate = rates.written(config.frames_per_second)
-    return {"size": size, "rate": rate, "encoder": config.encoder, "crf": config.crf} | _motion(config)
+    known = {"size": size, "rate": rate, "encoder": config.encoder, "crf": config.crf} | _motion(config)
+    return known | ({"words": True} if config.lyrics in ON_PICTURE else {})
 
 
 def _motion(config: Config) -> Document:
@@ -94,16 +97,45 @@ def _try(config: Config, audio: Audio | None, program: str) -> str:
 def _make_clip(config: Config, clip: Path, program: str) -> None:
     drawing = ClipPlan.of(config, Shown("", FRAMES))
     size = (config.width, config.height)
+    script = _words(config)
     frame = np.random.default_rng(0).integers(0, 256, (config.height, config.width, 3), dtype=np.uint8)
     try:
-        film.encode([frame[None]] * DRAWN, drawing, size, clip, program)
+        film.encode([frame[None]] * DRAWN, drawing, size, clip, program, script)
     except film.FFmpegError as error:
+        if script and _works_without(config, clip, program):
+            raise _wordless(config, error, program) from None
         filters = ", interpolation 'motion'" if drawing.interpolation == "motion" else ""
         raise _incapable(
             f"the clips of this film (encoder {config.encoder!r}{filters}, {size[0]}x{size[1]})",
             error,
             program,
         ) from None
+
+
+def _words(config: Config) -> bytes | None:
+    """What is drawn on the clip."""
+    if config.lyrics not in ON_PICTURE:
+        return None
+    from songreel.planning import lettering  # and with it fontTools: most films have no words on them
+
+    return lettering.trial(config)
+
+
+def _works_without(config: Config, clip: Path, program: str) -> bool:
+    """Whether it is the words alone that it cannot draw."""
+    try:
+        _make_clip(replace(config, lyrics="soft"), clip, program)
+    except UserError:
+        return False
+    return True
+
+
+def _wordless(config: Config, error: film.FFmpegError, program: str) -> UserError:
+    return UserError(
+        f"config key 'lyrics': {config.lyrics!r} has words drawn on the picture, and {program} was tried and"
+        f" cannot do that ({error.reason}), expected an ffmpeg with libass; leave the key 'ffmpeg' empty for"
+        f" the one that comes with songreel, or write 'lyrics: soft'."
+    )
 
 
 def _make_film(config: Config, clip: Path, song: Sound | None, program: str) -> None:

@@ -1,7 +1,7 @@
 """Pictures for lines to start from, composed of a model's own drawings by what the words name.
 
-Words decide first: each is looked up in the album's names, synonyms and keywords. Only a text in which nothing is
-found is compared with the drawings' names by the perceptor's text tower.
+Words decide first: each is looked up in the album's names, synonyms and keywords. Only a text in which
+nothing is found is compared with the drawings' names by the perceptor's text tower.
 """
 
 from __future__ import annotations
@@ -15,17 +15,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from songreel.sampling import drawings, layouts
+from songreel.sampling import drawings, habitats, layouts
 from songreel.sampling.albums import Candidate
-from songreel.sampling.drawings import Drawings, Ground, Thing
+from songreel.sampling.drawings import Drawings, Ground, Sky, Thing
 from songreel.sampling.layouts import Part, Scene
-from songreel.sampling.wishes import SKYWARD, Mention, Wish, Words
+from songreel.sampling.wishes import Mention, Wish, Words
 
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]  # unit vectors [n, d] of texts
 
 TOGETHER = 2  # things of a text that are shown side by side
-WEAK = 30  # what a second thing may weigh less than the first
+WEAK = 36  # what a second thing may weigh less than the first
 OTHERS = 24  # what another thing for the same word may weigh less than the best
+OTHERWISE = 3  # what its second drawing weighs less
+VIEW, MIRRORED = 0.05, 0.07  # how much less a ground's other picture, and a mirrored scene, fit
 ALTERNATIVES = 3  # things tried for a word, and grounds for a scene
 NEAREST = 3  # things near a text that names none
 
@@ -46,6 +48,7 @@ class Composer:
         self.digest = album.digest
         self.words = Words(album)
         self.grounds = {it.name: it for it in album.grounds}
+        self.skies = {it.name: it for it in album.skies}
 
     def ranked(self, text: str, size: tuple[int, int], count: int) -> list[Candidate]:
         """The best `count` pictures for a text at a size (width, height), all with different names."""
@@ -89,13 +92,15 @@ class Composer:
 
     def _chosen(self, wish: Wish) -> tuple[list[Mention], list[Mention]]:
         """What stands side by side, and one thing in the sky above it."""
-        best = max((it.weight for it in wish.mentions), default=0)
-        strong = [it for it in wish.mentions if it.weight >= best - WEAK]
-        seen: set[int] = set()
-        fresh = [it for it in strong if not (it.things[0][0] in seen or seen.add(it.things[0][0]))]  # type: ignore[func-returns-value]
-        above = [it for it in fresh if self._thing(it).name in SKYWARD]
-        main = sorted((it for it in fresh if it not in above), key=lambda it: (-(it.weight // 8), it.position))
-        return sorted(main[:TOGETHER], key=lambda it: it.position), above[:1]
+        things = [it for it in wish.mentions if not it.place] or list(wish.mentions)
+        best = max((it.weight for it in things), default=0)
+        strong = [it for it in things if it.weight >= best - WEAK]
+        fresh = list({it.things[0][0]: it for it in reversed(strong)}.values())[::-1]  # the first of each
+        above = [it for it in fresh if self._thing(it).aloft]
+        main = sorted(
+            (it for it in fresh if it not in above), key=lambda it: (-(it.weight // 8), it.position)
+        )
+        return sorted(main[:TOGETHER], key=lambda it: it.position), above[: 1 if main else TOGETHER]
 
     def _thing(self, mention: Mention) -> Thing:
         return self.album.things[mention.things[0][0]]
@@ -106,7 +111,9 @@ class Composer:
         for index, weight in mention.things[:ALTERNATIVES]:
             thing = self.album.things[index]
             if weight >= least:
-                found += [((thing, number), weight - 4 * (number > 0)) for number in range(len(thing.drawings))]
+                found += [
+                    ((thing, number), weight - OTHERWISE * number) for number in range(len(thing.drawings))
+                ]
         return found
 
     def _placed(self, parts: tuple[Part, ...], wish: Wish) -> Iterator[tuple[float, Scene]]:
@@ -115,27 +122,27 @@ class Composer:
             scene = Scene(parts, ground, self._light(parts, ground, wish), wish.weather)
             for take in range(max(1, len(ground.pictures))):
                 for mirrored in (False, True):
-                    less = loss + 0.03 * take + 0.02 * mirrored
+                    less = loss + VIEW * take + MIRRORED * mirrored
                     yield -less, replace(scene, take=take, mirrored=mirrored)
 
     def _grounds(self, parts: tuple[Part, ...], wish: Wish) -> list[tuple[float, Ground]]:
-        asked = [it for it in wish.grounds if it != "sky" or all(layouts.flies(part.thing) for part in parts)]
-        if asked:
-            return [(0.1 * rank, self.grounds[name]) for rank, name in enumerate(asked[:ALTERNATIVES])]
-        first = next((part.thing for part in parts if part.thing.name not in SKYWARD), parts[0].thing)
-        homes = layouts.homes(first.home, wish.weather, wish.sky)
-        return [(0.12 * rank, self.grounds[name]) for rank, name in enumerate(homes) if name in self.grounds]
+        things = [part.thing for part in parts]
+        asked = [it for it in wish.grounds if it != "sky" or all(habitats.flies(it) for it in things)]
+        if not asked:
+            outdoors = bool(wish.sky or wish.weather)
+            asked = list(habitats.homes(self.album, things, outdoors, wish.weather))
+        names = dict.fromkeys(habitats.sunk(name, things) for name in asked[:ALTERNATIVES])
+        return [(0.1 * rank, self.grounds[name]) for rank, name in enumerate(names)]
 
-    def _light(self, parts: tuple[Part, ...], ground: Ground, wish: Wish) -> str:
+    def _light(self, parts: tuple[Part, ...], ground: Ground, wish: Wish) -> Sky:
         if ground.name == "space":
-            return "space"
-        if wish.sky:
-            return wish.sky
-        return "night" if any(part.thing.home == "night" for part in parts) else "day"
+            return self.skies["space"]
+        dark = any(part.thing.home == "night" for part in parts)
+        return self.skies[wish.sky or ("night" if dark else "day")]
 
     def _bare(self, wish: Wish) -> Iterator[tuple[float, Scene]]:
         """A place with nothing in it."""
-        names = wish.grounds or layouts.homes("meadow", wish.weather, wish.sky)
+        names = wish.grounds or habitats.homes(self.album, (), bool(wish.sky or wish.weather), wish.weather)
         for rank, ground in enumerate(self.grounds[name] for name in names):
             for fit, scene in self._views(ground, wish):
                 yield fit - 0.1 * rank, scene
@@ -144,7 +151,8 @@ class Composer:
         for take in range(max(1, len(ground.pictures))):
             for mirrored in (False, True):
                 light = self._light((), ground, wish)
-                yield 0.5 - 0.03 * take - 0.02 * mirrored, Scene((), ground, light, wish.weather, take, mirrored)
+                fit = 0.5 - VIEW * take - MIRRORED * mirrored
+                yield fit, Scene((), ground, light, wish.weather, take, mirrored)
 
 
 def _part(mention: Mention, it: tuple[Thing, int]) -> Part:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import json
 import zlib
 from dataclasses import dataclass
@@ -37,6 +38,9 @@ class Thing:
     home: str
     kind: str
     drawings: range
+    aloft: bool = False  # seen in the sky wherever one stands
+    tall: bool = False  # larger than people
+    blooms: bool = False  # its colour is that of its blossoms
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,9 @@ class Drawings:
     weathers: tuple[Weather, ...]
     words: dict[str, list[int]]  # a thing's index and its weight, 0 to 100, after each other
     silent: frozenset[str]
+    acts: frozenset[str]  # words whose -ing and -ed mean the same things
+    elsewhere: dict[str, tuple[str, ...]]  # grounds for things of a home, the best first
+    sources: tuple[str, ...]  # of each drawing of a thing
     horizon: float  # share of a ground's height
     vectors: NDArray[np.int8]  # [things, d]: their names, embedded
     blobs: dict[str, list[bytes]]
@@ -125,12 +132,17 @@ def _album(data: bytes) -> Drawings:
         digest=hashlib.sha256(data).hexdigest(),
         things=tuple(_thing(row, len(blobs["things"])) for row in told["things"]),
         grounds=tuple(_ground(row, len(blobs["grounds"])) for row in told["grounds"]),
-        skies=tuple(Sky(it["name"], it["told"], tuple(it["words"]), _tint(it["tint"])) for it in told["skies"]),
+        skies=tuple(
+            Sky(it["name"], it["told"], tuple(it["words"]), _tint(it["tint"])) for it in told["skies"]
+        ),
         weathers=tuple(
             Weather(it["name"], it["told"], tuple(it["words"]), it["sky"]) for it in told["weathers"]
         ),
         words=dict(told["words"]),
         silent=frozenset(told["silent"]),
+        acts=frozenset(told["acts"]),
+        elsewhere={home: tuple(names) for home, names in told["elsewhere"].items()},
+        sources=tuple(source for row in told["things"] for source in row["sources"]),
         horizon=float(told["horizon"]),
         vectors=tensors["vectors"],
         blobs=blobs,
@@ -149,11 +161,12 @@ def _told(packed: bytes) -> dict[str, Any]:
 def _blobs(joined: bytes, offsets: NDArray[np.int64]) -> list[bytes]:
     if list(offsets) != sorted(offsets) or offsets[0] != 0 or offsets[-1] != len(joined):
         raise ValueError("drawings that do not lie one after the other")
-    return [joined[start:end] for start, end in zip(offsets, offsets[1:], strict=False)]
+    return [joined[start:end] for start, end in itertools.pairwise(offsets)]
 
 
 def _thing(row: dict[str, Any], most: int) -> Thing:
-    return Thing(row["name"], row["home"], row["kind"], _range(row["first"], row["drawings"], most))
+    is_so = (bool(row.get(key)) for key in ("aloft", "tall", "blooms"))
+    return Thing(row["name"], row["home"], row["kind"], _range(row["first"], row["drawings"], most), *is_so)
 
 
 def _ground(row: dict[str, Any], most: int) -> Ground:

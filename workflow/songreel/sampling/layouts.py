@@ -9,34 +9,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from songreel.sampling import painting
-from songreel.sampling.drawings import Drawings, Ground, Thing
+from songreel.sampling.drawings import Drawings, Ground, Sky, Thing
+from songreel.sampling.habitats import INDOORS, MIDDLE, flies
 from songreel.sampling.painting import Placed
-from songreel.sampling.wishes import COLOURS, SKYWARD
+from songreel.sampling.wishes import COLOURS
 
-BUILT = ("place-building", "place-religious", "place-other", "place-geographic")
-TALL = frozenset(
-    ("evergreen tree", "deciduous tree", "palm tree", "lighthouse", "windmill", "castle", "oak", "willow", "autumn tree")
-    + ("water mill", "barn", "manor", "tower bridge", "watchtower", "tree house", "leafless tree", "ferris wheel")
-    + ("sailing ship", "ship", "passenger ship", "statue of liberty", "mountain", "snow capped mountain", "volcano")
-)
-INDOORS = frozenset(("floor", "table", "stage", "window"))
-MIDDLE = frozenset(("plain", "fire", "underwater", "sky", "space"))  # grounds that nothing stands on
-FEET: Mapping[str, float] = {"floor": 0.93, "table": 0.84, "stage": 0.9, "window": 0.79}  # shares of the height
-# Where a thing may be when its words name no place: its home first, then what else becomes it.
-ELSEWHERE: Mapping[str, tuple[str, ...]] = {
-    **{"night": ("hills", "meadow", "village"), "plain": ("plain", "meadow"), "meadow": ("meadow", "hills", "garden")},
-    **{"table": ("table", "plain"), "floor": ("floor", "plain", "stage"), "sky": ("sky", "hills", "meadow")},
-    **{"street": ("street", "road", "city"), "sea": ("sea", "harbour", "island"), "lake": ("lake", "river")},
-    **{"garden": ("garden", "meadow"), "forest": ("forest", "meadow", "hills"), "space": ("space", "mountains")},
-    **{"underwater": ("underwater", "sea"), "desert": ("desert", "mountains"), "snow": ("snow", "mountains")},
-    **{"stage": ("stage", "floor"), "beach": ("beach", "island"), "hills": ("hills", "meadow", "mountains")},
-    **{"road": ("road", "hills"), "station": ("station", "hills"), "city": ("city", "street")},
-    **{"wheat field": ("wheat field", "meadow"), "jungle": ("jungle", "forest"), "mountains": ("mountains", "hills")},
-    **{"graveyard": ("graveyard", "hills"), "fire": ("fire", "plain")},
-}
+FEET: Mapping[str, float] = {
+    "floor": 0.93,
+    "table": 0.84,
+    "stage": 0.9,
+    "window": 0.79,
+}  # shares of the height
 # x, depth towards the front, and size of several of a kind
 SEVERAL: Mapping[int, Sequence[tuple[float, float, float]]] = {
     2: ((0.27, 0.75, 0.47), (0.73, 0.85, 0.47)),
@@ -44,7 +29,18 @@ SEVERAL: Mapping[int, Sequence[tuple[float, float, float]]] = {
     4: ((0.26, 0.3, 0.34), (0.72, 0.34, 0.34), (0.24, 0.95, 0.42), (0.74, 0.98, 0.42)),
     5: ((0.2, 0.25, 0.3), (0.5, 0.2, 0.3), (0.8, 0.25, 0.3), (0.3, 0.97, 0.4), (0.72, 0.97, 0.4)),
 }
-ALOFT = ((0.24, 0.2), (0.66, 0.13), (0.46, 0.34), (0.85, 0.33), (0.1, 0.43), (0.3, 0.52), (0.7, 0.5), (0.9, 0.08), (0.06, 0.07))
+ROWS = {1: ((0.5,), 0.7), 2: ((0.27, 0.73), 0.5), 3: ((0.18, 0.5, 0.82), 0.4)}  # x of each, and size
+ALOFT = (
+    (0.24, 0.2),
+    (0.66, 0.13),
+    (0.46, 0.34),
+    (0.85, 0.33),
+    (0.1, 0.43),
+    (0.3, 0.52),
+    (0.7, 0.5),
+    (0.9, 0.08),
+    (0.06, 0.07),
+)
 
 
 @dataclass(frozen=True)
@@ -61,7 +57,8 @@ class Part:
         number = {1: "", 2: "two ", 3: "three ", 4: "four "}.get(self.count, "many ")
         colour = f"{self.colour} " if self.colour else ""
         otherwise = ", drawn otherwise" if self.drawing else ""
-        return f"{number}{colour}{self.thing.name}{otherwise}"
+        name = self.thing.name if self.count == 1 else plural(self.thing.name)
+        return f"{number}{colour}{name}{otherwise}"
 
 
 @dataclass(frozen=True)
@@ -70,38 +67,46 @@ class Scene:
 
     parts: tuple[Part, ...]
     ground: Ground
-    light: str
+    light: Sky
     weather: str = ""
     take: int = 0
     mirrored: bool = False
 
     def told(self) -> str:
         """The scene in words; different scenes are told differently."""
+        light = "" if self.light.name in ("day", "space") else self.light.told
+        weather = {"rain": "in the rain", "snow": "in falling snow", "fog": "in the mist"}.get(
+            self.weather, ""
+        )
         things = " and ".join(part.told() for part in self.parts)
-        place = " ".join(word for word in (things, self.ground.told) if word)
-        weather = {"rain": " in the rain", "snow": " in falling snow", "fog": " in the mist"}.get(self.weather, "")
-        light = "" if self.light in ("day", "space") else f", {self.light}"
-        take = f", view {self.take + 1}" if self.take else ""
-        return f"{place}{weather}{light}{take}{', mirrored' if self.mirrored else ''}"
+        said = " ".join(words for words in (things, self.ground.told, light, weather) if words)
+        return (
+            f"{said}{f', view {self.take + 1}' if self.take else ''}{', mirrored' if self.mirrored else ''}"
+        )
 
 
-def flies(thing: Thing) -> bool:
-    """Whether a thing is seen in the air by itself."""
-    return thing.home in ("sky", "space", "night") or thing.name in SKYWARD
-
-
-def homes(home: str, weather: str, sky: str) -> Sequence[str]:
-    """Grounds for a thing of that home, the best first."""
-    if weather == "snow" and home in ("meadow", "hills", "forest", "road", "street"):
-        return ("snow", *ELSEWHERE.get(home, ("meadow",)))
-    if home == "plain" and (weather or sky):
-        return ("hills", "meadow")
-    return ELSEWHERE.get(home, ("meadow",))
+def plural(name: str) -> str:
+    """The plural of a thing's name, as a rule makes it."""
+    if name.endswith(("s", "sheep", "fish", "deer", "people")):
+        return name
+    for ending, plural_ending in (
+        ("mouse", "mice"),
+        ("man", "men"),
+        ("child", "children"),
+        ("goose", "geese"),
+        ("leaf", "leaves"),
+        ("wolf", "wolves"),
+    ):
+        if name.endswith(ending):
+            return name.removesuffix(ending) + plural_ending
+    if name.endswith("y") and name[-2:-1] not in tuple("aeiou"):
+        return name[:-1] + "ies"
+    return name + ("es" if name.endswith(("x", "ch", "sh")) else "s")
 
 
 def paint(album: Drawings, scene: Scene, size: tuple[int, int]) -> NDArray[np.uint8]:
     """The picture of a scene, uint8 [height, width, 3], at a size (width, height)."""
-    light = next((it for it in album.skies if it.name == scene.light), album.skies[0])
+    light = scene.light
     picture = painting.backdrop(size, album.sky(album.skies.index(light)))
     tint = light.tint if scene.ground.name not in INDOORS else tuple(0.5 + 0.5 * part for part in light.tint)
     placed = _placements(album, scene, size)
@@ -116,7 +121,7 @@ def paint(album: Drawings, scene: Scene, size: tuple[int, int]) -> NDArray[np.ui
             painting.put(picture, it, tint)
     seed = int.from_bytes(hashlib.sha256(scene.told().encode()).digest()[:4], "big")
     if scene.ground.name not in INDOORS | {"underwater", "space"}:
-        for weather in dict.fromkeys((scene.light if scene.light == "storm" else "", scene.weather)):
+        for weather in dict.fromkeys(("storm" if light.name == "storm" else "", scene.weather)):
             painting.fall(picture, weather, seed)
     return np.array(picture.convert("RGB"), np.uint8)
 
@@ -132,22 +137,25 @@ def _placements(album: Drawings, scene: Scene, size: tuple[int, int]) -> list[Pl
         if scene.mirrored:
             across = 1 - across
         drawing = album.thing(part.thing.drawings[part.drawing])
-        colour = COLOURS.get(part.colour)
-        placed.append(Placed(drawing, across * width, y * height, side * least, foot, scene.mirrored, colour, shadow))
+        if part.colour in COLOURS:
+            drawing = painting.recoloured(drawing, COLOURS[part.colour], leafy=part.thing.blooms)
+        placed.append(Placed(drawing, across * width, y * height, side * least, foot, scene.mirrored, shadow))
     return placed
 
 
-_Spot = tuple[Part, float, float, float, bool, bool]  # part, x, y, size, whether y is a foot, whether it has a shadow
+_Spot = tuple[
+    Part, float, float, float, bool, bool
+]  # part, x, y, size, whether y is a foot, whether it has a shadow
 
 
 def _spots(scene: Scene) -> list[_Spot]:
     """Where each drawing of a scene is, in shares of the picture."""
     middle = scene.ground.name in MIDDLE
-    above = [part for part in scene.parts if part.thing.name in SKYWARD and not (middle and len(scene.parts) == 1)]
+    above = [part for part in scene.parts if part.thing.aloft and not (middle and len(scene.parts) == 1)]
     main = [part for part in scene.parts if part not in above]
     spots: list[_Spot] = []
     for part in above:
-        spots += _aloft(part, alone=not main)
+        spots += _aloft(part, alone=not main and part is above[0])
     for number, part in enumerate(main):
         spots += _of(part, number, len(main), scene.ground.name, crowded=bool(above))
     return spots
@@ -160,21 +168,20 @@ def _aloft(part: Part, alone: bool) -> list[_Spot]:
         side = 0.26 if alone else 0.19
         spots = ALOFT[: max(part.count + 2, 5)]
         return [(part, x, y, side * dice.uniform(0.8, 1.15), False, False) for x, y in spots]
-    return [(part, 0.5, 0.33, 0.5, False, False)] if alone else [(part, 0.76, 0.2, 0.3, False, False)]
+    return [(part, 0.5, 0.28, 0.46, False, False)] if alone else [(part, 0.76, 0.2, 0.3, False, False)]
 
 
 def _of(part: Part, number: int, among: int, ground: str, crowded: bool) -> list[_Spot]:
     """One of the things that are side by side, or several of it."""
-    x = (0.5,) if among == 1 else (0.27, 0.73)
-    side = 0.7 if among == 1 else 0.5
+    x, side = ROWS[among]
     if crowded and among == 1:
         x, side = (0.42,), 0.62
     if ground in MIDDLE or (flies(part.thing) and ground not in INDOORS):
         return _floating(part, x[number], side, ground, among)
     if part.count > 1:
         return _several(part, x[number], among, ground)
-    tall = part.thing.name in TALL or part.thing.kind in BUILT
-    if tall and among > 1:
+    tall = part.thing.tall
+    if tall and among == 2:
         side = 0.6
     return [(part, x[number], _foot(ground, 0.55 if tall else 0.8), side, True, _casts(part.thing, ground))]
 
@@ -184,10 +191,15 @@ def _floating(part: Part, x: float, side: float, ground: str, among: int) -> lis
     high = 0.52 if ground in MIDDLE else 0.32
     if among > 1 and ground not in MIDDLE:
         side, high = 0.42, 0.27
+    elif ground not in MIDDLE:
+        side, high = min(side, 0.58), 0.31
     if part.count > 1:
         spots = [(x + (at - 0.5) * (1 if among == 1 else 0.5), y) for at, y in ALOFT[: part.count]]
         low = 1.35 if ground in MIDDLE else 0.9
-        return [(part, at, 0.08 + y * low, 0.3 if among == 1 else 0.22, False, ground not in MIDDLE) for at, y in spots]
+        return [
+            (part, at, 0.08 + y * low, 0.3 if among == 1 else 0.22, False, ground not in MIDDLE)
+            for at, y in spots
+        ]
     return [(part, x, high, side, False, False)]
 
 
@@ -196,7 +208,14 @@ def _several(part: Part, x: float, among: int, ground: str) -> list[_Spot]:
     scale = 1.0 if among == 1 else 0.62
     shadow = _casts(part.thing, ground)
     return [
-        (part, x + (at - 0.5) * scale * (1 if among == 1 else 0.85), _foot(ground, depth), side * scale, True, shadow)
+        (
+            part,
+            x + (at - 0.5) * scale * (1 if among == 1 else 0.85),
+            _foot(ground, depth),
+            side * scale,
+            True,
+            shadow,
+        )
         for at, depth, side in spots
     ]
 
@@ -209,4 +228,4 @@ def _foot(ground: str, depth: float) -> float:
 
 
 def _casts(thing: Thing, ground: str) -> bool:
-    return ground not in ("sea", "lake", "river", "harbour", "island") and thing.name not in SKYWARD
+    return ground not in ("sea", "lake", "river", "harbour", "island") and not thing.aloft

@@ -21,14 +21,15 @@ Floats = NDArray[np.float64]
 LUMA = np.array((0.299, 0.587, 0.114))
 DULL = 0.14  # chroma under which a pixel has no hue
 SPREAD = 40.0  # degrees on both sides of a drawing's main hue
-NEAR = 60.0  # of 255: a thing whose lightness is that near to what is behind it gets a rim
+NEAR = 42.0  # of 255: a thing whose lightness is that near to what is behind it gets a rim
+LIGHT = 200.0  # of 255: behind what is lighter, a rim is dark
 SHADOW = 0.32
 KEPT = 0.5  # how much of its own light a thing keeps where the ground is dimmed
 
 
 @dataclass(frozen=True)
 class Placed:
-    """A drawing in a picture. Lengths in pixels; `foot` says whether `y` is its lowest point or its middle."""
+    """A drawing in a picture. Lengths in pixels; `y` is its lowest point (`foot`) or its middle."""
 
     drawing: Image.Image
     x: float
@@ -36,18 +37,21 @@ class Placed:
     side: float
     foot: bool = True
     mirrored: bool = False
-    colour: Rgb | None = None
     shadow: bool = False
 
 
-def backdrop(size: tuple[int, int], sky: Image.Image | None) -> Image.Image:
+def backdrop(size: tuple[int, int], sky: Image.Image) -> Image.Image:
     """A sky that fills a picture of `size` (width, height), RGBA."""
-    if sky is None:
-        return Image.new("RGBA", size, (128, 128, 128, 255))
-    return sky.resize(size, Image.Resampling.BICUBIC).convert("RGBA")
+    width, height = size
+    side = max(size)
+    scaled = sky.resize((side, side), Image.Resampling.BICUBIC).convert("RGBA")
+    left = (side - width) // 2
+    return scaled.crop((left, 0, left + width, height))
 
 
-def lay(picture: Image.Image, ground: Image.Image, horizon: float, tint: Sequence[float], mirrored: bool) -> None:
+def lay(
+    picture: Image.Image, ground: Image.Image, horizon: float, tint: Sequence[float], mirrored: bool
+) -> None:
     """Put a ground on a picture, its horizon at the same share of the height, dimmed by `tint`."""
     width, height = picture.size
     side = max(width, height)
@@ -70,8 +74,7 @@ def dimmed(image: Image.Image, tint: Sequence[float]) -> Image.Image:
 def put(picture: Image.Image, it: Placed, tint: Sequence[float]) -> None:
     """Put a drawing on a picture, with its shadow, and a rim where it would not be seen."""
     side = max(8, round(it.side))
-    sprite = it.drawing if it.colour is None else recoloured(it.drawing, it.colour)
-    sprite = sprite.resize((side, side), Image.Resampling.LANCZOS)
+    sprite = it.drawing.resize((side, side), Image.Resampling.LANCZOS)
     if it.mirrored:
         sprite = sprite.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     box = sprite.getchannel("A").point([255 * (alpha > 40) for alpha in range(256)]).getbbox()
@@ -91,7 +94,9 @@ def _shade(picture: Image.Image, left: int, right: int, foot: int) -> None:
     width = right - left
     shadow = Image.new("L", picture.size)
     half = max(2, width // 11)
-    ImageDraw.Draw(shadow).ellipse([left + width * 0.06, foot - half, right - width * 0.06, foot + half], fill=round(255 * SHADOW))
+    ImageDraw.Draw(shadow).ellipse(
+        [left + width * 0.06, foot - half, right - width * 0.06, foot + half], fill=round(255 * SHADOW)
+    )
     dark = Image.new("RGBA", picture.size, (10, 14, 24, 255))
     dark.putalpha(shadow.filter(ImageFilter.GaussianBlur(max(1, width / 40))))
     picture.alpha_composite(dark)
@@ -107,17 +112,24 @@ def _rim(picture: Image.Image, whole: Image.Image, side: int) -> None:
     if abs(own - behind) >= NEAR:
         return
     wide = max(1, round(side / 36))
-    grown = whole.getchannel("A").filter(ImageFilter.MaxFilter(2 * wide + 1)).filter(ImageFilter.GaussianBlur(wide))
-    rim = Image.new("RGBA", picture.size, (255, 252, 235, 255) if behind < 128 else (25, 30, 45, 255))
-    rim.putalpha(grown.point([round(0.6 * value) for value in range(256)]))
+    grown = (
+        whole.getchannel("A")
+        .filter(ImageFilter.MaxFilter(2 * wide + 1))
+        .filter(ImageFilter.GaussianBlur(wide))
+    )
+    rim = Image.new("RGBA", picture.size, (255, 252, 240, 255) if behind < LIGHT else (40, 45, 60, 255))
+    rim.putalpha(grown.point([round(0.45 * value) for value in range(256)]))
     picture.alpha_composite(rim)
 
 
-def recoloured(sprite: Image.Image, colour: Rgb) -> Image.Image:
-    """A drawing whose main colour became `colour`; its shades stay shades, its other colours what they are."""
+def recoloured(sprite: Image.Image, colour: Rgb, leafy: bool = False) -> Image.Image:
+    """A drawing whose main colour became `colour`; its shades stay shades, its other colours what they are.
+
+    Green is not the main colour of what is `leafy`, if there is another.
+    """
     pixels = np.asarray(sprite, np.float64)
     rgb, alpha = pixels[..., :3], pixels[..., 3] / 255
-    share = _main(rgb / 255, alpha)
+    share = _main(rgb / 255, alpha, leafy)
     light = rgb @ LUMA
     middle = (light * share).sum() / max(share.sum(), 1e-9)
     target = np.array(colour, np.float64)
@@ -130,7 +142,7 @@ def recoloured(sprite: Image.Image, colour: Rgb) -> Image.Image:
     return Image.fromarray(shown)
 
 
-def _main(rgb: Floats, alpha: Floats) -> Floats:
+def _main(rgb: Floats, alpha: Floats, leafy: bool) -> Floats:
     """How much each pixel [h, w] belongs to a drawing's main colour, 0..1, times its opacity."""
     top, low = rgb.max(2), rgb.min(2)
     chroma = top - low
@@ -138,12 +150,16 @@ def _main(rgb: Floats, alpha: Floats) -> Floats:
     coloured = (chroma > DULL) & (alpha > 0.5)
     solid = (alpha > 0.5) & (top > 0.12)
     if coloured.sum() < 0.3 * max(1, solid.sum()):
-        return np.where(chroma <= DULL * 1.6, 1.0, 0.0) * (top > 0.25) * alpha
+        grey: Floats = np.where((chroma <= DULL * 1.6) & (top > 0.25), alpha, 0.0)
+        return grey
     counts, _ = np.histogram(hue[coloured], bins=36, range=(0, 360), weights=chroma[coloured])
+    if leafy:
+        counts[7:17] *= 0.05
     smooth = counts + np.roll(counts, 1) + np.roll(counts, -1)
     main = smooth.argmax() * 10 + 5
     away = np.abs((hue - main + 180) % 360 - 180)
-    return ((SPREAD - away) / 12 + 1).clip(0, 1) * ((chroma - 0.06) / 0.08).clip(0, 1) * alpha
+    share: Floats = ((SPREAD - away) / 12 + 1).clip(0, 1) * ((chroma - 0.06) / 0.08).clip(0, 1) * alpha
+    return share
 
 
 def _hue(rgb: Floats, top: Floats, chroma: Floats) -> Floats:
@@ -167,8 +183,16 @@ def fall(picture: Image.Image, weather: str, seed: int) -> None:
     least = min(width, height)
     if weather == "rain":
         for _ in range(width * height // 170):
-            x, y, length = dice.uniform(0, width * 1.2), dice.uniform(-0.1, 1) * height, least * dice.uniform(0.05, 0.1)
-            pen.line([(x, y), (x - length * 0.4, y + length)], fill=(205, 220, 245, 175), width=max(1, least // 110))
+            x, y, length = (
+                dice.uniform(0, width * 1.2),
+                dice.uniform(-0.1, 1) * height,
+                least * dice.uniform(0.05, 0.1),
+            )
+            pen.line(
+                [(x, y), (x - length * 0.4, y + length)],
+                fill=(205, 220, 245, 175),
+                width=max(1, least // 110),
+            )
     elif weather == "snow":
         for _ in range(width * height // 150):
             x, y, radius = dice.uniform(0, width), dice.uniform(0, height), least * dice.uniform(0.006, 0.014)

@@ -1,4 +1,4 @@
-"""What a line of words asks to be shown: things with their colours and numbers, a place, light and weather."""
+"""What a line of words asks for: things with their colours and numbers, a place, light and weather."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ COLOURS: Mapping[str, Rgb] = {
     **{"pink": (245, 130, 175), "brown": (125, 75, 40), "black": (28, 28, 34), "white": (248, 248, 248)},
     **{"grey": (140, 140, 146), "gray": (140, 140, 146), "silver": (190, 196, 204)},
 }
-SKIES = {"golden": "yellow", "gold": "yellow", "crimson": "red", "scarlet": "red", "violet": "purple", "gray": "grey"}
+SKIES = {
+    "golden": "yellow",
+    "gold": "yellow",
+    "crimson": "red",
+    "scarlet": "red",
+    "violet": "purple",
+    "gray": "grey",
+}
 NUMBERS = {
     **{"two": 2, "both": 2, "pair": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8},
     **{"nine": 9, "ten": 9, "twelve": 9, "dozen": 9, "hundred": 9, "hundreds": 9, "thousand": 9},
@@ -25,25 +32,59 @@ NUMBERS = {
 }
 SOME = 3  # of what is named in the plural
 IRREGULAR = {
-    **{"children": "child", "men": "man", "women": "woman", "feet": "foot", "geese": "goose", "mice": "mouse"},
+    **{
+        "children": "child",
+        "men": "man",
+        "women": "woman",
+        "feet": "foot",
+        "geese": "goose",
+        "mice": "mouse",
+    },
     **{"wolves": "wolf", "leaves": "leaf", "knives": "knife", "wives": "wife", "lives": "life", "oxen": "ox"},
     **{"teeth": "tooth", "sheaves": "sheaf", "loaves": "loaf", "thieves": "thief", "elves": "elf"},
     **{"ran": "run", "sang": "sing", "sung": "sing", "wept": "weep", "flew": "fly", "flown": "fly"},
-    **{"shone": "shine", "slept": "sleep", "rode": "ride", "ridden": "ride", "drove": "drive", "wrote": "write"},
-    **{"written": "write", "swam": "swim", "left": "leave", "blew": "blow", "fought": "fight", "dreamt": "dream"},
-    **{"died": "die", "dying": "die", "lay": "lie", "burnt": "burn", "drank": "drink", "ate": "eat", "fell": "fall"},
+    **{
+        "shone": "shine",
+        "slept": "sleep",
+        "rode": "ride",
+        "ridden": "ride",
+        "drove": "drive",
+        "wrote": "write",
+    },
+    **{
+        "written": "write",
+        "swam": "swim",
+        "left": "leave",
+        "blew": "blow",
+        "fought": "fight",
+        "dreamt": "dream",
+    },
+    **{
+        "died": "die",
+        "dying": "die",
+        "lay": "lie",
+        "burnt": "burn",
+        "drank": "drink",
+        "ate": "eat",
+        "fell": "fall",
+    },
+    **{
+        "forgot": "forget",
+        "forgotten": "forget",
+        "grew": "grow",
+        "rang": "ring",
+        "sank": "sink",
+        "stood": "stand",
+    },
     **{"heard": "hear", "saw": "see", "kept": "keep", "spoke": "speak", "wore": "wear", "woke": "wake"},
 }
+EXACT = 100  # the weight of a thing's own name
 REACH = 3  # words from a colour to what has it
+DONE = 45  # what a verb's form weighs less than the noun that it looks like
 SHOWN = 30  # weight from which a word's thing is shown
+NAMED = 90  # the least that a thing weighs which a word names by itself
 BESIDE = 45  # the most that a thing weighs whose word is a place, too
 ALONE = ("people", "smileys", "body", "face", "emotion", "heart", "hand", "person", "family", "place", "time")
-SKYWARD = frozenset(
-    ("full moon", "crescent moon", "new moon face", "first quarter moon", "sun", "sun with face", "star", "glowing star")
-    + ("shooting star", "falling star", "cloud", "rainbow", "comet", "fireworks", "milky way", "ringed planet")
-    + ("full moon face", "cloud with rain", "cloud with lightning", "cloud with lightning and rain", "high voltage")
-    + ("sun behind cloud", "snowflake", "wind face", "cloud with snow", "waxing gibbous moon", "new moon")
-)  # things that are seen in the sky, wherever one stands
 
 
 @dataclass(frozen=True)
@@ -56,6 +97,7 @@ class Mention:
     position: int
     colour: str = ""
     count: int = 1
+    place: bool = False  # whether the word is a place, a light or a weather, too
 
 
 @dataclass(frozen=True)
@@ -101,7 +143,10 @@ class Words:
         found, position = _Reading(), 0
         while position < len(tokens):
             position += self._take(found, tokens, position)
-        return Wish(tuple(found.mentions), tuple(dict.fromkeys(found.grounds)), found.sky, found.weather)
+        grounds = [it for it in dict.fromkeys(found.grounds) if it != "snow"]
+        if "snow" in found.grounds and grounds:  # it snows there
+            found.weather = found.weather or "snow"
+        return Wish(tuple(found.mentions), tuple(grounds or found.grounds[:1]), found.sky, found.weather)
 
     def _take(self, found: _Reading, tokens: Sequence[str], position: int) -> int:
         """Read on from a position; how many words that took."""
@@ -120,7 +165,10 @@ class Words:
         place = self._place(found, forms, position)
         if len(part) == 1 and phrase in self.album.silent:
             return place
-        form = next((it for it in forms if it in self.album.words), None)
+        known = [it for it in forms if it in self.album.words]
+        form = max(known, key=lambda it: self.album.words[it][1], default=None)
+        if form is not None and len(part) > 1 and part[0] in COLOURS and self.album.words[form][1] < EXACT:
+            return place  # a black sheep is a sheep
         if form is not None:
             self._mention(found, form, phrase, position, place)
         return place or form is not None
@@ -168,27 +216,33 @@ class Words:
     def _mention(self, found: _Reading, form: str, phrase: str, position: int, place: bool) -> None:
         numbers = self.album.words[form]
         things = tuple(zip(numbers[::2], numbers[1::2], strict=True))
-        weight = things[0][1]
+        weight = things[0][1] - (DONE if _is_done(phrase, form) and form not in self.album.acts else 0)
         first = self.album.things[things[0][0]]
-        if place and first.name not in SKYWARD:
-            weight = min(weight, BESIDE)
+        place = place and not first.aloft
+        if place:
+            weight = BESIDE if weight >= NAMED else 0
         if weight < SHOWN:
             return
         count = found.count or (SOME if _is_plural(phrase, form) and not first.kind.startswith(ALONE) else 1)
         colour = found.colour if position - found.colour_at <= REACH else ""
-        found.mentions.append(Mention(phrase, things, weight, position, colour, count))
+        found.mentions.append(Mention(phrase, things, weight, position, colour, count, place))
         found.colour, found.count = "", 0
 
 
 def _plain(text: str) -> str:
-    return text.lower().replace("’", "'").replace("in' ", "ing ")
+    return text.lower().replace("\u2019", "'").replace("in' ", "ing ")
 
 
 def _is_plural(phrase: str, form: str) -> bool:
     last = phrase.split()[-1]
     return (phrase != form and (last.endswith("s") or IRREGULAR.get(last) == form.split()[-1])) or (
-        phrase == form and last in ("flowers", "leaves", "bells", "waves", "sheep", "cattle", "tulips", "balloons", "jewels")
+        phrase == form
+        and last in ("flowers", "leaves", "bells", "waves", "sheep", "cattle", "tulips", "balloons", "jewels")
     )
+
+
+def _is_done(phrase: str, form: str) -> bool:
+    return phrase != form and phrase.endswith(("ing", "ed"))
 
 
 def _forms(word: str) -> Iterator[str]:

@@ -19,6 +19,7 @@ from songreel.planning.plan import Plan, missing_latents, sources
 def in_plans(plan: Plan, paths: Paths) -> Iterator[DamageError]:
     """What stands where a plan file is to be written and is no file."""
     files = [*map(paths.segment_plan, plan.segments), *map(paths.clip_plan, plan.clips)]
+    files += map(paths.font, plan.fonts)
     of_song = (paths.owner, paths.timeline, paths.starts_of, paths.film_asked, paths.film_read)
     for file in [*files, *(path(plan.song) for path in of_song)]:
         with suppress(FileNotFoundError):

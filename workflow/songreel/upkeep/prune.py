@@ -17,7 +17,7 @@ from songreel.ground.files import Document
 from songreel.ground.messages import shorten
 from songreel.ground.paths import Paths
 from songreel.jobs import locks
-from songreel.planning import config
+from songreel.planning import config, screenplay
 from songreel.planning import plan as planning
 from songreel.planning.audio import NoTrackError
 from songreel.planning.config import Config
@@ -25,7 +25,7 @@ from songreel.planning.plan import Plan
 from songreel.upkeep import running
 from songreel.upkeep.running import HOUR, Needs, union
 
-SCREENPLAYS = "screenplays/[!.]*.csv"  # as a shell finds them: an editor's hidden files are none
+SCREENPLAYS = Path("screenplays")
 ID = "([0-9a-f]{16})"
 SHA256 = "([0-9a-f]{64})"
 TEMPORARY = r"\.[0-9]+-"  # before the name of what was being written, see `files.replacing`
@@ -95,7 +95,7 @@ def _films(settings: Config) -> Iterator[Config]:
     too much.
     """
     yield settings
-    for other in sorted(Path().glob(SCREENPLAYS)):
+    for other in screenplay.screenplays(SCREENPLAYS):
         if other.resolve() != settings.screenplay.resolve():
             audios = {settings.audio, "none" if settings.audio == "none" else "auto"}
             tracks, offsets = {settings.audio_track, 1}, {settings.offset, 0.0}
@@ -187,6 +187,7 @@ def _patterns(paths: Paths) -> list[tuple[str, Path]]:
         ("clips", paths.clip_plan(ID)),
         ("clips", paths.clip(ID)),
         ("clips", paths.log("clips", ID)),
+        ("fonts", paths.font(SHA256)),
         *(("tunes", file) for file in paths.tunes(ID)),
         ("audio", paths.audio_facts(SHA256)),
         ("starts", paths.start(SHA256)),

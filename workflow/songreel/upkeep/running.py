@@ -28,9 +28,9 @@ from songreel.jobs.heartbeat import Watch
 from songreel.planning import choices
 from songreel.planning.plan import Plan
 
-# Told by every version. Those that played tunes may be at work in the same results: each looks for all four.
-FIRST_KINDS = ("segments", "clips", "tunes", "audio")
-KINDS = (*FIRST_KINDS, "starts", "rankings", "seen", "albums")
+# Versions that played tunes may be at work in the same results: each tells and looks for these four.
+ALWAYS = ("segments", "clips", "tunes", "audio")
+KINDS = (*ALWAYS, "fonts", "starts", "rankings", "seen", "albums")
 HOUR = 3600  # seconds without a beat, until a workflow on another machine is taken for dead
 PATIENCE_SECONDS = 0.2  # between two looks at whether a removal has ended
 
@@ -43,6 +43,7 @@ def needs(plan: Plan) -> Needs:
     return {
         "segments": sorted(plan.segments),
         "clips": sorted(plan.clips),
+        "fonts": sorted(plan.fonts),
         "tunes": [],
         "audio": [sound.sha256] if sound else [],
         "starts": sorted({choice.start for choice in plan.starts} | set(plan.pictures)),
@@ -119,7 +120,7 @@ def workflows(paths: Paths, now: float) -> Iterator[Needs]:
     for record in _records(paths, ".json"):
         if _alive(record, now):
             facts = heartbeat.read(record)
-            if facts and all(kind in facts for kind in FIRST_KINDS):
+            if facts and all(kind in facts for kind in ALWAYS):
                 yield facts
             elif record.exists():
                 raise UserError(

@@ -12,6 +12,8 @@ held_out = [config["test_style"]]
 phrases = f"--phrases '{Path(workflow.basedir) / 'phrases.txt'}' --most {config['evaluated_phrases']}"
 trained = Path(config["pair"] or results)
 pair_folders = [results / "first", results / "export"]
+# The VQGAN before its decoder was trained again, where that happens here.
+before = [] if config["pair"] else unfinished()
 
 
 def pair(name):
@@ -139,7 +141,7 @@ rule retrieval:
 rule reconstruction:
     input:
         styles=[ancient(shard(name)) for name in held_out],
-        pairs=pair("first") + pair("export"),
+        pairs=pair("first") + pair("export") + before,
     output:
         evaluation("reconstruction.json"),
     log:
@@ -148,11 +150,30 @@ rule reconstruction:
         "../../../envs/starter.yaml"
     threads: 1
     params:
-        pairs=pair_folders,
+        pairs=pair_folders + [file.parent for file in before[:1]],
         scenes="--count {held_out_scenes} --side {side} --seed {seed}".format(**config),
     shell:
         "python -m songreel_starter reconstruction {output:q} {params.pairs:q} --styles {input.styles:q}"
         " {params.scenes} --log {log:q}"
+
+
+rule grid:
+    input:
+        pairs=pair("first") + pair("export"),
+        pictures=keyframes("first") + keyframes("export"),
+    output:
+        evaluation("grid.json"),
+    log:
+        log("grid"),
+    conda:
+        "../../../envs/starter.yaml"
+    threads: 1
+    params:
+        pairs=pair_folders,
+        phrases=phrases,
+    shell:
+        "python -m songreel_starter grid {output:q} {params.pairs:q} --pictures {input.pictures:q} {params.phrases}"
+        " --log {log:q}"
 
 
 rule speed:
@@ -195,10 +216,12 @@ rule sheet:
 rule card:
     input:
         pair("export"),
+        lambda wildcards: album(),  # defined further on
         sheets=[results / "export" / f"{name}.jpg" for name in ("first", "sheet")],
         judged=evaluation("judged.json"),
         retrieval=evaluation("retrieval.json"),
         reconstruction=evaluation("reconstruction.json"),
+        grid=evaluation("grid.json"),
         speed=evaluation("speed.json"),
         styles=[ancient(shard(name)) for name in dict.fromkeys(pictured + held_out)],
     output:
@@ -214,5 +237,5 @@ rule card:
         device=config["trained_on"],
     shell:
         "python -m songreel_starter card {output:q} --judged {input.judged:q} --retrieval {input.retrieval:q}"
-        " --reconstruction {input.reconstruction:q} --speed {input.speed:q} --styles {input.styles:q}"
+        " --reconstruction {input.reconstruction:q} --grid {input.grid:q} --speed {input.speed:q} --styles {input.styles:q}"
         " --logs {params.logs:q} --shown {params.shown} --trained-on {params.device:q} --log {log:q}"

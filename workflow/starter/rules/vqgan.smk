@@ -1,5 +1,13 @@
+VQGAN = "vqgan.safetensors", "vqgan.yaml"
+
+
 def vqgan():
-    return [results / name for name in ("vqgan.safetensors", "vqgan.yaml")]
+    return [results / name for name in VQGAN]
+
+
+def unfinished():
+    """The VQGAN whose decoder leaves a grid."""
+    return [results / "unfinished" / name for name in VQGAN]
 
 
 rule train_vqgan:
@@ -7,7 +15,7 @@ rule train_vqgan:
         clip=clip(),
         scenes=[ancient(path) for half in HALVES for path in scenes(half)],
     output:
-        vqgan(),
+        unfinished(),
     log:
         log("train_vqgan"),
     conda:
@@ -19,4 +27,25 @@ rule train_vqgan:
         " --batch {vqgan_batch} --crop {crop} --seed {seed}".format(**config),
     shell:
         "python -m songreel_starter train-vqgan {output[0]:q} {input.clip:q} {input.scenes:q} {params.model}"
+        " {params.training} --threads {threads} --log {log:q}"
+
+
+rule train_decoder:
+    input:
+        unfinished(),
+        clip=clip(),
+        scenes=[ancient(path) for half in HALVES for path in scenes(half)],
+    output:
+        vqgan(),
+    log:
+        log("train_decoder"),
+    conda:
+        "../../../envs/starter.yaml"
+    threads: 2
+    params:
+        trained=unfinished()[0].parent,
+        training="--channels {deblock} --steps {decoder_steps} --batch {decoder_batch} --crop {decoder_crop}"
+        " --seed {seed}".format(**config),
+    shell:
+        "python -m songreel_starter train-decoder {output[0]:q} {params.trained:q} {input.clip:q} {input.scenes:q}"
         " {params.training} --threads {threads} --log {log:q}"
