@@ -428,7 +428,14 @@ def test_a_chain_is_held_to_its_start_and_yet_moves() -> None:
     def moved(hold: float) -> float:
         strategy = Strategy(12, 0, 2, 0.15, hold=hold)
         links = sampler.chain(
-            starter.picture_maker(), [starter.pull("a red boat")], strategy, start, 0, 0, 0, held=start
+            starter.picture_maker(),
+            [starter.pull("a red boat")],
+            strategy,
+            start,
+            0,
+            0,
+            0,
+            start=Start(start),
         )
         return float((next(links).latent - start).square().mean())
 

@@ -5,14 +5,12 @@ Every default, range and preset is in workflow/schemas/config.schema.yaml, and o
 
 from __future__ import annotations
 
-import datetime
 import difflib
 import functools
 import json
-import math
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
@@ -20,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from songreel import data
-from songreel.ground import rates
 from songreel.ground.errors import UserError
 from songreel.ground.strategy import Strategy
 from songreel.planning import colours
 from songreel.planning.config_file import read as read
 from songreel.planning.config_file import shown
+from songreel.planning.config_values import CONVERTERS, SPECIAL
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ def value_of(key: str, text: str) -> Any:
 
     rule = _property(key)
     with suppress(TypeError, ValueError, OverflowError):
-        value = _CONVERTERS[rule["type"]](text)
+        value = CONVERTERS[rule["type"]](text)
         if Draft202012Validator(rule).is_valid(value):
             return value
     raise ValueError(_expected(rule))
@@ -219,70 +217,11 @@ def _is_empty(value: Any) -> bool:
 
 
 def _typed(key: str, value: Any) -> Any:
-    convert = _SPECIAL.get(key) or _CONVERTERS[_property(key)["type"]]
+    convert = SPECIAL.get(key) or CONVERTERS[_property(key)["type"]]
     try:
         return convert(value)
     except (TypeError, ValueError, OverflowError):
         raise _unfit(key, value) from None
-
-
-def _text(value: Any) -> str:
-    """Text as it was written: YAML makes a number or a date of a title such as 2024."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError
-    if isinstance(value, bool) or not isinstance(value, str | int | float | datetime.date):
-        raise TypeError
-    return str(value).strip()
-
-
-def _size(value: Any) -> str:
-    """`WxH`, also from `W X H` and with a multiplication sign."""
-    return re.sub(r"\s*[x\u00d7]\s*", "x", _text(value).lower())
-
-
-def _choice(value: Any) -> str:
-    """A word, `off` among them: YAML takes it for False, and Snakemake hands that on to its jobs as text."""
-    return "off" if value is False or value == "False" else _text(value)
-
-
-def _number(value: Any) -> int | float:
-    """A finite number, also from text: YAML 1.1 takes 1e-3 for text."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise TypeError
-    number = _parsed(value) if isinstance(value, str) else value
-    if not math.isfinite(number):
-        raise ValueError
-    return number
-
-
-def _parsed(text: str) -> int | float:
-    """Whole numbers stay whole, since a float would round a long seed."""
-    return int(text) if re.fullmatch(r"[+-]?[0-9]+", text.strip()) else float(text)
-
-
-def _whole(value: Any) -> int:
-    number = _number(value)
-    if number != int(number):
-        raise ValueError
-    return int(number)
-
-
-def _names(value: Any) -> list[str]:
-    """A list of names, also from one name or from names with commas between, as on a command line."""
-    return [_text(name) for name in (value if isinstance(value, list) else _text(value).split(","))]
-
-
-_CONVERTERS: dict[str, Callable[[Any], Any]] = {
-    "string": _text,
-    "integer": _whole,
-    "number": lambda value: float(_number(value)),  # one type, so that 15 and 15.0 make one id
-    "array": _names,
-}
-_SPECIAL: dict[str, Callable[[Any], Any]] = {
-    "size": _size,
-    "frames_per_second": rates.parsed,
-    "lyrics": _choice,
-}
 
 
 def _validate(given: dict[str, Any]) -> None:
