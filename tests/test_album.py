@@ -435,7 +435,7 @@ def test_a_chain_is_held_to_its_start_and_yet_moves() -> None:
             0,
             0,
             0,
-            start=Start(start),
+            start=sampler.Start(start),
         )
         return float((next(links).latent - start).square().mean())
 
