@@ -203,7 +203,7 @@ def test_its_grid_goes_and_its_tokens_stay(scenes: list[Path], clip: Path, block
         made.advance()
     assert uneven() < 0.5 * before
     assert torch.equal(made.average.tokens(pictures), tokens)
-    assert "grid" in made.judged() and "uneven" in made.told()
+    assert "grid" in made.judged() and "uneven" in made.progress()
 
 
 def test_a_decoders_training_that_was_stopped_ends_as_if_it_had_not_been(

@@ -6,7 +6,6 @@ follows its vectors as in van den Oord et al.: Neural Discrete Representation Le
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
@@ -20,10 +19,10 @@ from torch import Generator, Tensor, nn
 
 from songreel.ground.errors import UserError
 from songreel.ground.files import replacing
-from songreel.ground.messages import say
 from songreel.kernels import devices
 from songreel.models.vqgan import VQGAN
-from songreel_starter import likeness
+from songreel_starter import adversarial, likeness
+from songreel_starter.adversarial import Adversarial
 from songreel_starter.pool import Pool
 from songreel_starter.states import Keeper, State
 
@@ -31,7 +30,6 @@ from songreel_starter.states import Keeper, State
 FOLD, LEVELS, CHANNELS = 8, (1,), 64
 HIDDEN = 64  # channels between encoder and codebook
 CANVAS = 0.1  # contrast of the noise that its films start from: of a livelier one blots are left
-TELL_EVERY = 100  # steps
 HELD_OUT = 64  # scenes
 PERCEPTION = 0.12  # weight of the picture tower's opinion
 COMMITMENT = 0.25  # weight of the distance from the codes by the latents' variance; at 0.03 half of them died
@@ -40,7 +38,8 @@ RAW = 0.1  # of the pictures are drawn from unquantised latents: the decoder sta
 NOISE = 0.1, 0.4  # in standard deviations, at the start and the end of the time without codes
 SHARPNESS = 0.5  # the critic's gradient by that of all else
 RISE = 500  # steps in which the critic gains its say
-CODEBOOK_DECAY, AVERAGE_DECAY = 0.98, 0.998  # a step
+CODEBOOK_DECAY = 0.98  # a step
+LAST = 0.2  # of the steps, in which the learning rate falls
 RARE = 0.2  # of its share of the vectors, under which a code is used for something else
 RESTART_EVERY = 25  # steps
 SAMPLE = 32  # vectors for each code of the first codebook
@@ -87,18 +86,11 @@ def train(scenes: Sequence[Path], clip: Path, recipe: Recipe, target: Path) -> N
             f"found {recipe.autoencoder_steps} steps without codes, expected fewer than the {recipe.steps} in"
             f" all; correct autoencoder_steps or vqgan_steps."
         )
-    where = devices.choose()
+    device = devices.choose()
     pool = Pool(scenes)
-    training = _Training(recipe, pool, likeness.picture_tower(clip, where), where)
+    training = _Training(recipe, pool, likeness.picture_tower(clip, device), device)
     keeper = Keeper(target, _lasting(recipe))
-    training.restore(keeper.last())
-    while training.step < recipe.steps:
-        training.advance()
-        if training.step % TELL_EVERY == 0 or training.step == recipe.steps:
-            say(f"step {training.step} of {recipe.steps}: {training.told()}, {training.judged()}")
-        if keeper.is_due():
-            keeper.keep(training.state())
-    keeper.keep(training.state())  # for good: asked for more steps, the same training goes on from here
+    training.train(recipe.steps, keeper)
     save(training.average, architecture(recipe, pool.side), target)
 
 
@@ -147,33 +139,24 @@ def centres(vectors: Tensor, count: int, seed: int, rounds: int = 10) -> Tensor:
     return found
 
 
-class _Training:
-    """A VQGAN, its critic, their optimisers and the next step's number, which decides what they see."""
+class _Training(Adversarial):
+    """The number of the next step decides what it sees."""
 
-    def __init__(self, recipe: Recipe, pool: Pool, visual: nn.Module, where: torch.device) -> None:
-        self.recipe, self.pool, self.visual, self.where = recipe, pool, visual, where
+    def __init__(self, recipe: Recipe, pool: Pool, visual: nn.Module, device: torch.device) -> None:
+        self.recipe, self.visual = recipe, visual
         torch.manual_seed(recipe.seed)
-        self.vqgan = VQGAN(**architecture(recipe, pool.side)).to(where)
-        self.vqgan.codebook.requires_grad_(False)  # it follows the latents, not a gradient
-        self.average = copy.deepcopy(self.vqgan).requires_grad_(False)
-        self.critic = likeness.critic().to(where)
-        self.parameters = [it for it in self.vqgan.parameters() if it.requires_grad]
-        self.optimiser = torch.optim.AdamW(self.parameters, recipe.learning_rate, (0.9, 0.98))
-        self.judging = torch.optim.AdamW(self.critic.parameters(), recipe.learning_rate / 2, (0.5, 0.9))
-        self.sums = torch.zeros_like(self.vqgan.codebook)  # of the vectors of each code, fading
-        self.sizes = torch.zeros(recipe.codes, 1, device=where)
-        held_out = min(HELD_OUT, len(pool) // 8)
-        self.held_out = torch.arange(held_out) * (len(pool) // held_out)  # from every file
-        self.learnt = torch.tensor(sorted({*range(len(pool))} - {*self.held_out.tolist()}))
-        self.step, self.losses = 0, list[Tensor]()
+        vqgan = VQGAN(**architecture(recipe, pool.side)).to(device)
+        vqgan.codebook.requires_grad_(False)  # it follows the latents, not a gradient
+        super().__init__(vqgan, recipe.learning_rate, pool, HELD_OUT, device)
+        self.sums = torch.zeros_like(vqgan.codebook)  # of the vectors of each code, fading
+        self.sizes = torch.zeros(recipe.codes, 1, device=device)
 
     def advance(self) -> None:
         """One step."""
         if self.step == self.recipe.autoencoder_steps:
             self._choose_codes()
-        for optimiser, rate in ((self.optimiser, 1.0), (self.judging, 0.5)):
-            for group in optimiser.param_groups:
-                group["lr"] = self.recipe.learning_rate * rate * self._rate()
+        rate = self.recipe.learning_rate * self._rate(self.recipe.steps, LAST)
+        adversarial.set_rates([(self.optimiser, rate), (self.judging, rate / 2)])
         dice = self._dice(self.step)
         wanted = self._batch(dice)
         with self._precision():
@@ -184,13 +167,12 @@ class _Training:
         gradient, loss = self._gradient(drawn, wanted)
         self._descend((drawn * gradient).sum() + COMMITMENT * distance + MODESTY * _excess(latents))
         if self.step >= self.recipe.adversarial_from:
-            self._teach_critic(drawn.detach(), wanted)
+            self._teach_critic(self._opinion(torch.cat((drawn.detach(), wanted))))
         self.step += 1
         self._follow()
         self.losses.append(torch.stack((loss, distance.detach())))
 
-    def told(self) -> str:
-        """The losses of the last steps, which are forgotten."""
+    def progress(self) -> str:
         loss, distance = torch.stack(self.losses).mean(0).tolist()
         self.losses.clear()
         return f"loss {loss:.4f}, distance from the codes {distance:.3f}"
@@ -200,14 +182,14 @@ class _Training:
         """On scenes held out: how true the pictures are, and how many of the codes they need."""
         truth, tokens = list[Tensor](), list[Tensor]()
         for part in torch.split(self.held_out, 16):
-            wanted = self.pool.pictures(part).to(self.where) / 255
+            wanted = self.pool.pictures(part).to(self.device) / 255
             with self._precision():
                 latents = self.average.encode(wanted).float()
             tokens.append(self.average.nearest(latents))
             shown = self.average.embed(tokens[-1]) if self.has_codes else latents
             with self._precision():
                 drawn = self.average.decode(shown).clamp(0, 1)
-            truth.append(-10 * (drawn - wanted).square().mean((1, 2, 3)).log10())
+            truth.append(adversarial.decibels(drawn, wanted))
         used = (
             f", {torch.cat(tokens).flatten().bincount().count_nonzero()} of {self.recipe.codes} codes"
             if self.has_codes
@@ -216,20 +198,13 @@ class _Training:
         return f"held out: {torch.cat(truth).mean():.2f} dB{used}"
 
     def state(self) -> State:
-        whole = {name: part.state_dict() for name, part in self._parts().items()}
-        return {**whole, "sums": self.sums, "sizes": self.sizes, "step": self.step}
+        return {**super().state(), "sums": self.sums, "sizes": self.sizes}
 
     def restore(self, state: State | None) -> None:
+        super().restore(state)
         if state:
-            for name, part in self._parts().items():
-                part.load_state_dict(state[name])
             self.sums.copy_(state["sums"])
             self.sizes.copy_(state["sizes"])
-            self.step = state["step"]
-
-    def _parts(self) -> dict[str, Any]:
-        names = "vqgan", "average", "critic", "optimiser", "judging"
-        return {name: getattr(self, name) for name in names}
 
     @property
     def has_codes(self) -> bool:
@@ -239,13 +214,8 @@ class _Training:
         return Generator().manual_seed(self.recipe.seed * 1_000_003 + number)
 
     def _precision(self) -> AbstractContextManager[Any]:
-        dtype = devices.precision(self.where)
-        return torch.autocast(self.where.type, dtype=dtype, enabled=dtype != torch.float32)
-
-    def _rate(self) -> float:
-        """A short rise, then constant, since the steps may become more later, and down in the last fifth."""
-        left = 1 - self.step / self.recipe.steps
-        return min(1.0, (self.step + 1) / 200) * max(0.02, min(1.0, left / 0.2))
+        dtype = devices.precision(self.device)
+        return torch.autocast(self.device.type, dtype=dtype, enabled=dtype != torch.float32)
 
     def _batch(self, dice: Generator) -> Tensor:
         chosen = self.learnt[torch.randint(len(self.learnt), (self.recipe.batch,), generator=dice)]
@@ -253,7 +223,9 @@ class _Training:
 
     def _moved(self, tensor: Tensor) -> Tensor:
         """A tensor where the arithmetic runs, without waiting for that."""
-        return tensor.pin_memory().to(self.where, non_blocking=True) if self.where.type == "cuda" else tensor
+        return (
+            tensor.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else tensor
+        )
 
     def _quantised(self, latents: Tensor, dice: Generator) -> tuple[Tensor, Tensor]:
         """What the decoder is shown of latents [n, c, h, w], and their distance from it by their variance."""
@@ -279,34 +251,19 @@ class _Training:
         (gradient,) = torch.autograd.grad(loss, seen)
         say_so = SHARPNESS * min(1.0, (self.step - self.recipe.adversarial_from) / RISE)
         if say_so > 0:
-            with self._precision():
-                doubt = -self.critic(seen).float().mean()
-            (urge,) = torch.autograd.grad(doubt, seen)
-            gradient = gradient + say_so * urge * (gradient.norm() / urge.norm().clamp(min=1e-12))
+            gradient = adversarial.urged(gradient, self._opinion(seen), seen, say_so)
         return gradient, loss.detach()
 
-    def _descend(self, loss: Tensor) -> None:
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call, unused-ignore]
-        nn.utils.clip_grad_norm_(self.parameters, 1.0)
-        self.optimiser.step()
-
-    def _teach_critic(self, drawn: Tensor, wanted: Tensor) -> None:
+    def _opinion(self, pictures: Tensor) -> Tensor:
+        """What the critic says of pictures, in float32."""
         with self._precision():
-            opinion = self.critic(torch.cat((drawn, wanted))).float()
-        of_drawn, of_wanted = opinion.chunk(2)
-        loss = F.relu(1 + of_drawn).mean() + F.relu(1 - of_wanted).mean()
-        self.judging.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call, unused-ignore]
-        self.judging.step()
+            opinion: Tensor = self.critic(pictures)
+        return opinion.float()
 
     @torch.no_grad()
     def _follow(self) -> None:
-        """Let the average follow the weights, faster at the start; the codebook is an average already."""
-        decay = min(AVERAGE_DECAY, self.step / (self.step + 10))
-        pairs = zip(self.average.parameters(), self.vqgan.parameters(), strict=True)
-        for mean, value in pairs:
-            mean.lerp_(value, 1 - decay)
+        """As all do; the codebook is an average already."""
+        super()._follow()
         self.average.codebook.copy_(self.vqgan.codebook)
 
     @torch.no_grad()
@@ -326,7 +283,7 @@ class _Training:
     def _learn_codes(self, vectors: Tensor, tokens: Tensor, dice: Generator) -> None:
         """Move codes to the mean of their vectors [n, c]; now and then, rare codes to any vector."""
         share = len(vectors) / self.recipe.codes
-        ones = torch.ones(len(vectors), 1, device=self.where)
+        ones = torch.ones(len(vectors), 1, device=self.device)
         sizes = torch.zeros_like(self.sizes).index_add_(0, tokens, ones)
         self.sizes.lerp_(sizes, 1 - CODEBOOK_DECAY)
         self.sums.lerp_(torch.zeros_like(self.sums).index_add_(0, tokens, vectors), 1 - CODEBOOK_DECAY)

@@ -6,33 +6,30 @@ it was, whose pictures the deblocking passes on unchanged at first.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from songreel.ground.messages import say
 from songreel.kernels import devices
 from songreel.models import vqgan as models
 from songreel.models import weights as architectures
 from songreel.models.vqgan import VQGAN
 from songreel.models.weights import Weights
-from songreel_starter import autoencoder, grid, likeness
+from songreel_starter import adversarial, autoencoder, grid, likeness
+from songreel_starter.adversarial import Adversarial
 from songreel_starter.autoencoder import PERCEPTION, RAW
 from songreel_starter.pool import Pool
 from songreel_starter.states import Keeper, State
 
-TELL_EVERY = 100  # steps
 STRAYS = 0.25  # pictures of tokens in disorder, as steering makes them, by those of scenes
 STEPS = 0.1  # weight of the profiles of steps, of scenes by those wanted and of strays by even ones, each
 SHARPNESS = 0.15  # the critic's gradient by that of all else; with 0.5 edges were torn into teeth
 RISE = 300  # steps in which the critic learns, before it has a say, and again until it has all of it
-AVERAGE_DECAY = 0.998  # a step
+LAST = 0.33  # of the steps, in which the learning rate falls
 HELD_OUT = 32  # scenes
 
 
@@ -50,17 +47,10 @@ class Recipe:
 
 def finish(scenes: Sequence[Path], clip: Path, trained: Weights, recipe: Recipe, target: Path) -> None:
     """Train and write the finished VQGAN: safetensors, and beside it the YAML that tells its architecture."""
-    where = devices.choose()
-    training = Finishing(recipe, Pool(scenes), likeness.picture_tower(clip, where), trained, where)
+    device = devices.choose()
+    training = Finishing(recipe, Pool(scenes), likeness.picture_tower(clip, device), trained, device)
     keeper = Keeper(target, {**_lasting(recipe), "trained": trained.sha256})
-    training.restore(keeper.last())
-    while training.step < recipe.steps:
-        training.advance()
-        if training.step % TELL_EVERY == 0 or training.step == recipe.steps:
-            say(f"step {training.step} of {recipe.steps}: {training.told()}, {training.judged()}")
-        if keeper.is_due():
-            keeper.keep(training.state())
-    keeper.keep(training.state())  # for good: asked for more steps, the same training goes on from here
+    training.train(recipe.steps, keeper)
     autoencoder.save(training.average, architecture(trained, recipe.channels), target)
 
 
@@ -95,48 +85,34 @@ def unfinished(trained: Weights, channels: int) -> VQGAN:
     return after
 
 
-class Finishing:
-    """A VQGAN whose decoder learns, its critic, their optimisers, and the number of the next step."""
+class Finishing(Adversarial):
+    """Only the decoder learns."""
 
     def __init__(
-        self, recipe: Recipe, pool: Pool, visual: nn.Module, trained: Weights, where: torch.device
+        self, recipe: Recipe, pool: Pool, visual: nn.Module, trained: Weights, device: torch.device
     ) -> None:
-        self.recipe, self.pool, self.visual, self.where = recipe, pool, visual, where
+        self.recipe, self.visual = recipe, visual
         torch.manual_seed(recipe.seed)
-        self.vqgan = unfinished(trained, recipe.channels).to(where).requires_grad_(False)
-        self.average = copy.deepcopy(self.vqgan)
-        for part in (self.vqgan.post_quant_conv, self.vqgan.decoder, self.vqgan.deblocking):
+        vqgan = unfinished(trained, recipe.channels).to(device).requires_grad_(False)
+        for part in (vqgan.post_quant_conv, vqgan.decoder, vqgan.deblocking):
             part.requires_grad_(True)
-        self.critic = likeness.critic().to(where)
-        self.parameters = [it for it in self.vqgan.parameters() if it.requires_grad]
-        self.optimiser = torch.optim.AdamW(self.parameters, recipe.learning_rate, (0.9, 0.98))
-        self.judging = torch.optim.AdamW(self.critic.parameters(), recipe.learning_rate, (0.5, 0.9))
-        held_out = min(HELD_OUT, len(pool) // 8)
-        self.held_out = torch.arange(held_out) * (len(pool) // held_out)  # from every file
-        self.learnt = torch.tensor(sorted({*range(len(pool))} - {*self.held_out.tolist()}))
-        self.step, self.losses = 0, list[Tensor]()
+        super().__init__(vqgan, recipe.learning_rate, pool, HELD_OUT, device)
 
     def advance(self) -> None:
-        """One step."""
-        rate = self.recipe.learning_rate * self._rate()
-        for group in (*self.optimiser.param_groups, *self.judging.param_groups):
-            group["lr"] = rate
+        rate = self.recipe.learning_rate * self._rate(self.recipe.steps, LAST)
+        adversarial.set_rates([(self.optimiser, rate), (self.judging, rate)])
         dice = Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step)
         chosen = self.learnt[torch.randint(len(self.learnt), (self.recipe.batch,), generator=dice)]
-        wanted = autoencoder.crops(self.pool.pictures(chosen), self.recipe.crop, dice).to(self.where)
+        wanted = autoencoder.crops(self.pool.pictures(chosen), self.recipe.crop, dice).to(self.device)
         drawn = self.vqgan.decode(self._shown(wanted, dice))
         gradient, losses = self._gradient(drawn, wanted)
-        self.optimiser.zero_grad(set_to_none=True)
-        (drawn * gradient).sum().backward()  # type: ignore[no-untyped-call, unused-ignore]
-        nn.utils.clip_grad_norm_(self.parameters, 1.0)
-        self.optimiser.step()
-        self._teach_critic(drawn.detach()[: len(wanted)], wanted)
+        self._descend((drawn * gradient).sum())
+        self._teach_critic(self.critic(torch.cat((drawn.detach()[: len(wanted)], wanted))))
         self.step += 1
         self._follow()
         self.losses.append(losses)
 
-    def told(self) -> str:
-        """The losses of the last steps, which are forgotten."""
+    def progress(self) -> str:
         loss, mismatch, uneven = torch.stack(self.losses).mean(0).tolist()
         self.losses.clear()
         return f"loss {loss:.4f}, steps unlike {mismatch:.3f}, uneven {uneven:.3f}"
@@ -146,44 +122,24 @@ class Finishing:
         """On scenes held out: how true the pictures are, and how much of a grid they show."""
         truth, steps = list[Tensor](), list[Tensor]()
         for part in torch.split(self.held_out, 16):
-            wanted = self.pool.pictures(part).to(self.where) / 255
+            wanted = self.pool.pictures(part).to(self.device) / 255
             drawn = self.average.decode(self.average.embed(self.average.tokens(wanted))).clamp(0, 1)
-            truth.append(-10 * (drawn - wanted).square().mean((1, 2, 3)).log10())
+            truth.append(adversarial.decibels(drawn, wanted))
             steps.append(grid.profiles(drawn, self.average.factor))
         ratio = grid.ratio(torch.cat(steps))
         return f"held out: {torch.cat(truth).mean():.2f} dB, grid {ratio:.3f}"
-
-    def state(self) -> State:
-        """All that the next steps depend on."""
-        return {**{name: part.state_dict() for name, part in self._parts().items()}, "step": self.step}
-
-    def restore(self, state: State | None) -> None:
-        """Go on from a state that was kept."""
-        if state:
-            for name, part in self._parts().items():
-                part.load_state_dict(state[name])
-            self.step = state["step"]
-
-    def _parts(self) -> dict[str, Any]:
-        names = "vqgan", "average", "critic", "optimiser", "judging"
-        return {name: getattr(self, name) for name in names}
-
-    def _rate(self) -> float:
-        """A short rise, then constant, since the steps may become more later, and down in the last third."""
-        left = 1 - self.step / self.recipe.steps
-        return min(1.0, (self.step + 1) / 200) * max(0.02, min(1.0, left / 0.33))
 
     @torch.no_grad()
     def _shown(self, wanted: Tensor, dice: Generator) -> Tensor:
         """Latents of the scenes, as their codes and some as they are, and behind them those of the strays."""
         latents = self.vqgan.encode(wanted)
         tokens = self.vqgan.nearest(latents)
-        raw = torch.rand(len(latents), 1, 1, 1, generator=dice).to(self.where) < RAW
+        raw = torch.rand(len(latents), 1, 1, 1, generator=dice).to(self.device) < RAW
         strays = tokens[: round(STRAYS * len(tokens))]
-        others = tokens.flatten()[torch.randint(tokens.numel(), strays.shape, generator=dice).to(self.where)]
+        others = tokens.flatten()[torch.randint(tokens.numel(), strays.shape, generator=dice).to(self.device)]
         share = torch.rand(len(strays), 1, 1, generator=dice)
         swapped = torch.rand(strays.shape, generator=dice) < share
-        strays = torch.where(swapped.to(self.where), others, strays)
+        strays = torch.where(swapped.to(self.device), others, strays)
         return torch.cat((torch.where(raw, latents, self.vqgan.embed(tokens)), self.vqgan.embed(strays)))
 
     def _gradient(self, drawn: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
@@ -196,20 +152,5 @@ class Finishing:
         (gradient,) = torch.autograd.grad(loss + STEPS * (mismatch + uneven), seen)
         say_so = SHARPNESS * max(0.0, min(1.0, self.step / RISE - 1))
         if say_so:
-            (urge,) = torch.autograd.grad(-self.critic(scenes).mean(), seen)
-            gradient = gradient + say_so * urge * (gradient.norm() / urge.norm().clamp(min=1e-12))
+            gradient = adversarial.urged(gradient, self.critic(scenes), seen, say_so)
         return gradient, torch.stack((loss, mismatch, uneven)).detach()
-
-    def _teach_critic(self, drawn: Tensor, wanted: Tensor) -> None:
-        of_drawn, of_wanted = self.critic(torch.cat((drawn, wanted))).chunk(2)
-        loss = F.relu(1 + of_drawn).mean() + F.relu(1 - of_wanted).mean()
-        self.judging.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call, unused-ignore]
-        self.judging.step()
-
-    @torch.no_grad()
-    def _follow(self) -> None:
-        """Let the average follow the weights, faster at the start."""
-        decay = min(AVERAGE_DECAY, self.step / (self.step + 10))
-        for mean, value in zip(self.average.parameters(), self.vqgan.parameters(), strict=True):
-            mean.lerp_(value, 1 - decay)
