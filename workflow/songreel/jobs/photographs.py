@@ -110,13 +110,21 @@ def _fitted(path: Path, size: tuple[int, int]) -> Pixels:
 
 
 @torch.no_grad()
-def embedded(perceptor: Perceptor, picture: Pixels) -> Tensor:
-    """What a perceptor makes of a picture, as high or as wide as it sees one: a unit vector float32 [d].
+def embedded(judge: Perceptor, picture: Pixels) -> Tensor:
+    """What a perceptor makes of a picture: a unit vector float32 [d], on the perceptor's device.
 
     Of one that is no square it sees as many squares as it is long.
     """
-    pixels = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255  # [1, 3, h, w]
-    return F.normalize(perceptor.embed_images(torch.cat(squares(pixels))).mean(0), dim=0)
+    pixels = torch.from_numpy(picture).to(judge.mean.device)
+    views = [_scaled(it, judge.side) for it in squares(pixels.permute(2, 0, 1)[None].float() / 255)]
+    return F.normalize(judge.embed_images(torch.cat(views)).mean(0), dim=-1)
+
+
+def _scaled(square: Tensor, side: int) -> Tensor:
+    """A square float32 [1, 3, n, n] in 0..1 as one of that side."""
+    if square.shape[-1] == side:
+        return square
+    return F.interpolate(square, (side, side), mode="bicubic", antialias=True).clamp(0, 1)
 
 
 def seen_size(size: tuple[int, int], side: int) -> tuple[int, int]:

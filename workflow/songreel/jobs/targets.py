@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from songreel.ground import pictures
 from songreel.ground.documents import PerceptorEntry, SegmentRecipe
@@ -12,7 +10,7 @@ from songreel.ground.errors import UserError
 from songreel.ground.messages import shorten
 from songreel.ground.paths import Paths
 from songreel.ground.pictures import Pixels
-from songreel.jobs.photographs import squares
+from songreel.jobs.photographs import embedded
 from songreel.models.perceptor import Perceptor
 from songreel.sampling.loss import Weighing
 from songreel.sampling.sampler import Pull
@@ -26,7 +24,9 @@ def pull(
         return Pull(judge, judge.embed_texts([recipe.words(entry)]), entry.weight, micro_batch)
     target = torch.cat(
         [
-            seen(judge, picture(part.picture, recipe, paths)) if part.picture else judge.embed_texts([words])
+            embedded(judge, picture(part.picture, recipe, paths))[None]
+            if part.picture
+            else judge.embed_texts([words])
             for part, words in zip(recipe.parts, recipe.reads(entry), strict=True)
         ]
     )
@@ -38,18 +38,6 @@ def weighing(recipe: SegmentRecipe, device: torch.device) -> Weighing:
     weights = [part.weight for part in recipe.parts]
     stops = [float("-inf") if part.stop is None else part.stop for part in recipe.parts]
     return Weighing(torch.tensor(weights, device=device), torch.tensor(stops, device=device))
-
-
-@torch.no_grad()
-def seen(judge: Perceptor, shown: Pixels) -> Tensor:
-    """What a perceptor makes of a picture: a unit vector float32 [1, d], the middle of its squares'."""
-    pixels = (
-        torch.from_numpy(shown).to(judge.mean.device).permute(2, 0, 1)[None].float() / 255
-    )  # [1, 3, h, w]
-    side = (judge.side, judge.side)
-    scaled = [F.interpolate(it, side, mode="bicubic", antialias=True) for it in squares(pixels)]
-    embedded = judge.embed_images(torch.cat(scaled).clamp(0, 1))
-    return F.normalize(embedded.mean(0, keepdim=True), dim=-1)
 
 
 def picture(name: str, recipe: SegmentRecipe, paths: Paths) -> Pixels:
