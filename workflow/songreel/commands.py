@@ -19,6 +19,8 @@ from songreel.ground.paths import Paths
 EXPORTS = ("lrc", "srt", "vtt", "ass", "ttml", "sbv", "chapters", "otio")
 
 if TYPE_CHECKING:
+    from songreel.planning.plan import Plan
+
     Parser = argparse.ArgumentParser
     Commands = argparse._SubParsersAction[Parser]
 
@@ -55,10 +57,7 @@ def _declare_plan(commands: Commands) -> Parser:
     plan = commands.add_parser(
         "plan", help="say what the next run renders, how long it takes and what it costs"
     )
-    plan.add_argument(
-        "--config", type=_setting, nargs="+", default=[], metavar="KEY=VALUE", help="as snakemake's"
-    )
-    plan.add_argument("--configfile", type=Path, default=Path("config.yaml"), help="default: config.yaml")
+    _declare_settings(plan)
     plan.add_argument(
         "--jobs", type=_count, default=os.cpu_count(), help="lines at a time (default: one a core)"
     )
@@ -68,10 +67,17 @@ def _declare_plan(commands: Commands) -> Parser:
     return plan
 
 
-def _plan(options: argparse.Namespace) -> None:
-    from songreel.costs import forecast
+def _declare_settings(parser: Parser) -> None:
+    """Let a command be told of which film it is, as snakemake is."""
+    parser.add_argument(
+        "--config", type=_setting, nargs="+", default=[], metavar="KEY=VALUE", help="as snakemake's"
+    )
+    parser.add_argument("--configfile", type=Path, default=Path("config.yaml"), help="default: config.yaml")
+
+
+def _planned(options: argparse.Namespace) -> tuple[Plan, Paths]:
+    """The plan of the film that these options name, whose notes are said, and where its results are."""
     from songreel.planning import config, plan
-    from songreel.upkeep import damage
 
     keys = config.read(Path("config.yaml")) | config.read(options.configfile)
     settings = config.resolve(keys | dict(options.config))
@@ -79,6 +85,14 @@ def _plan(options: argparse.Namespace) -> None:
     made = plan.make(settings, paths)
     for message in made.notes:
         say(message)
+    return made, paths
+
+
+def _plan(options: argparse.Namespace) -> None:
+    from songreel.costs import forecast
+    from songreel.upkeep import damage
+
+    made, paths = _planned(options)
     for fault in damage.find(made, paths):
         say(f"{fault}; the next run renders it again, which is not counted here.")
     estimate = forecast.make(made, paths, options.price)
@@ -179,24 +193,15 @@ def _declare_export(commands: Commands) -> Parser:
     export.add_argument("format", metavar="FORMAT", choices=EXPORTS, help=", ".join(EXPORTS))
     export.add_argument("--output", type=Path, metavar="FILE", help="default: beside the film")
     export.add_argument("--force", action="store_true", help="replace the file if it is there")
-    export.add_argument(
-        "--config", type=_setting, nargs="+", default=[], metavar="KEY=VALUE", help="as snakemake's"
-    )
-    export.add_argument("--configfile", type=Path, default=Path("config.yaml"), help="default: config.yaml")
+    _declare_settings(export)
     export.set_defaults(run=_export)
     return export
 
 
 def _export(options: argparse.Namespace) -> None:
     from songreel.exports import film_text
-    from songreel.planning import config, plan
 
-    keys = config.read(Path("config.yaml")) | config.read(options.configfile)
-    settings = config.resolve(keys | dict(options.config))
-    paths = Paths(settings.results)
-    made = plan.make(settings, paths)
-    for message in made.notes:
-        say(message)
+    made, paths = _planned(options)
     target = film_text.export(options.format, made, paths, options.output, options.force, say)
     print(f"{target} is written.")
 
