@@ -150,9 +150,9 @@ def test_other_errors_are_not_taken_for_it(monkeypatch: pytest.MonkeyPatch) -> N
     assert shortage.sentence(KeyError("a")) is None
 
 
-@pytest.mark.parametrize("megabytes", [500, 3000])
+@pytest.mark.parametrize("megabytes", [500, 3000, 3200])
 def test_a_job_without_address_space_ends_in_one_sentence(megabytes: int, tmp_path: Path) -> None:
-    """With some hundred megabytes torch cannot be mapped; with some gigabytes it ends the process."""
+    """With some hundred megabytes torch cannot be mapped; with some gigabytes its threads end the process."""
     facts = {"text": "a red boat"}
     plan = Paths(tmp_path).segment_plan(identity(facts))
     write_json_if_changed(plan, facts)

@@ -18,18 +18,26 @@ MESSAGES = re.compile(
 )
 # Bytes; with less of them left any failure of a library is for want of memory
 NOTHING = 200_000_000
+# Bytes of address space beyond torch itself, without which no model was ever loaded and run
+HEADROOM = 1_000_000_000
 GB = 1e9
 
 
 def check_import() -> None:
-    """Raise MemoryError where a limit of address space is so tight that to import torch ends the process.
+    """Raise MemoryError where a limit of address space lets torch be imported barely, or not at all.
 
+    With too little left its libraries end the process from threads of their own, where nothing can be caught.
     Only a process of its own can find that out; it is asked only where there is such a limit.
     """
-    if limits.address_space() is not None:
-        trial = subprocess.run([sys.executable, "-c", "import torch"], stderr=subprocess.DEVNULL, check=False)
-        if trial.returncode < 0:
-            raise MemoryError
+    limit = limits.address_space()
+    if limit is None:
+        return
+    lowered = f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({max(limit - HEADROOM, 0)},) * 2)"
+    trial = subprocess.run(
+        [sys.executable, "-c", f"{lowered}; import torch"], capture_output=True, text=True, check=False
+    )
+    if trial.returncode and "ModuleNotFoundError" not in trial.stderr:
+        raise MemoryError
 
 
 def sentence(error: BaseException | None) -> str | None:
