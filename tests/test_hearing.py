@@ -68,7 +68,7 @@ def test_an_onset_is_where_a_note_begins_and_nowhere_else() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hertz", "band"), [(50, "low"), (110, "low"), (440, "mid"), (2000, "mid"), (6000, "high")]
+    ("hertz", "band"), [(50, "low"), (90, "low"), (440, "mid"), (2000, "mid"), (6000, "high")]
 )
 def test_a_tone_is_in_its_band_alone(hertz: float, band: str) -> None:
     curves = heard(bands.tone(hertz, 3)).curves
@@ -102,7 +102,7 @@ def test_louder_is_higher_and_all_of_it_lies_between_0_and_1() -> None:
 
 def test_how_loud_a_recording_is_as_a_whole_hardly_matters() -> None:
     song = bands.struck(bands.bass_drum(), bands.times(100, 10), 10)
-    loud, soft = heard(song), heard(song / 10)
+    loud, soft = heard(song), heard((song / 10).astype(np.float32))
     assert soft.tempo == loud.tempo
     for name in ("amp", "low"):
         assert soft.curves[name] == pytest.approx(loud.curves[name], abs=0.15)

@@ -29,7 +29,7 @@ LOUD, QUIET = 98, 10  # percentiles that are near 1, and near 0
 LEAST_SPAN = 0.5  # of what is loud: a steady tone is 1, not 0
 STEP_DB = 1.0  # of what is loud: so a change elsewhere in the song hardly moves a curve
 STEPS = 20  # of quiet, to loud
-FAINT = 10 ** (-50 / 20)  # of the whole sound: what is below is no band's
+FAINT = 10 ** (-40 / 20)  # of the whole sound: what is below is no band's
 INAUDIBLE = 10 ** (-80 / 20)  # of the loudest that samples can be
 USUAL_ONSETS = 90  # percentile of the onsets' peaks that is 1
 

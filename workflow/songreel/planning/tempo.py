@@ -5,6 +5,8 @@ After Ellis 2007, Beat tracking by dynamic programming (J. New Music Research 36
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -67,7 +69,7 @@ def _peak_offset(three: NDArray[np.float64]) -> float:
     return float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5)) if bend < 0 else 0.0
 
 
-def _autocorrelation(values: Flux, lags: int) -> NDArray[np.float64]:
+def _autocorrelation(values: NDArray[Any], lags: int) -> NDArray[np.float64]:
     """How like itself a curve is so many values later, per value that there is, float64 [lags]."""
     centred = values.astype(np.float64) - values.mean()
     size = 1 << (len(values) + lags).bit_length()
