@@ -18,6 +18,7 @@ NUMBERS = (
     "lead_in",
     "learning_rate",
     "cutouts",
+    "stability",
 )  # with the ranges that config.yaml has
 NAMES = (*FIRST, "end", "prompt", "style", "avoid", *NUMBERS, "image", "mask", "from")
 OTHERWISE = {"start_seconds": "start", "end_seconds": "end"}
@@ -49,6 +50,7 @@ class Directions:
     lead_in: int | None = None
     learning_rate: float | None = None
     cutouts: int | None = None
+    stability: float | None = None
     image: str | None = None  # the path of the picture that it starts from, as written
     mask: str | None = None  # the path of a picture that is black where that one is kept
     origin: str | None = None  # "canvas" or "previous"
