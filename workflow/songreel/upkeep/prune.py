@@ -175,6 +175,7 @@ def _of_songs(paths: Paths) -> Iterator[Path]:
                 song = timeline.parent.name
                 yield from (paths.film(song), timeline, paths.owner(song))
                 yield from (paths.film_read(song), paths.film_asked(song), paths.starts_of(song))
+                yield paths.flicker(song)
 
 
 def _patterns(paths: Paths) -> list[tuple[str, Path]]:
