@@ -1,5 +1,7 @@
 """Calm films: keyframes held to the one before and averaged when drawn, frames that are mixed; flicker."""
 
+import json
+import re
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from songreel.drawing import draw, film, flicker
+from songreel import cli
+from songreel.drawing import averages, draw, film, flicker
 from songreel.ground.documents import ClipPlan, Shown
+from songreel.ground.files import write_json_if_changed
+from songreel.ground.motion import Motion
+from songreel.ground.paths import Paths
 from songreel.ground.strategy import Strategy
 from songreel.planning import plan
 from songreel.planning.config import resolve
@@ -72,6 +78,32 @@ def test_keyframes_past_those_that_are_needed_change_no_frame(
     tokens = noise(40)
     least = drawn(planned, tokens[: plan.keyframes_for(23, planned)])
     assert np.array_equal(least, drawn(planned, tokens))
+
+
+def moving_picture(position: float, size: int = 64) -> torch.Tensor:
+    """A soft blot, so many pixels from the left."""
+    across = torch.arange(size, dtype=torch.float32) + 0.5
+    blot = torch.exp(-((across - position) ** 2 + (across[:, None] - 32) ** 2) / 72)
+    return blot.expand(3, size, size)
+
+
+def test_pictures_that_move_are_averaged_where_they_would_be_at_that_keyframe() -> None:
+    motion = Motion(x=(1 / 16,))  # four of its 64 pixels, from each keyframe to the next
+    pictures = {number: moving_picture(24 + 4 * number) for number in range(5)}
+    average = averages.of_moving(pictures, 2, motion, (0.1, 0.2, 0.4, 0.2, 0.1))
+    assert (average - pictures[2]).abs().max() < 0.02
+    standing = averages.of_moving(pictures, 2, Motion(), (0.1, 0.2, 0.4, 0.2, 0.1))
+    assert (standing - pictures[2]).abs().max() > 0.1
+
+
+def test_what_was_beyond_the_edge_of_a_neighbour_counts_for_nothing() -> None:
+    motion = Motion(x=(0.5,))
+    pictures = {0: torch.zeros(3, 64, 64), 1: torch.ones(3, 64, 64)}
+    average = averages.of_moving(pictures, 1, motion, (0.25, 0.5, 0.25))
+    assert average[:, :, :30].min() > 0.99  # where the one before has come in
+    assert average[:, 32, 40:60].mean() == pytest.approx(2 / 3, abs=0.02)
+    first = averages.of_moving(pictures, 0, motion, (0.25, 0.5, 0.25))
+    assert first[:, 32, 4:28].mean() == pytest.approx(1 / 3, abs=0.02)
 
 
 def test_lines_are_not_mixed_but_where_one_blends_into_the_next() -> None:
@@ -274,3 +306,15 @@ def test_an_average_and_a_mixture_flicker_less(tmp_path: Path) -> None:
     plain = of("plain")
     assert of("smooth", smooth=0.3) < 2 / 3 * plain
     assert of("mixed", fps_blend=1) < 2 / 3 * plain
+
+
+def test_a_film_says_how_much_it_flickers(tmp_path: Path, messages: list[str]) -> None:
+    paths = Paths(tmp_path / "results")
+    paths.clip("0").parent.mkdir(parents=True)
+    clip = flickering([100, 120] * 10, paths.clip("0").parent, "0")
+    write_json_if_changed(paths.timeline("song"), plans.timeline([20]).to_json())
+    assert cli.main(["film", str(paths.timeline("song")), str(clip)]) == 0
+    told, *_ = re.findall(r"flickers by (\d+\.\d+)% of full brightness", "\n".join(messages))
+    assert float(told) == pytest.approx(100 * 40 / 255, abs=0.6)
+    noted = json.loads(paths.flicker("song").read_text(encoding="utf-8"))
+    assert noted["flicker"] == pytest.approx(float(told) / 100, abs=1e-4) and [*noted["clips"]] == ["0"]

@@ -15,6 +15,7 @@ from songreel.planning import audio, hearing, plan
 from songreel.planning.config import resolve
 from songreel.planning.plan import Plan
 from songreel.planning.spectrum import SAMPLE_RATE
+from songreel.upkeep import prune, running
 from tests import bands
 from tests.bands import Samples
 from tests.conftest import TINY
@@ -154,6 +155,14 @@ def test_what_was_heard_by_another_version_is_heard_again(
     before = segments(film.plan(LISTENING))
     monkeypatch.setattr(hearing, "HEARING", hearing.HEARING + 1)
     assert segments(film.plan(LISTENING)) == before and len(messages) == 2
+
+
+def test_what_was_heard_is_kept_with_its_song_and_can_be_removed_without(film: Film) -> None:
+    made, paths = film.plan(LISTENING), Paths(film.folder / "results")
+    (heard,) = film.folder.glob("results/plan/audio/*.npz")
+    assert heard not in [item.path for item in prune.find(running.needs(made), paths)]
+    silent = film.plan(audio="none")
+    assert heard in [item.path for item in prune.find(running.needs(silent), paths)]
 
 
 # learning rates
