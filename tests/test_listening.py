@@ -1,5 +1,7 @@
 """Lines that follow the song: what they hear is in their ids, and nothing else of the song is."""
 
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from songreel.planning.spectrum import SAMPLE_RATE
 from songreel.upkeep import prune, running
 from tests import bands
 from tests.bands import Samples
-from tests.conftest import TINY
+from tests.conftest import TINY, new_project
 from tests.films import FFMPEG
 
 SECONDS = 12
@@ -214,3 +216,35 @@ def test_a_learning_rate_that_cannot_be_is_told_with_its_row(cell: str, found: s
 def test_a_films_learning_rate_that_cannot_be_read_names_its_key(film: Film) -> None:
     with pytest.raises(UserError, match=r"^config key 'learning_rate': found 'loud'"):
         film.plan(learning_rate="0.1 + loud")
+
+
+# rendered
+
+
+def test_a_line_with_sound_and_camera_that_was_killed_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    project = new_project(tmp_path / "project", **TINY)
+    project.screenplay.parent.mkdir()
+    bands.wav(drums(8), project.screenplay.with_suffix(".wav"))
+    cells = "1 + 0.5*low,20*beat - 10,0.5 + onset,2"
+    rows = f"text,start,zoom,angle,learning_rate,stability\na red rose,0,{cells}\ngreen grass,4,,,,\n"
+    project.screenplay.write_text(rows, encoding="utf-8")
+    keys = {**TINY, "iterations": 12, "keyframes_per_second": 5, "audio": "auto"}
+    made = plan.make(resolve({**keys, "screenplay": str(project.screenplay)}), project.results)
+    plan.write(made, project.results)
+    segment = project.segments[0]
+    assert made.segments[segment].motion and made.segments[segment].strategy.learning_rates
+    straight = project.copy(tmp_path / "straight")
+    kept = project.results.work(segment) / "1/kept.zarr.zip"
+    with project.command("keyframes", project.results.segment_plan(segment), "6") as process:
+        while not kept.exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL and not project.results.rendered(segment)
+    # What it heard is in its plan: it goes on without the song.
+    project.screenplay.with_suffix(".wav").unlink()
+    for each in (project, straight):
+        with each.command("keyframes", each.results.segment_plan(segment), "6") as process:
+            assert process.wait() == 0
+    resumed, whole = (each.results.latents(segment, 6).read_bytes() for each in (project, straight))
+    assert resumed == whole
