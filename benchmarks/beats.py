@@ -1,8 +1,7 @@
 """How well beats are heard: python -m benchmarks.beats.
 
-Songs are made by lot of a bass drum, a snare, cymbals, a bass, chords and a voice that does not keep time, at
-75 to 165 beats a minute that drift by up to 3 %, with strokes left out and added. Told for each are its tempo,
-the one that is heard, the F-measure of the beats within 70 ms, and how far the nearest one is in the median;
+Songs are made by lot of a bass drum, a snare, cymbals, a bass, chords and a voice that keeps no time, at 75 to
+165 beats a minute that drift by up to 3 %, with strokes left out and added. Told for each are its tempo, the one that is heard, the F-measure of the beats within 70 ms, and how far the nearest one is in the median;
 the same of librosa, where it is installed.
 """
 
@@ -11,6 +10,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import mean, median
 from typing import Any
 
@@ -73,7 +73,7 @@ class Song:
             pace = tempo * (1 + drift * np.sin(time / 8))
             time += 60 / pace * (1 + float(lot.normal(0, 0.008)))
         samples = np.zeros(round((SECONDS + 8) * SAMPLE_RATE))
-        for number, (begin, end) in enumerate(zip(beats, beats[1:], strict=False)):
+        for number, (begin, end) in enumerate(pairwise(beats)):
             _beat(samples, number, begin, end - begin, lot)
         samples = samples[: round(SECONDS * SAMPLE_RATE)]
         samples += lot.standard_normal(len(samples)) * 0.003
@@ -121,9 +121,8 @@ def _times(seconds: float) -> Samples:
 
 def _drum() -> Samples:
     times = _times(0.2)
-    return np.asarray(
-        np.sin(2 * np.pi * (50 * times + 0.75 * (1 - np.exp(-40 * times)))) * np.exp(-18 * times)
-    )
+    turns = 50 * times + 0.75 * (1 - np.exp(-40 * times))
+    return np.asarray(np.sin(2 * np.pi * turns) * np.exp(-18 * times))
 
 
 def _hiss(lot: Any, seconds: float, fall: float) -> Samples:
@@ -134,9 +133,8 @@ def _hiss(lot: Any, seconds: float, fall: float) -> Samples:
 def _tone(hertz: float, seconds: float, partials: Sequence[int], fall: float) -> Samples:
     times = _times(seconds)
     waves = [np.sin(2 * np.pi * hertz * partial * times) / partial for partial in partials]
-    return np.asarray(
-        sum(waves) * np.minimum(1, 6 * times if len(partials) > 1 else 1) * np.exp(-fall * times)
-    )
+    swell = np.minimum(1, 6 * times) if len(partials) > 1 else 1
+    return np.asarray(sum(waves) * swell * np.exp(-fall * times))
 
 
 def _told(score: float, off: float) -> str:
