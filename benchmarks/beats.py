@@ -1,7 +1,8 @@
 """How well beats are heard: python -m benchmarks.beats.
 
-Songs are made by lot of a bass drum, a snare, cymbals, a bass, chords and a voice that keeps no time, at 75 to
-165 beats a minute that drift by up to 3 %, with strokes left out and added. Told for each are its tempo, the one that is heard, the F-measure of the beats within 70 ms, and how far the nearest one is in the median;
+Songs are made by lot of a bass drum, a snare, cymbals, a bass, chords and a voice that keeps no time, at 75
+to 165 beats a minute that drift by up to 3 %, with strokes left out and added. Told for each are its tempo,
+the one that is heard, the F-measure of the beats within 70 ms, and how far the nearest one is in the median;
 the same of librosa, where it is installed.
 """
 

@@ -99,7 +99,7 @@ def _clip(options: argparse.Namespace) -> None:
 def _draw(options: argparse.Namespace, target: Path) -> None:
     _set_threads(options.threads)
     from songreel.costs import history
-    from songreel.drawing import draw, film, onpicture
+    from songreel.drawing import camera, film, onpicture
     from songreel.jobs import latents, render
     from songreel.kernels import devices
     from songreel.models import proofs, vqgan, weights
@@ -108,8 +108,11 @@ def _draw(options: argparse.Namespace, target: Path) -> None:
     clip = ClipPlan.read(options.plan)
     paths = _paths(options.plan)
     parts = zip(sources(clip), options.latents, strict=True)
-    tokens = [latents.load(path, part.segment, need).tokens for (part, need), path in parts]
-    recipe = SegmentRecipe.read(paths.segment_plan(clip.shown.segment))
+    chains = [
+        camera.Chain(latents.load(path, part.segment, need).tokens, _recipe(paths, part.segment).motion)
+        for (part, need), path in parts
+    ]
+    recipe = _recipe(paths, clip.shown.segment)
     scheduler.show(f"{recipe.text}: {clip.shown.frames} frames")
     device = devices.choose()
     model = render.weights_of(recipe.model, weights.vqgan)
@@ -117,11 +120,15 @@ def _draw(options: argparse.Namespace, target: Path) -> None:
         maker = vqgan.load(model, device, devices.precision(device))
         proof.settle()
     started = time.monotonic()
-    batches = draw.frames(maker, clip, tokens[0], tokens[1] if clip.before else None)
+    batches = camera.frames(maker, clip, chains[0], chains[1] if clip.before else None)
     ffmpeg = film.executable(options.ffmpeg)
     film.encode(batches, clip, recipe.size, target, ffmpeg, onpicture.of_clip(clip, recipe.size, paths))
     took = time.monotonic() - started
     history.remember(paths, history.drawing(recipe, clip), clip.shown.frames, took)
+
+
+def _recipe(paths: Paths, segment: str) -> SegmentRecipe:
+    return SegmentRecipe.read(paths.segment_plan(segment))
 
 
 def _film(options: argparse.Namespace) -> None:

@@ -111,6 +111,7 @@ def _grow(
         first=len(so_far),
         callback=watcher.iteration,
         start=start,
+        motion=recipe.motion,
     )
     while len(so_far) < keyframes:
         with scheduler.grace():
