@@ -99,7 +99,7 @@ def _clip(options: argparse.Namespace) -> None:
 def _draw(options: argparse.Namespace, target: Path) -> None:
     _set_threads(options.threads)
     from songreel.costs import history
-    from songreel.drawing import draw, film, onpicture
+    from songreel.drawing import draw, film, onpicture, upscaling
     from songreel.jobs import latents, render
     from songreel.kernels import devices
     from songreel.models import proofs, vqgan, weights
@@ -119,7 +119,10 @@ def _draw(options: argparse.Namespace, target: Path) -> None:
     started = time.monotonic()
     batches = draw.frames(maker, clip, tokens[0], tokens[1] if clip.before else None)
     ffmpeg = film.executable(options.ffmpeg)
-    film.encode(batches, clip, recipe.size, target, ffmpeg, onpicture.of_clip(clip, recipe.size, paths))
+    if clip.enlarging and clip.enlarging.upscaler:
+        batches = upscaling.load(clip.enlarging.upscaler, device)(batches)
+    size = clip.size(recipe.size)
+    film.encode(batches, clip, size, target, ffmpeg, onpicture.of_clip(clip, size, paths))
     took = time.monotonic() - started
     history.remember(paths, history.drawing(recipe, clip), clip.shown.frames, took)
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from songreel.ground.documents import MOTION_MARGIN, ClipPlan
 from songreel.kernels.colour import LUMA
+from songreel.models import large
 from songreel.models.vqgan import VQGAN
 
 # Decoded at a time: many on a GPU; on a CPU what its cache holds, 8 of 128x128, in half the time of 64.
@@ -138,7 +139,7 @@ def _smoothstep(share: Fraction) -> float:
 
 @torch.no_grad()
 def _decode(vqgan: VQGAN, latents: Tensor) -> Tensor:
-    return vqgan.decode(latents).clamp(0, 1)
+    return large.decode(vqgan, latents).clamp(0, 1)
 
 
 def _as_bytes(pictures: Tensor) -> NDArray[np.uint8]:

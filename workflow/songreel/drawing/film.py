@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
@@ -120,16 +120,20 @@ def encode(
 ) -> None:
     """Pipe frames uint8 [b, height, width, 3] into a clip of exactly its number of frames.
 
-    The words of a `script`, see `onpicture`, are drawn on them. A batch is written while the next one is
-    made. Raises UserError with ffmpeg's own words when it fails.
+    `size` is the clip's width and height; frames of another one are scaled by Lanczos' method. The words of a
+    `script`, see `onpicture`, are drawn on them. A batch is written while the next one is made. Raises
+    UserError with ffmpeg's own words when it fails.
     """
-    width, height = size
+    first, batches = _peeked(batches)
+    height, width = first.shape[1:3]
+    enlarged = {"w": size[0], "h": size[1], "flags": "lanczos"} if (width, height) != size else {}
     rate = clip.frames_per_second
     stream = ffmpeg.input(
         "pipe:", format="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", r=str(clip.drawn_rate)
     )
     # Before motion interpolation: after it, a second conversion would cost each colour some levels.
-    stream = stream.filter("scale", out_color_matrix="bt709", out_range="tv").filter("format", "yuv420p")
+    stream = stream.filter("scale", **enlarged, out_color_matrix="bt709", out_range="tv")
+    stream = stream.filter("format", "yuv420p")
     if clip.interpolation == "motion":
         # Scene-change detection would freeze a frame wherever many tokens change at once.
         stream = stream.filter("minterpolate", fps=str(rate), mi_mode="mci", scd="none")
@@ -147,6 +151,13 @@ def encode(
         status, words = _pipe(batches, sound.command(output, program), handle)
         _check(status, words, temporary, target)
         seal.add(temporary, seal.of_clip(target.stem))
+
+
+def _peeked(batches: Iterable[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], Iterator[NDArray[np.uint8]]]:
+    """The first batch, and all of them."""
+    left = iter(batches)
+    first = next(left)
+    return first, itertools.chain([first], left)
 
 
 def _encoding(name: str, crf: int) -> dict[str, Any]:

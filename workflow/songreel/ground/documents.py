@@ -16,6 +16,7 @@ from types import UnionType
 from typing import TYPE_CHECKING, Any, Self, get_args, get_origin, get_type_hints
 
 from songreel.ground import rates
+from songreel.ground.enlarging import Enlarging
 from songreel.ground.errors import UserError
 from songreel.ground.files import Document, identity, read_json
 from songreel.ground.lettering import Lettering
@@ -157,6 +158,7 @@ class ClipPlan(Named):
     encoder: str
     crf: int
     lettering: Lettering | None = None  # None where no words are drawn on the picture
+    enlarging: Enlarging | None = None  # None where the film is as large as its pictures
 
     @classmethod
     def of(
@@ -166,6 +168,7 @@ class ClipPlan(Named):
         before: Shown | None = None,
         blend_frames: int = 0,
         lettering: Lettering | None = None,
+        enlarging: Enlarging | None = None,
     ) -> ClipPlan:
         """A clip that is drawn as a config says."""
         return cls(
@@ -179,7 +182,12 @@ class ClipPlan(Named):
             encoder=config.encoder,
             crf=config.crf,
             lettering=lettering,
+            enlarging=enlarging,
         )
+
+    def size(self, drawn: tuple[int, int]) -> tuple[int, int]:
+        """The clip's width and height in pixels, of pictures that are drawn at a size."""
+        return self.enlarging.size(drawn) if self.enlarging else drawn
 
     @property
     def keyframe_rate(self) -> Fraction:

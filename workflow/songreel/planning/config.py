@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from songreel import data
+from songreel.ground.enlarging import Enlarging
 from songreel.ground.errors import UserError
 from songreel.ground.strategy import Strategy
 from songreel.planning import colours
@@ -59,6 +60,8 @@ class Config(Strategy):
     tail: float  # seconds
     encoder: str
     crf: int
+    upscale: float  # the film's width and height, by those of its pictures
+    upscaler: str  # the path of a model that enlarges them, or ""
 
     lyrics: str  # "soft", "burned", "karaoke" or "off"
     lyrics_font: str  # a file's path, a family's name, or "" for the one that comes along
@@ -69,6 +72,11 @@ class Config(Strategy):
     results: Path  # the folder
     jobs_per_gpu: str  # "auto" or a whole number
     ffmpeg: str  # "" is the one that comes with imageio-ffmpeg
+
+    @property
+    def film_size(self) -> tuple[int, int]:
+        """Width and height of the film in pixels."""
+        return Enlarging(self.upscale).size((self.width, self.height))
 
     @property
     def strategy(self) -> Strategy:
@@ -157,7 +165,7 @@ def _build(values: dict[str, Any]) -> Config:
     width, height = map(int, values.pop("size").split("x"))
     values |= {
         key: _at_home(key, values[key])
-        for key in ("screenplay", "audio", "model", "album", "results", "ffmpeg", "lyrics_font")
+        for key in ("screenplay", "audio", "model", "album", "results", "ffmpeg", "lyrics_font", "upscaler")
     }
     values["origin"] = values.pop("from")
     values["lyrics_colour"] = colours.parsed("lyrics_colour", values["lyrics_colour"])
