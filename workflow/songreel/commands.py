@@ -17,8 +17,11 @@ from songreel.ground.messages import prints_all, say
 from songreel.ground.paths import Paths
 
 EXPORTS = ("lrc", "srt", "vtt", "ass", "ttml", "sbv", "chapters", "otio")
+PICTURES = ("frames", "gif", "webp", "sheet", "thumbnail")
+SMALLEST_SIDE, LARGEST_SIDE = 16, 8192  # pixels of exported pictures
 
 if TYPE_CHECKING:
+    from songreel.planning.config import Config
     from songreel.planning.plan import Plan
 
     Parser = argparse.ArgumentParser
@@ -77,15 +80,21 @@ def _declare_settings(parser: Parser) -> None:
 
 def _planned(options: argparse.Namespace) -> tuple[Plan, Paths]:
     """The plan of the film that these options name, whose notes are said, and where its results are."""
-    from songreel.planning import config, plan
+    from songreel.planning import plan
 
-    keys = config.read(Path("config.yaml")) | config.read(options.configfile)
-    settings = config.resolve(keys | dict(options.config))
+    settings = _settings(options)
     paths = Paths(settings.results)
     made = plan.make(settings, paths)
     for message in made.notes:
         say(message)
     return made, paths
+
+
+def _settings(options: argparse.Namespace) -> Config:
+    from songreel.planning import config
+
+    keys = config.read(Path("config.yaml")) | config.read(options.configfile)
+    return config.resolve(keys | dict(options.config))
 
 
 def _plan(options: argparse.Namespace) -> None:
@@ -188,21 +197,43 @@ def _convert(options: argparse.Namespace) -> None:
 
 def _declare_export(commands: Commands) -> Parser:
     export = commands.add_parser(
-        "export", help="write a film's lyrics or chapters, or a timeline of its clips"
+        "export", help="write a film's lyrics, chapters or pictures, or a timeline of its clips"
     )
-    export.add_argument("format", metavar="FORMAT", choices=EXPORTS, help=", ".join(EXPORTS))
-    export.add_argument("--output", type=Path, metavar="FILE", help="default: beside the film")
-    export.add_argument("--force", action="store_true", help="replace the file if it is there")
+    every = (*EXPORTS, *PICTURES)
+    export.add_argument("format", metavar="FORMAT", choices=every, help=", ".join(every))
+    export.add_argument(
+        "--output", type=Path, metavar="FILE", help="of frames a folder; default: beside the film"
+    )
+    export.add_argument("--force", action="store_true", help="replace files that are there")
+    part = export.add_mutually_exclusive_group()
+    part.add_argument(
+        "--line",
+        dest="lines",
+        type=_lines,
+        metavar="N",
+        help="of this line, from 1, or lines, as 3-5 (frames, gif, webp, thumbnail)",
+    )
+    part.add_argument(
+        "--between", type=_time, nargs=2, metavar="TIME", help="from 0:12 to 0:15.5, say (frames, gif, webp)"
+    )
+    part.add_argument("--at", type=_time, metavar="TIME", help="of the frame at this time (thumbnail)")
+    export.add_argument("--size", type=_pixels, metavar="PIXELS", help="of the longer side, at most")
     _declare_settings(export)
     export.set_defaults(run=_export)
     return export
 
 
 def _export(options: argparse.Namespace) -> None:
-    from songreel.exports import film_text
+    from songreel.exports import film_pictures, film_text
 
+    asked = film_pictures.asked(options.format, options.lines, options.between, options.at, options.size)
     made, paths = _planned(options)
-    target = film_text.export(options.format, made, paths, options.output, options.force, say)
+    if options.format in PICTURES:
+        target = film_pictures.export(
+            options.format, asked, made, _settings(options), paths, options.output, options.force, say
+        )
+    else:
+        target = film_text.export(options.format, made, paths, options.output, options.force, say)
     print(f"{target} is written.")
 
 
@@ -236,3 +267,27 @@ def _price(text: str) -> float:
     if not 0 <= price < math.inf:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected a number of 0 or more")
     return price
+
+
+def _lines(text: str) -> tuple[int, int]:
+    first, dash, last = text.partition("-")
+    lines = _count(first), _count(last if dash else first)
+    if lines[0] > lines[1]:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected the earlier line first")
+    return lines
+
+
+def _time(text: str) -> float:
+    from songreel.planning import times
+
+    seconds = times.seconds(text)
+    if seconds is None or math.isinf(seconds):
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a time, as 12.5 or 0:12.5")
+    return seconds
+
+
+def _pixels(text: str) -> int:
+    pixels = _count(text)
+    if not SMALLEST_SIDE <= pixels <= LARGEST_SIDE:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected {SMALLEST_SIDE} to {LARGEST_SIDE} pixels")
+    return pixels

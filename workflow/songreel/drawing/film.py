@@ -269,6 +269,23 @@ def _run(command: Sequence[str]) -> tuple[int, bytes]:
     return process.returncode, words
 
 
+def make(
+    output: Any,
+    made: Path,
+    target: Path,
+    program: str,
+    batches: Iterable[NDArray[np.uint8]] | None = None,
+    handle: int | None = None,
+) -> None:
+    """Have ffmpeg make one of ffmpeg-python's outputs, the file `made` that is to be `target`.
+
+    `batches` are piped to it, and a `handle` handed on. Raises FFmpegError.
+    """
+    command = sound.command(output, program)
+    status, complaints = _run(command) if batches is None else _pipe(batches, command, handle)
+    _check(status, complaints, made, target)
+
+
 def check(clip: Path) -> None:
     """Raise DamageError unless a clip is whole and the one that its name says."""
     expected = f"the clip {clip.stem}"
