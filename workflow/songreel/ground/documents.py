@@ -20,6 +20,7 @@ from songreel.ground.enlarging import Enlarging
 from songreel.ground.errors import UserError
 from songreel.ground.files import Document, identity, read_json
 from songreel.ground.lettering import Lettering
+from songreel.ground.motion import Motion
 from songreel.ground.steering import Part, Previous
 from songreel.ground.strategy import Strategy
 
@@ -117,6 +118,7 @@ class SegmentRecipe(Named):
     parts: tuple[Part, ...] = ()  # what steers, unless it is the text alone
     mask: str | None = None  # the sha256 of the picture that is black where the start is kept
     previous: Previous | None = None  # what the chain goes on from, instead of a start of its own
+    motion: Motion | None = None  # how the picture moves; None where it stands still
 
     def words(self, perceptor: PerceptorEntry) -> str:
         """What a perceptor reads of the text."""

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from songreel.planning import config, prompts
+from songreel.planning import config, curves, prompts
+from songreel.planning.curves import Curve
 from songreel.planning.prompts import Prompt
 from songreel.planning.rows import Record, shown
 
@@ -19,7 +20,9 @@ NUMBERS = (
     "learning_rate",
     "cutouts",
 )  # with the ranges that config.yaml has
-NAMES = (*FIRST, "end", "prompt", "style", "avoid", *NUMBERS, "image", "mask", "from")
+# What moves the picture, per second, with what each is where it stands still
+CAMERA = {"zoom": "1", "angle": "0", "translation_x": "0", "translation_y": "0", "shear": "0"}
+NAMES = (*FIRST, "end", "prompt", "style", "avoid", *NUMBERS, "image", "mask", "from", *CAMERA)
 OTHERWISE = {"start_seconds": "start", "end_seconds": "end"}
 # What other programs call them
 ELSEWHERE = {
@@ -52,6 +55,11 @@ class Directions:
     image: str | None = None  # the path of the picture that it starts from, as written
     mask: str | None = None  # the path of a picture that is black where that one is kept
     origin: str | None = None  # "canvas" or "previous"
+    zoom: Curve | None = None  # a ratio a second
+    angle: Curve | None = None  # degrees a second
+    translation_x: Curve | None = None  # picture widths a second
+    translation_y: Curve | None = None  # picture heights a second
+    shear: Curve | None = None  # heights to the right, for each height below the middle, a second
 
 
 def header(record: Record) -> list[str] | None:
@@ -112,6 +120,9 @@ def directions(record: Record) -> Directions:
     for name in ("image", "mask"):
         if cells.get(name, NONE).lower() != NONE:
             values[name] = cells[name]
+    for name in CAMERA:
+        if name in cells:
+            values[name] = _curve(name, cells[name], record)
     return _checked(Directions(**values, origin=_origin(cells, record)), record)
 
 
@@ -128,6 +139,12 @@ def _number(name: str, cell: str, record: Record) -> Any:
         return config.value_of(name, cell)
     except ValueError as error:
         raise _in(name, record)(shown(cell), str(error), "correct or delete it") from None
+
+
+def _curve(name: str, cell: str, record: Record) -> Curve:
+    """What moves the picture; `none` lets it stand still, whatever the film does."""
+    text = CAMERA[name] if cell.lower() == NONE else cell
+    return curves.parse(text, f"{record.place.named}, column {name}")
 
 
 def _origin(cells: Mapping[str, str], record: Record) -> str | None:

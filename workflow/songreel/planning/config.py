@@ -58,6 +58,12 @@ class Config(Strategy):
     interpolation: str  # "latent" or "motion"
     transition: float  # seconds
     tail: float  # seconds
+    zoom: str  # a curve, as are those that follow: a ratio a second
+    angle: str  # degrees a second
+    translation_x: str  # picture widths a second
+    translation_y: str  # picture heights a second
+    shear: str  # heights to the right, for each height below the middle, a second
+    tempo: float  # beats a minute; 0: as they are heard
     encoder: str
     crf: int
     upscale: float  # the film's width and height, by those of its pictures

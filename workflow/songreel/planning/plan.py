@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from math import ceil
 from pathlib import Path
 
 from songreel.drawing import film
 from songreel.ground.documents import (
     JOINING,
-    MOTION_MARGIN,
     ClipPlan,
     SegmentRecipe,
     Shown,
@@ -42,15 +40,18 @@ from songreel.planning import (
     timeline,
     trial,
 )
+from songreel.planning.beats import Beats
 from songreel.planning.choices import Choice, Request
 from songreel.planning.config import Config
 from songreel.planning.gallery import Hung
+from songreel.planning.lengths import STEP as STEP
+from songreel.planning.lengths import in_steps
+from songreel.planning.lengths import keyframes_for as keyframes_for
+from songreel.planning.moments import Song
 from songreel.planning.screenplay import Line
 from songreel.planning.timeline import Shot
 
 MOST_NAMED = 20  # lines that an offset left out
-# A segment's length is a multiple of so many keyframes, so that small retimings find it long enough
-STEP = 5
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,8 @@ def make(config: Config, paths: Paths) -> Plan:
     if elsewhere := owners.note(config.screenplay, folder, paths):
         notes.append(elsewhere)
     notes += _of_times(lines, shots, sound, config)
-    script = recipes.of(shots, config, folder, paths, notes.append)
+    beats = Beats.steady(config.tempo) if config.tempo else None
+    script = recipes.of(shots, config, folder, paths, notes.append, Song(beats))
     segments = [recipe.id for recipe in script.recipes]
     letters, fonts = _lettered(shots, config, notes.append)
     clips = _clips(shots, segments, script.chained, letters, larger, config)
@@ -198,19 +200,6 @@ def sources(clip: ClipPlan) -> Iterator[tuple[Shown, int]]:
     yield clip.shown, keyframes_for(clip.shown.frames, clip)
     if clip.before:
         yield clip.before, keyframes_for(clip.before.frames + clip.blend_frames, clip)
-
-
-def keyframes_for(frames: int, clip: ClipPlan) -> int:
-    """Keyframes needed to draw a segment's first `frames` frames, rounded up to a multiple of STEP."""
-    rate = clip.keyframe_rate / clip.frames_per_second
-    margin = MOTION_MARGIN if clip.interpolation == "motion" else 0
-    need = ceil((frames - 1) * rate) + 1 + margin
-    return in_steps(need)
-
-
-def in_steps(keyframes: int) -> int:
-    """So many keyframes, rounded up to a multiple of STEP."""
-    return ceil(Fraction(keyframes, STEP)) * STEP
 
 
 def _lettered(
