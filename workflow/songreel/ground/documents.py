@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from fractions import Fraction
 from functools import cache
+from math import ceil
 from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Self, get_args, get_origin, get_type_hints
@@ -161,6 +162,8 @@ class ClipPlan(Named):
     crf: int
     lettering: Lettering | None = None  # None where no words are drawn on the picture
     enlarging: Enlarging | None = None  # None where the film is as large as its pictures
+    smooth: float = 0.0  # seconds to each side over which keyframes are averaged
+    fps_blend: int = 0  # frames to each side that are mixed into each one
 
     @classmethod
     def of(
@@ -185,7 +188,9 @@ class ClipPlan(Named):
             crf=config.crf,
             lettering=lettering,
             enlarging=enlarging,
-        )
+            smooth=config.smooth,
+            fps_blend=config.fps_blend,
+        ).told()
 
     def size(self, drawn: tuple[int, int]) -> tuple[int, int]:
         """The clip's width and height in pixels, of pictures that are drawn at a size."""
@@ -195,6 +200,15 @@ class ClipPlan(Named):
     def keyframe_rate(self) -> Fraction:
         """Keyframes a second, exactly."""
         return Fraction(str(self.keyframes_per_second))
+
+    def told(self) -> ClipPlan:
+        """The same without an averaging that reaches no keyframe."""
+        return self if self.averaged else replace(self, smooth=0.0)
+
+    @property
+    def averaged(self) -> int:
+        """Keyframes to each side that are averaged with each one."""
+        return max(0, ceil(Fraction(str(self.smooth)) * self.keyframe_rate) - 1)
 
     @property
     def drawn_rate(self) -> Fraction:

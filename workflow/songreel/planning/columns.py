@@ -19,6 +19,7 @@ NUMBERS = (
     "lead_in",
     "learning_rate",
     "cutouts",
+    "stability",
 )  # with the ranges that config.yaml has
 # What moves the picture, per second, with what each is where it stands still
 CAMERA = {"zoom": "1", "angle": "0", "translation_x": "0", "translation_y": "0", "shear": "0"}
@@ -52,6 +53,7 @@ class Directions:
     lead_in: int | None = None
     learning_rate: float | None = None
     cutouts: int | None = None
+    stability: float | None = None
     image: str | None = None  # the path of the picture that it starts from, as written
     mask: str | None = None  # the path of a picture that is black where that one is kept
     origin: str | None = None  # "canvas" or "previous"

@@ -56,6 +56,8 @@ class Config(Strategy):
 
     frames_per_second: Fraction
     interpolation: str  # "latent" or "motion"
+    smooth: float  # seconds to each side over which keyframes are averaged
+    fps_blend: int  # frames to each side that are mixed into each one
     transition: float  # seconds
     tail: float  # seconds
     zoom: str  # a curve, as are those that follow: a ratio a second

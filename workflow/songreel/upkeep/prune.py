@@ -190,6 +190,7 @@ def _patterns(paths: Paths) -> list[tuple[str, Path]]:
         ("fonts", paths.font(SHA256)),
         *(("tunes", file) for file in paths.tunes(ID)),
         ("audio", paths.audio_facts(SHA256)),
+        ("audio", paths.heard(SHA256, "[0-9]+")),
         ("starts", paths.start(SHA256)),
         ("rankings", paths.ranking(ID)),
         ("seen", paths.seen(ID)),
