@@ -37,6 +37,7 @@ def declare(commands: Commands) -> dict[str, Parser]:
         "bench": _declare_bench(commands),
         "convert": _declare_convert(commands),
         "export": _declare_export(commands),
+        "preview": _declare_preview(commands),
     }
 
 
@@ -193,6 +194,25 @@ def _convert(options: argparse.Namespace) -> None:
     from songreel.exports import convert
 
     print(convert.convert(options.source, options.target, options.audio, options.force, say))
+
+
+def _declare_preview(commands: Commands) -> Parser:
+    preview = commands.add_parser(
+        "preview", help="show cuts, words, camera and sound over a grid, as a small film, without rendering"
+    )
+    preview.add_argument("--output", type=Path, metavar="FILE", help="an MP4; default: beside the film")
+    preview.add_argument("--force", action="store_true", help="replace a file that is there")
+    _declare_settings(preview)
+    preview.set_defaults(run=_preview)
+    return preview
+
+
+def _preview(options: argparse.Namespace) -> None:
+    from songreel.exports import preview
+
+    settings = _settings(options)
+    target = preview.make(settings, Paths(settings.results), options.output, options.force, say)
+    print(f"{target} is written.")
 
 
 def _declare_export(commands: Commands) -> Parser:

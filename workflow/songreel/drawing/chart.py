@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from songreel.drawing.grid import Frame
 
-SOUND, ROW = 44, 18  # pixels high: what is heard, and each of the numbers below it
+SOUND, ROW = 44, 18  # pixels high, even: what is heard, and each of the numbers below it
 WIDEST = 200_000  # pixels of a whole song
 PAPER, LOUD, LOW, BEAT, CUT, CURVE = (
     (20, 20, 22),
