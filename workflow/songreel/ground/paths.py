@@ -87,6 +87,9 @@ class Paths:
         """A file that asks Snakemake to join a film again which is an older plan's."""
         return self.root / song / ".film-asked"
 
+    def storyboard(self, song: str) -> Path:
+        return self.root / song / "storyboard.html"
+
     def history(self, machine: str) -> Path:
         return self.root / f"history/{machine}.jsonl"
 
