@@ -7,6 +7,7 @@
     ["words", "next", "timeline", "playhead", "lines"].reduce((all, name) => [...all, id(name)], [document.querySelector("video")]);
   let board = JSON.parse(id("facts").textContent);
   let shown = -1; // the frame of the film that is told of
+  let wanted = 0; // the frame that was asked for last
   let playing = null; // the number of the line whose clip is in the player; null for the film
   let source = board.film; // the film's address
   let loaded = video.getAttribute("src"); // the address of what is in the player
@@ -58,9 +59,12 @@
     } else {
       return show(target);
     }
-    video.currentTime = seconds(target - base() + 0.5);
+    wanted = target;
+    place();
     return show(target);
   }
+
+  const place = () => (video.currentTime = seconds(wanted - base() + 0.5));
 
   function toLine(number) {
     const line = board.lines[number - 1];
@@ -157,12 +161,13 @@
   // A server that cannot be asked for a part of a file, as Python's, lets nobody seek: then all of it is fetched.
   video.addEventListener("loadedmetadata", async () => {
     const reach = video.seekable.length ? video.seekable.end(video.seekable.length - 1) : 0;
+    // Not every browser keeps what was asked for before it knew the film.
+    place();
     if (!location.protocol.startsWith("http") || reach > 0 || video.src.startsWith("blob:")) return;
     const [address, goesOn] = [loaded, !video.paused];
     const whole = await (await fetch(address)).blob();
     if (loaded !== address) return;
     video.src = URL.createObjectURL(whole);
-    video.currentTime = seconds(shown - base() + 0.5);
     if (goesOn) video.play().catch(() => {});
   });
 
@@ -267,13 +272,13 @@
     }
     const row = fresh.content.firstElementChild;
     row.dataset.version = stamp;
-    const focus = old && old.contains(document.activeElement) && place(document.activeElement);
+    const focus = old && old.contains(document.activeElement) && alike(document.activeElement);
     if (old) old.replaceWith(row);
     else rows.append(row);
     if (focus) (row.querySelector(focus) || row.querySelector(".go")).focus({ preventScroll: true });
   }
 
-  const place = (element) => (element.matches(".copy") ? ".copy" : element.matches(".go") ? ".go" : `[data-frame="${element.dataset.frame}"]`);
+  const alike = (element) => (element.matches(".copy") ? ".copy" : element.matches(".go") ? ".go" : `[data-frame="${element.dataset.frame}"]`);
 
   let looking = 0;
   let gone = false; // whether there is no script beside the page, as where it alone was copied
