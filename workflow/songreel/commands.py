@@ -10,7 +10,7 @@ import os
 import re
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from songreel.ground.files import write_json_if_changed
 from songreel.ground.messages import prints_all, say
@@ -34,6 +34,7 @@ def declare(commands: Commands) -> dict[str, Parser]:
         "bench": _declare_bench(commands),
         "convert": _declare_convert(commands),
         "export": _declare_export(commands),
+        "watch": _declare_watch(commands),
     }
 
 
@@ -75,12 +76,18 @@ def _declare_settings(parser: Parser) -> None:
     parser.add_argument("--configfile", type=Path, default=Path("config.yaml"), help="default: config.yaml")
 
 
+def _keys(options: argparse.Namespace) -> dict[str, Any]:
+    """What config.yaml says, and the file that is named on top of it."""
+    from songreel.planning import config
+
+    return config.read(Path("config.yaml")) | config.read(options.configfile)
+
+
 def _planned(options: argparse.Namespace) -> tuple[Plan, Paths]:
     """The plan of the film that these options name, whose notes are said, and where its results are."""
     from songreel.planning import config, plan
 
-    keys = config.read(Path("config.yaml")) | config.read(options.configfile)
-    settings = config.resolve(keys | dict(options.config))
+    settings = config.resolve(_keys(options) | dict(options.config))
     paths = Paths(settings.results)
     made = plan.make(settings, paths)
     for message in made.notes:
@@ -204,6 +211,28 @@ def _export(options: argparse.Namespace) -> None:
     made, paths = _planned(options)
     target = film_text.export(options.format, made, paths, options.output, options.force, say)
     print(f"{target} is written.")
+
+
+def _declare_watch(commands: Commands) -> Parser:
+    watch = commands.add_parser("watch", help="open a film's storyboard, or say where it is")
+    watch.add_argument("screenplay", type=Path, nargs="?", help="default: the config's")
+    watch.add_argument("--print", action="store_true", help="only print its address")
+    _declare_settings(watch)
+    watch.set_defaults(run=_watch)
+    return watch
+
+
+def _watch(options: argparse.Namespace) -> None:
+    from songreel.planning import config, owners
+    from songreel.storyboard import watch
+
+    over = dict(options.config) | ({"screenplay": str(options.screenplay)} if options.screenplay else {})
+    settings = config.resolve(_keys(options) | over)
+    paths = Paths(settings.results)
+    page = watch.find(owners.folder(settings.screenplay, paths), paths)
+    print(page.absolute().as_uri())
+    if not options.print and not watch.show(page):
+        say(watch.from_elsewhere(page, paths))
 
 
 # What a value must be

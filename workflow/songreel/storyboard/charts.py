@@ -1,0 +1,53 @@
+"""Curves of numbers as the paths of SVG drawings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+WAVE_HEIGHT = 100  # units from the lowest to the highest sound
+SPARK_WIDTH, SPARK_HEIGHT = 100, 24  # units
+MOST_POINTS = 60  # of a sparkline, which is about as many pixels wide
+
+
+def waveform(pairs: Sequence[tuple[float, float]]) -> str:
+    """The outline of a song's (lowest, highest) in -1 to 1, a unit wide each; "" for no song.
+
+    It is as high as its loudest part, since a quiet song is to be seen, too.
+    """
+    if not pairs:
+        return ""
+    loudest = max(max(-low, high) for low, high in pairs) or 1.0
+    middle = WAVE_HEIGHT / 2
+    upper = [_height(middle - high / loudest * middle) for _, high in pairs]
+    lower = [_height(middle - low / loudest * middle) for low, _ in pairs]
+    there = "".join(f"V{y}h1" for y in upper)
+    back = "".join(f"V{y}h-1" for y in reversed(lower))
+    return f"M0 {_height(middle)}{there}{back}Z"
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """A curve from its first value to its last, its lowest at the bottom; "" for fewer than two values."""
+    if len(values) < 2:
+        return ""
+    points = _thinned(values)
+    low, high = min(points), max(points)
+    span = (high - low) or 1.0
+    step = SPARK_WIDTH / (len(points) - 1)
+    placed = (
+        f"{round(place * step, 1):g} {round(1 + (high - value) / span * (SPARK_HEIGHT - 2), 1):g}"
+        for place, value in enumerate(points)
+    )
+    return "M" + "L".join(placed)
+
+
+def _height(value: float) -> str:
+    return f"{round(value, 1):g}"
+
+
+def _thinned(values: Sequence[float]) -> Sequence[float]:
+    """At most `MOST_POINTS` means of equally long parts."""
+    if len(values) <= MOST_POINTS:
+        return values
+    edges = [place * len(values) // MOST_POINTS for place in range(MOST_POINTS + 1)]
+    return [sum(values[start:end]) / (end - start) for start, end in pairwise(edges)]
