@@ -27,7 +27,7 @@ from songreel.ground.paths import Paths
 from songreel.ground.messages import say, say_first
 from songreel.ground.stops import stop_jobs_too
 from songreel.drawing import film as ffmpeg
-from songreel.storyboard import about, live, outline
+from songreel.storyboard import about, live, outlining
 
 
 wildcard_constraints:
@@ -70,7 +70,7 @@ try:
         for fault in damage.in_plans(plan, paths):
             say(f"{fault}; it is now {set_aside(fault.path).name}, and written again.")
         planning.write(plan, paths)
-        outline.write(plan, settings, paths)
+        outlining.write(plan, settings, paths)
         about.write(plan, config, settings.screenplay, paths)
         say(f"sound: {plan.sound}")
         if plan.album:

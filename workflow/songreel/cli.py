@@ -67,16 +67,22 @@ def _optimise(options: argparse.Namespace) -> None:
     from songreel.costs import history
     from songreel.jobs import render
     from songreel.jobs.progress import Progress
-    from songreel.storyboard import live
 
     recipe = SegmentRecipe.read(options.plan)
     scheduler.show(f"{recipe.text}: {options.keyframes} keyframes")
     paths = _paths(options.plan)
-    progress = Progress(recipe, options.keyframes, paths, lambda: live.refresh(paths))
+    progress = Progress(recipe, options.keyframes, paths, lambda: _show(paths))
     name, keyframes = options.plan.stem, options.keyframes
     render.segment(recipe, name, keyframes, paths, progress, options.micro_batch)
     not_later([options.plan], paths.latents(name, keyframes))
     history.remember(paths, history.optimising(recipe), progress.iterations, progress.seconds)
+    _show(paths)
+
+
+def _show(paths: Paths) -> None:
+    """Let the storyboard show how far the film is."""
+    from songreel.storyboard import live
+
     live.refresh(paths)
 
 
@@ -89,7 +95,6 @@ def _set_threads(threads: int) -> None:
 
 def _clip(options: argparse.Namespace) -> None:
     from songreel.drawing import film
-    from songreel.storyboard import live
 
     target = _paths(options.plan).clip(options.plan.stem)
     if target.exists():  # another workflow has drawn it since this one was planned
@@ -98,7 +103,7 @@ def _clip(options: argparse.Namespace) -> None:
         with leases.held():
             _draw(options, target)
     not_later([options.plan, *options.latents], target)
-    live.refresh(_paths(options.plan))
+    _show(_paths(options.plan))
 
 
 def _draw(options: argparse.Namespace, target: Path) -> None:

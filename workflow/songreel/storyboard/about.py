@@ -36,8 +36,8 @@ def _text(plan: Plan, settings: Mapping[str, Any], screenplay: Path) -> str:
     return "\n".join(
         (
             *_heading(_escaped(names), "="),
-            f"A film of {duration(float(timeline.seconds))} from {lines}, rendered by songreel. A VQGAN draws the"
-            " pictures of each line by itself, and CLIP steers them towards its words. The film and its"
+            f"A film of {duration(float(timeline.seconds))} from {lines}, rendered by songreel. A VQGAN draws"
+            " the pictures of each line by itself, and CLIP steers them towards its words. The film and its"
             " storyboard, which shows it line by line, are under *Results*.",
             "",
             *_heading("The screenplay", "-"),
