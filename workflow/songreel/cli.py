@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from songreel import __version__, commands
@@ -70,11 +71,19 @@ def _optimise(options: argparse.Namespace) -> None:
     recipe = SegmentRecipe.read(options.plan)
     scheduler.show(f"{recipe.text}: {options.keyframes} keyframes")
     paths = _paths(options.plan)
-    progress = Progress(recipe, options.keyframes, paths)
+    progress = Progress(recipe, options.keyframes, paths, lambda: _show(paths))
     name, keyframes = options.plan.stem, options.keyframes
     render.segment(recipe, name, keyframes, paths, progress, options.micro_batch)
     not_later([options.plan], paths.latents(name, keyframes))
     history.remember(paths, history.optimising(recipe), progress.iterations, progress.seconds)
+    _show(paths)
+
+
+def _show(paths: Paths) -> None:
+    """Let the storyboard show how far the film is."""
+    from songreel.storyboard import live
+
+    live.refresh(paths)
 
 
 def _set_threads(threads: int) -> None:
@@ -94,12 +103,13 @@ def _clip(options: argparse.Namespace) -> None:
         with leases.held():
             _draw(options, target)
     not_later([options.plan, *options.latents], target)
+    _show(_paths(options.plan))
 
 
 def _draw(options: argparse.Namespace, target: Path) -> None:
     _set_threads(options.threads)
     from songreel.costs import history
-    from songreel.drawing import draw, film, onpicture, upscaling
+    from songreel.drawing import draw, film, onpicture, strips, upscaling
     from songreel.jobs import latents, render
     from songreel.kernels import devices
     from songreel.models import proofs, vqgan, weights
@@ -117,7 +127,8 @@ def _draw(options: argparse.Namespace, target: Path) -> None:
         maker = vqgan.load(model, device, devices.precision(device))
         proof.settle()
     started = time.monotonic()
-    batches = draw.frames(maker, clip, tokens[0], tokens[1] if clip.before else None)
+    picker = strips.Picker(draw.drawn_frames(clip))
+    batches = picker.passing(draw.frames(maker, clip, tokens[0], tokens[1] if clip.before else None))
     ffmpeg = film.executable(options.ffmpeg)
     if clip.enlarging and clip.enlarging.upscaler:
         batches = upscaling.load(clip.enlarging.upscaler, device)(batches)
@@ -125,6 +136,8 @@ def _draw(options: argparse.Namespace, target: Path) -> None:
     film.encode(batches, clip, size, target, ffmpeg, onpicture.of_clip(clip, size, paths))
     took = time.monotonic() - started
     history.remember(paths, history.drawing(recipe, clip), clip.shown.frames, took)
+    with suppress(OSError):  # the storyboard reads them from the clip then
+        strips.keep(picker.pictures, paths.strip(target.stem))
 
 
 def _film(options: argparse.Namespace) -> None:
@@ -141,6 +154,18 @@ def _film(options: argparse.Namespace) -> None:
     for line in timeline.lines:
         locks.clear(Paths(song.parent).work(line.segment))
     say(f"{target} is ready, {duration(timeline.lines[-1].end_seconds)} long.")
+
+
+def _storyboard(options: argparse.Namespace) -> None:
+    from songreel.drawing import film
+    from songreel.storyboard import live
+
+    song = options.timeline.parent
+    paths = Paths(song.parent)
+    target = live.finish(song.name, paths, film.executable(options.ffmpeg))
+    made_from = (options.timeline, paths.outline(song.name), paths.film(song.name))
+    not_later([*made_from, paths.storyboard_asked(song.name)], target)
+    say(f"{target} shows it line by line.")
 
 
 def _check_planned_together(timeline: Timeline, options: argparse.Namespace) -> None:
@@ -213,14 +238,18 @@ def _parser() -> argparse.ArgumentParser:
     film.add_argument("clips", type=Path, nargs="+", help="the clips in order")
     film.set_defaults(run=_film)
 
+    storyboard = subparsers.add_parser("storyboard", help="make the page that shows a film line by line")
+    storyboard.add_argument("timeline", type=Path, help="results/<song>/timeline.json")
+    storyboard.set_defaults(run=_storyboard)
+
     choose = subparsers.add_parser("choose", help="choose the pictures that lines start from, as a plan asks")
     choose.add_argument("--results", type=Path, required=True, help="the results folder")
     choose.set_defaults(run=_choose)
 
-    for command in (keyframes, clip, film, fetch, choose, *given.values()):
+    for command in (keyframes, clip, film, storyboard, fetch, choose, *given.values()):
         command.add_argument("--log", type=Path, help="also write progress and errors to this file")
     for command in (keyframes, clip, given["bench"]):
         command.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
-    for command in (clip, film):
+    for command in (clip, film, storyboard):
         command.add_argument("--ffmpeg", default="", help="an ffmpeg other than imageio-ffmpeg's")
     return parser

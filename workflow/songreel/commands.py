@@ -10,7 +10,7 @@ import os
 import re
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from songreel.ground.files import write_json_if_changed
 from songreel.ground.messages import prints_all, say
@@ -38,6 +38,7 @@ def declare(commands: Commands) -> dict[str, Parser]:
         "convert": _declare_convert(commands),
         "export": _declare_export(commands),
         "preview": _declare_preview(commands),
+        "watch": _declare_watch(commands),
     }
 
 
@@ -79,6 +80,13 @@ def _declare_settings(parser: Parser) -> None:
     parser.add_argument("--configfile", type=Path, default=Path("config.yaml"), help="default: config.yaml")
 
 
+def _keys(options: argparse.Namespace) -> dict[str, Any]:
+    """What config.yaml says, and the file that is named on top of it."""
+    from songreel.planning import config
+
+    return config.read(Path("config.yaml")) | config.read(options.configfile)
+
+
 def _planned(options: argparse.Namespace) -> tuple[Plan, Paths]:
     """The plan of the film that these options name, whose notes are said, and where its results are."""
     from songreel.planning import plan
@@ -94,8 +102,7 @@ def _planned(options: argparse.Namespace) -> tuple[Plan, Paths]:
 def _settings(options: argparse.Namespace) -> Config:
     from songreel.planning import config
 
-    keys = config.read(Path("config.yaml")) | config.read(options.configfile)
-    return config.resolve(keys | dict(options.config))
+    return config.resolve(_keys(options) | dict(options.config))
 
 
 def _plan(options: argparse.Namespace) -> None:
@@ -255,6 +262,28 @@ def _export(options: argparse.Namespace) -> None:
     else:
         target = film_text.export(options.format, made, paths, options.output, options.force, say)
     print(f"{target} is written.")
+
+
+def _declare_watch(commands: Commands) -> Parser:
+    watch = commands.add_parser("watch", help="open a film's storyboard, or say where it is")
+    watch.add_argument("screenplay", type=Path, nargs="?", help="default: the config's")
+    watch.add_argument("--print", action="store_true", help="only print its address")
+    _declare_settings(watch)
+    watch.set_defaults(run=_watch)
+    return watch
+
+
+def _watch(options: argparse.Namespace) -> None:
+    from songreel.planning import config, owners
+    from songreel.storyboard import watch
+
+    over = dict(options.config) | ({"screenplay": str(options.screenplay)} if options.screenplay else {})
+    settings = config.resolve(_keys(options) | over)
+    paths = Paths(settings.results)
+    page = watch.find(owners.folder(settings.screenplay, paths), paths)
+    print(page.absolute().as_uri())
+    if not options.print and not watch.show(page):
+        say(watch.from_elsewhere(page, paths))
 
 
 # What a value must be

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from songreel.ground.documents import SegmentRecipe, Timeline
@@ -13,14 +14,18 @@ from songreel.ground.paths import Paths
 if TYPE_CHECKING:  # importing zarr takes a while, and `say` must be at hand before that
     from songreel.jobs.latents import Segment
 
+SHOWN_EVERY = 10.0  # seconds between two times at which others are shown how far a job is
 FILM = "SONGREEL_FILM"  # in the environment: the song whose lines a job counts when it reports
 
 
 class Progress:
     """Reports one segment's keyframes, speed and time left, and how many of the film's lines are done."""
 
-    def __init__(self, recipe: SegmentRecipe, keyframes: int, paths: Paths) -> None:
-        self.recipe, self.keyframes, self.paths = recipe, keyframes, paths
+    def __init__(
+        self, recipe: SegmentRecipe, keyframes: int, paths: Paths, show: Callable[[], None] = lambda: None
+    ) -> None:
+        self.recipe, self.keyframes, self.paths, self.show = recipe, keyframes, paths, show
+        self.shown = time.monotonic()
         self.kept = 0  # keyframes
         self.iterations = 0  # in this job
         self.to_do = 0  # iterations of this job, in all
@@ -51,6 +56,9 @@ class Progress:
     def _report(self) -> None:
         self.reported = time.monotonic()
         say(f"{self._line()}{self._film()}")
+        if self.reported - self.shown >= SHOWN_EVERY:
+            self.shown = self.reported
+            self.show()
 
     def _line(self) -> str:
         state = f"{shorten(self.recipe.text)}: keyframe {self.kept} of {self.keyframes}"
