@@ -12,10 +12,12 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from songreel import usage
 from songreel.ground.files import write_json_if_changed
 from songreel.ground.messages import prints_all, say
 from songreel.ground.paths import Paths
 
+CASES = ("starter", "full", "full-512", "two-judges")
 EXPORTS = ("lrc", "srt", "vtt", "ass", "ttml", "sbv", "chapters", "otio")
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ def _declare_plan(commands: Commands) -> Parser:
     plan = commands.add_parser(
         "plan", help="say what the next run renders, how long it takes and what it costs"
     )
-    _declare_settings(plan)
+    declare_settings(plan)
     plan.add_argument(
         "--jobs", type=_count, default=os.cpu_count(), help="lines at a time (default: one a core)"
     )
@@ -67,7 +69,7 @@ def _declare_plan(commands: Commands) -> Parser:
     return plan
 
 
-def _declare_settings(parser: Parser) -> None:
+def declare_settings(parser: Parser) -> None:
     """Let a command be told of which film it is, as snakemake is."""
     parser.add_argument(
         "--config", type=_setting, nargs="+", default=[], metavar="KEY=VALUE", help="as snakemake's"
@@ -99,6 +101,8 @@ def _plan(options: argparse.Namespace) -> None:
     if options.json:
         document = {"sound": made.sound, **dataclasses.asdict(estimate), "notes": made.notes}
         print(json.dumps(document, indent=1, ensure_ascii=not prints_all()))
+    elif options.quiet:
+        print(forecast.as_sum(estimate, options.jobs, options.price))
     else:
         print(f"sound: {made.sound}")
         print(forecast.as_table(estimate, options.jobs, options.price))
@@ -126,6 +130,7 @@ def _declare_prune(commands: Commands) -> Parser:
         help="keep also what they need with these on top",
     )
     prune.add_argument("--yes", action="store_true", help="remove what is listed")
+    prune.add_argument("--json", action="store_true", help="for other programs to read")
     prune.set_defaults(run=_prune)
     return prune
 
@@ -139,21 +144,26 @@ def _prune(options: argparse.Namespace) -> None:
     needed = running.union(running.needs(plan) for plan in plans)
     with running.removing(paths) if options.yes else nullcontext():
         items = prune.find(needed, paths)
-        if not items:
-            print("Nothing to remove: everything is needed by a screenplay or by a run that is going on.")
-            return
-        print(prune.as_table(items))
+        if items and not (options.quiet or options.json):
+            print(prune.as_table(items))
         for item in items if options.yes else []:
             prune.remove(item)
-    done = "removed." if options.yes else "nothing was removed: say --yes to remove them."
-    print(f"{prune.together(items)}; {done}")
+    if options.json:
+        print(prune.as_json(items, options.yes))
+    elif not items:
+        print("Nothing to remove: everything is needed by a screenplay or by a run that is going on.")
+    else:
+        done = "removed." if options.yes else "nothing was removed: say --yes to remove them."
+        print(f"{prune.together(items)}; {done}")
 
 
 def _declare_bench(commands: Commands) -> Parser:
     bench = commands.add_parser(
         "bench", help="measure this machine's speed, and how many times the published method's it is"
     )
-    bench.add_argument("--only", nargs="+", default=[], choices=("starter", "full", "full-512", "two-judges"))
+    bench.add_argument(
+        "--only", nargs="+", default=[], metavar="CASE", type=usage.one_of(CASES), help=", ".join(CASES)
+    )
     bench.add_argument("--rounds", type=int, default=5, help="measurements of each; their median counts")
     bench.add_argument("--seconds", type=float, default=3.0, help="about, for each measurement")
     bench.add_argument("--json", type=Path, metavar="FILE", help="also write all that was measured")
@@ -190,10 +200,12 @@ def _declare_export(commands: Commands) -> Parser:
     export = commands.add_parser(
         "export", help="write a film's lyrics or chapters, or a timeline of its clips"
     )
-    export.add_argument("format", metavar="FORMAT", choices=EXPORTS, help=", ".join(EXPORTS))
+    export.add_argument(
+        "format", metavar="FORMAT", type=usage.one_of(EXPORTS), choices=EXPORTS, help=", ".join(EXPORTS)
+    )
     export.add_argument("--output", type=Path, metavar="FILE", help="default: beside the film")
     export.add_argument("--force", action="store_true", help="replace the file if it is there")
-    _declare_settings(export)
+    declare_settings(export)
     export.set_defaults(run=_export)
     return export
 
