@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from songreel import __version__, commands, help_commands, usage
@@ -236,14 +236,19 @@ def _parser() -> usage.Parser:
     choose.add_argument("--results", type=Path, required=True, help="the results folder")
     choose.set_defaults(run=_choose)
 
-    for command in (keyframes, clip, film, fetch, choose, *given.values()):
-        command.add_argument("--log", type=Path, help="also write progress and errors to this file")
-        command.add_argument("-q", "--quiet", action="store_true", help="print errors and answers alone")
-    for command in (keyframes, clip, given["bench"]):
-        command.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
+    _declare_common(subparsers.choices)
     for command in (clip, film):
         command.add_argument("--ffmpeg", default="", help="an ffmpeg other than imageio-ffmpeg's")
     given["completion"].set_defaults(whole=parser)
     usage.help_with_examples(subparsers)
     parser.commands = subparsers.choices
     return parser
+
+
+def _declare_common(parsers: Mapping[str, argparse.ArgumentParser]) -> None:
+    """The options that commands share."""
+    for command in parsers.values():
+        command.add_argument("--log", type=Path, help="also write progress and errors to this file")
+        command.add_argument("-q", "--quiet", action="store_true", help="print errors and answers alone")
+    for name in ("keyframes", "clip", "bench"):
+        parsers[name].add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
