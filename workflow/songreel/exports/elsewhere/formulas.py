@@ -1,7 +1,7 @@
 """Formulas of frames as Deforum's schedules have them: read, never run as Python.
 
-They are evaluated by numpy, or put into songreel's words. Deforum gives them to numexpr, where `t` is the frame,
-`max_f` the last one, `s` the seed.
+They are evaluated by numpy, or put into songreel's words. Deforum gives them to numexpr, where `t` is the
+frame, `max_f` the last one, `s` the seed.
 """
 
 from __future__ import annotations

@@ -13,6 +13,8 @@ import numpy as np
 from songreel.exports.elsewhere.formulas import FormulaError, Values
 from songreel.exports.elsewhere.schedules import Piece, Schedule
 from songreel.exports.elsewhere.script import plain
+from songreel.ground.errors import UserError
+from songreel.planning import curves
 
 STEPS = 0.002  # of a curve's height, by which its keys may be off
 MOST_KEYS = 300  # in a cell
@@ -68,20 +70,30 @@ def cell(
     if np.ptp(values) <= track.least:
         return "" if abs(values[0] - track.still) <= track.least else _digits(values[0])
     pieces = [piece for piece in schedule.pieces if piece.first < end and piece.end > first]
-    texts = [write(piece) if piece.formula else None for piece in pieces]
+    texts = [_formula(track, write(piece)) for piece in pieces]
     if len(pieces) == 1 and texts[0]:
-        return track.written(texts[0])
+        return texts[0]
     keys: dict[int, str] = {}
     for piece, text in zip(pieces, texts, strict=True):
         begins, ends = max(piece.first, first) - first, min(piece.end, end) - first
         if text:
-            keys |= dict.fromkeys((begins, ends - 1), track.written(text))
+            keys |= dict.fromkeys((begins, ends - 1), text)
         else:
             # To the next piece's first value, to which the way of numbers leads
             reach = min(ends + 1, end - first) if piece.formula is None else ends
             corners = (begins + at for at in kept(values[begins:reach], track.least))
             keys |= {at: _digits(values[at]) for at in corners}
     return ", ".join(f"{plain(at / frames_per_second, 4)}s:({text})" for at, text in sorted(keys.items()))
+
+
+def _formula(track: Track, each: str | None) -> str | None:
+    """A formula per second, where songreel's curves take it."""
+    if each is None:
+        return None
+    try:
+        return curves.parse(track.written(each), track.name).text
+    except UserError:
+        return None
 
 
 def _reachable(track: Track, each: Values) -> Values:
