@@ -39,7 +39,7 @@ class Settings:
             if not low <= value <= high or isinstance(self.said[key], bool):
                 raise ValueError
         except (TypeError, ValueError, OverflowError):
-            found, expected = f"{key!r} as {_shown(self.said[key])}", f"a number from {low:g} to {high:g}"
+            found, expected = f"{key!r} as {_shown(self.said[key])}", f"a number from {low:g} to {high:.0f}"
             raise refused(self.path, found, expected, "correct it") from None
         return value
 

@@ -145,13 +145,12 @@ def parse(text: str) -> Formula:
         if found := re.search(r"\b(__\w+__|import|lambda|exec|eval)\b", text):
             raise PythonError(repr(found[0])) from None
         raise FormulaError(f"{_short(text)}, which is no formula") from None
+    # The outermost first, which says most of what is reached for
     waiting: list[tuple[ast.AST, int]] = [(tree, 0)]
-    deepest = 0
-    while waiting:
-        node, depth = waiting.pop()
+    for node, depth in waiting:
         _check_reach(node)
-        deepest = max(deepest, depth)
         waiting += [(child, depth + 1) for child in ast.iter_child_nodes(node)]
+    deepest = waiting[-1][1]
     if deepest > MOST_DEPTH:
         raise FormulaError(f"{_short(text)}, of more than {MOST_DEPTH} operations in each other")
     _check(tree)

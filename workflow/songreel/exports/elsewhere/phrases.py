@@ -93,7 +93,7 @@ def _words(text: str, lost: set[str]) -> str:
             break
     text = _ESCAPED.sub(r"\1", re.sub(r"\bBREAK\b", ",", text))
     text = "".join(letter if letter.isprintable() else " " for letter in text)
-    text = re.sub(r"\s*,(?:\s*,)+", ",", " ".join(text.split())).strip(" ,;")
+    text = re.sub(r"\s*,(?:\s*,)*", ",", " ".join(text.split())).strip(" ,;")
     return text if is_visible(text) else ""
 
 

@@ -74,13 +74,13 @@ def cell(
     if len(pieces) == 1 and texts[0]:
         return texts[0]
     keys: dict[int, str] = {}
-    for piece, text in zip(pieces, texts, strict=True):
+    for piece, text, following in zip(pieces, texts, [*texts[1:], "the end"], strict=True):
         begins, ends = max(piece.first, first) - first, min(piece.end, end) - first
         if text:
             keys |= dict.fromkeys((begins, ends - 1), text)
         else:
-            # To the next piece's first value, to which the way of numbers leads
-            reach = min(ends + 1, end - first) if piece.formula is None else ends
+            # The way of numbers leads to the next piece's first value, unless that changes by itself
+            reach = ends if following else ends + 1
             corners = (begins + at for at in kept(values[begins:reach], track.least))
             keys |= {at: _digits(values[at]) for at in corners}
     return ", ".join(f"{plain(at / frames_per_second, 4)}s:({text})" for at, text in sorted(keys.items()))
