@@ -60,8 +60,9 @@ def _write_script(settings: Script, source: Path, target: Path) -> str:
         )
     out.write(target, script.written(settings))
     count = len(settings.rows)
+    camera = " with a camera" if any(any(row.camera.values()) for row in settings.rows) else ""
     film = ", ".join(f"{key}: {value}" for key, value in settings.config.items())
-    return f"{target} holds {count} line{'s' * (count > 1)} and their camera; for config.yaml: {film}"
+    return f"{target} holds {count} line{'s' * (count > 1)}{camera}; for config.yaml: {film}"
 
 
 def _write_draft(text: str, source: Path, target: Path, song: Path | None, report: Report) -> str:
