@@ -225,6 +225,18 @@ def test_a_curve_has_no_more_keys_than_it_takes() -> None:
     assert np.abs(np.interp(np.arange(2000), corners, wave[corners]) - wave).max() <= 0.0041
 
 
+def test_a_line_that_is_moved_in_the_song_moves_as_before(tmp_path: Path) -> None:
+    first, second, _ = converted(tmp_path, zoom="0:(1 + 0.01*sin(t))").rows
+    assert first.camera["zoom"] == "(1 + 0.01 * sin(t * 15))**15"
+    assert second.camera["zoom"] == "(1 + 0.01 * sin(t * 15 + 30))**15"
+
+
+def test_a_formula_without_a_value_past_the_end_becomes_keys(tmp_path: Path) -> None:
+    rows = converted(tmp_path, angle="0:(sqrt(max_f - t))", max_frames=900).rows
+    assert rows[0].camera["angle"] == "15*((899 - t * 15) ** 0.5)"
+    assert rows[2].camera["angle"].startswith("0s:(434.")
+
+
 # What has no counterpart, and what is refused
 
 

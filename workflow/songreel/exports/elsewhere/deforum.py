@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from songreel.exports.elsewhere import formulas, lacking, parseq, phrases, schedules, tracks
-from songreel.exports.elsewhere.formulas import FormulaError, PythonError
+from songreel.exports.elsewhere.formulas import FormulaError, PythonError, Values
 from songreel.exports.elsewhere.schedules import Piece, Schedule
 from songreel.exports.elsewhere.script import CAMERA, MOST_FRAMES, RATES, Row, Script, plain, refused
 from songreel.planning.dialects import Report
 
 PROMPTS = ("prompts", "animation_prompts", "prompt", "text_prompts")  # the first that is there
 TELLING = ("max_frames", "animation_mode", "diffusion_cadence", "strength_schedule", "translation_z")
+BEYOND = 12.0  # seconds by which a line may be rendered past its end: the longest transition, and some
 USUAL_RATE, USUAL_SIDE, USUAL_FRAMES = 15.0, 512.0, 120  # of Deforum, where a file does not say
 
 
@@ -206,10 +209,11 @@ def _camera(
     if settings.said.get("animation_mode", "2D") not in ("2D", "2d"):
         _check_only(settings, frames, known)
         return lines
-    frame = f"(T*{plain(rate, 6)})"
 
-    def write(piece: Piece) -> str | None:
-        return piece.formula.written(frame, known) if piece.formula else None
+    def write(piece: Piece, first: int, end: int) -> str | None:
+        # Of the line's own time, so that it stays as it is when the line is moved in the song
+        frame = f"(t*{plain(rate, 6)} + {first})" if first else f"(t*{plain(rate, 6)})"
+        return _written(piece, frame, np.arange(first, end + BEYOND * rate), known)
 
     for track in tracks.of_settings(rate, *size):
         try:
@@ -221,6 +225,17 @@ def _camera(
             for line in lines:
                 line.pop(track.name, None)
     return lines
+
+
+def _written(piece: Piece, frame: str, frames: Values, known: Mapping[str, float]) -> str | None:
+    """A piece's formula in songreel's words, where it has a value at all frames that may be rendered."""
+    if piece.formula is None:
+        return None
+    try:
+        piece.formula.values(frames, known)
+    except FormulaError:
+        return None
+    return piece.formula.written(frame, known)
 
 
 def _check_only(settings: Settings, frames: int, known: Mapping[str, float]) -> None:

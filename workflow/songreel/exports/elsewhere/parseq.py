@@ -183,7 +183,7 @@ def _camera(
         schedule = Schedule(values, (Piece(0, count, None),))
         try:
             for line, (first, end) in zip(lines, tracks.cuts(starts, count), strict=True):
-                line[track.name] = tracks.cell(track, schedule, first, end, rate, lambda _: None)
+                line[track.name] = tracks.cell(track, schedule, first, end, rate, lambda *_: None)
         except FormulaError as error:
             report(f"{path}: {track.name!r} is left out: {error}.")
             for line in lines:

@@ -59,18 +59,18 @@ def cell(
     first: int,
     end: int,
     frames_per_second: float,
-    write: Callable[[Piece], str | None],
+    write: Callable[[Piece, int, int], str | None],
 ) -> str:
     """What a line of the frames from `first` to `end` says, "" where nothing moves.
 
-    `write` puts a piece's formula into songreel's words, per frame. Raises FormulaError for a value out of a
-    camera's reach.
+    `write` puts a piece's formula into songreel's words, per frame, for a line of these frames. Raises
+    FormulaError for a value out of a camera's reach.
     """
     values = _reachable(track, schedule.values[first:end])
     if np.ptp(values) <= track.least:
         return "" if abs(values[0] - track.still) <= track.least else _digits(values[0])
     pieces = [piece for piece in schedule.pieces if piece.first < end and piece.end > first]
-    texts = [_formula(track, write(piece)) for piece in pieces]
+    texts = [_formula(track, write(piece, first, end)) for piece in pieces]
     if len(pieces) == 1 and texts[0]:
         return texts[0]
     keys: dict[int, str] = {}
