@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from songreel import commands
+from songreel import film_commands
 from songreel.cli import main
 from songreel.drawing import lyrics
 from songreel.exports import chapters, film_text
@@ -251,7 +251,7 @@ def test_a_drafts_lines_rise_and_stay_in_their_span(
 
 
 def test_all_formats_of_export_are_those_of_its_help() -> None:
-    assert film_text.FORMATS == commands.EXPORTS
+    assert film_text.FORMATS == film_commands.EXPORTS
 
 
 def test_lyrics_of_the_film_are_exported(capsys: pytest.CaptureFixture[str]) -> None:

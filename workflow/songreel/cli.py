@@ -8,47 +8,65 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from songreel import __version__, commands
+from songreel import __version__, commands, film_commands, help_commands, usage
 from songreel.ground import shortage, stops
 from songreel.ground.documents import ClipPlan, SegmentRecipe, Timeline
 from songreel.ground.errors import DamageError, UserError, sentence
 from songreel.ground.files import not_later, set_aside
-from songreel.ground.messages import duration, logged, note, print_anywhere, say
+from songreel.ground.messages import duration, fail, logged, note, print_anywhere, quiet, say
 from songreel.ground.paths import Paths
 from songreel.jobs import leases, scheduler
+
+UNREAD = 128 + signal.SIGPIPE  # exit status
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. What a user can mend is told in one sentence; returns the exit status."""
     print_anywhere()
-    options = _parser().parse_args(arguments)
-    with logged(options.log):
+    parser = _parser()
+    given = sys.argv[1:] if arguments is None else arguments
+    if not given:
+        parser.print_help()
+        return 0
+    options = parser.parse_args(given)
+    with logged(options.log), quiet(options.quiet):
         try:
             with stops.handled(lambda: _report_stop(options.log)):
-                _run(options)
+                return _run(options)
         except UserError as error:
-            say(str(error))
+            fail(str(error))
             return 1
+        except BrokenPipeError:
+            return _unread()
         except Exception as error:
             message = shortage.sentence(error) or (
                 sentence(error) if isinstance(error, OSError) and error.errno else None
             )
             if message is None:
                 raise
-            say(message)
+            fail(message)
             return 1
-    return 0
 
 
-def _run(options: argparse.Namespace) -> None:
+def _unread() -> int:
+    """The status of a program whose reader is gone, as `head` is; what is yet to be printed goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return UNREAD
+
+
+def _run(options: argparse.Namespace) -> int:
+    """The exit status, which is 0 where a command returns none."""
     try:
-        options.run(options)
+        status: int | None = options.run(options)
+        sys.stdout.flush()
+        return status or 0
     except DamageError as fault:
         aside = set_aside(fault.path)
         raise UserError(
@@ -210,11 +228,19 @@ def _paths(plan: Path) -> Paths:
     return Paths(plan.parents[2])
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="songreel", description="Turns a song's lyrics into a music video.")
+def _parser() -> usage.Parser:
+    parser = usage.Parser(
+        prog="songreel",
+        description="Turns a song's lyrics into a music video.",
+        epilog="songreel COMMAND --help tells of a command, with examples. snakemake renders.",
+    )
     parser.add_argument("--version", action="version", version=f"songreel {__version__}")
-    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    given = commands.declare(subparsers)
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=argparse.ArgumentParser)
+    given = {
+        **commands.declare(subparsers),
+        **film_commands.declare(subparsers),
+        **help_commands.declare(subparsers),
+    }
 
     keyframes = subparsers.add_parser("keyframes", help="optimise a segment's keyframes")
     keyframes.add_argument("plan", type=Path, help="results/plan/segments/<segment>.json")
@@ -246,10 +272,19 @@ def _parser() -> argparse.ArgumentParser:
     choose.add_argument("--results", type=Path, required=True, help="the results folder")
     choose.set_defaults(run=_choose)
 
-    for command in (keyframes, clip, film, storyboard, fetch, choose, *given.values()):
-        command.add_argument("--log", type=Path, help="also write progress and errors to this file")
-    for command in (keyframes, clip, given["bench"]):
-        command.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
+    _declare_common(subparsers.choices)
     for command in (clip, film, storyboard):
         command.add_argument("--ffmpeg", default="", help="an ffmpeg other than imageio-ffmpeg's")
+    given["completion"].set_defaults(whole=parser)
+    usage.help_with_examples(subparsers)
+    parser.commands = subparsers.choices
     return parser
+
+
+def _declare_common(parsers: Mapping[str, argparse.ArgumentParser]) -> None:
+    """The options that commands share."""
+    for command in parsers.values():
+        command.add_argument("--log", type=Path, help="also write progress and errors to this file")
+        command.add_argument("-q", "--quiet", action="store_true", help="print errors and answers alone")
+    for name in ("keyframes", "clip", "bench"):
+        parsers[name].add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")

@@ -35,13 +35,30 @@ def _print(message: str) -> None:
 
 LOGGER = logging.getLogger("songreel")
 LOGGER.setLevel(logging.INFO)
-LOGGER.addHandler(Handler(_print))
+TERMINAL = Handler(_print)
+LOGGER.addHandler(TERMINAL)
 LOGGER.propagate = False  # to what a program around it prints of all that it hears
 
 
 def say(message: str) -> None:
     """Print one line to the terminal, and add it to the log file of `logged`, if any."""
     LOGGER.info(message)
+
+
+def fail(message: str) -> None:
+    """Say why a command did not do what it was asked for, which is printed in any case."""
+    LOGGER.error(message)
+
+
+@contextmanager
+def quiet(wanted: bool) -> Iterator[None]:
+    """Have only failures printed while the block runs; the log file has everything."""
+    before = TERMINAL.level
+    TERMINAL.setLevel(logging.ERROR if wanted else before)
+    try:
+        yield
+    finally:
+        TERMINAL.setLevel(before)
 
 
 @contextmanager

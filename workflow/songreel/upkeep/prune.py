@@ -276,6 +276,12 @@ def as_table(items: Sequence[Item]) -> str:
     return "\n".join(row.rstrip() for row in rows)
 
 
+def as_json(items: Sequence[Item], removed: bool) -> str:
+    """The same for other programs, sizes in bytes and ages in seconds."""
+    rows = [{**vars(item), "path": str(item.path), "age": round(item.age)} for item in items]
+    return json.dumps({"removed": removed, "items": rows}, indent=1)
+
+
 def together(items: Sequence[Item]) -> str:
     """How many there are and how large they are."""
     return f"{len(items)} file{'s' * (len(items) != 1)}, {_size(sum(item.size for item in items))}"
