@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,9 +19,9 @@ from songreel.ground import shortage, stops
 from songreel.ground.documents import ClipPlan, SegmentRecipe, Timeline
 from songreel.ground.errors import DamageError, UserError, sentence
 from songreel.ground.files import not_later, set_aside
-from songreel.ground.messages import duration, logged, note, print_anywhere, say
+from songreel.ground.messages import FAILED, duration, fail, logged, note, print_anywhere, say
 from songreel.ground.paths import Paths
-from songreel.jobs import leases, scheduler
+from songreel.jobs import leases, scheduler, standing
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,15 +33,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with stops.handled(lambda: _report_stop(options.log)):
                 _run(options)
         except UserError as error:
-            say(str(error))
+            fail(str(error))
             return 1
         except Exception as error:
             message = shortage.sentence(error) or (
                 sentence(error) if isinstance(error, OSError) and error.errno else None
             )
             if message is None:
+                note(traceback.format_exc(), options.log)
+                note(f"{FAILED}{type(error).__name__}: {' '.join(str(error).split())}", options.log)
                 raise
-            say(message)
+            fail(message)
             return 1
     return 0
 
@@ -70,9 +73,10 @@ def _optimise(options: argparse.Namespace) -> None:
     recipe = SegmentRecipe.read(options.plan)
     scheduler.show(f"{recipe.text}: {options.keyframes} keyframes")
     paths = _paths(options.plan)
-    progress = Progress(recipe, options.keyframes, paths)
     name, keyframes = options.plan.stem, options.keyframes
-    render.segment(recipe, name, keyframes, paths, progress, options.micro_batch)
+    with standing.shown(paths.standing(name)) as tell:
+        progress = Progress(recipe, keyframes, paths, tell)
+        render.segment(recipe, name, keyframes, paths, progress, options.micro_batch)
     not_later([options.plan], paths.latents(name, keyframes))
     history.remember(paths, history.optimising(recipe), progress.iterations, progress.seconds)
 
@@ -100,7 +104,7 @@ def _draw(options: argparse.Namespace, target: Path) -> None:
     _set_threads(options.threads)
     from songreel.costs import history
     from songreel.drawing import draw, film, onpicture
-    from songreel.jobs import latents, render
+    from songreel.jobs import latents, progress, render
     from songreel.kernels import devices
     from songreel.models import proofs, vqgan, weights
     from songreel.planning.plan import sources
@@ -119,7 +123,10 @@ def _draw(options: argparse.Namespace, target: Path) -> None:
     started = time.monotonic()
     batches = draw.frames(maker, clip, tokens[0], tokens[1] if clip.before else None)
     ffmpeg = film.executable(options.ffmpeg)
-    film.encode(batches, clip, recipe.size, target, ffmpeg, onpicture.of_clip(clip, recipe.size, paths))
+    lettering = onpicture.of_clip(clip, recipe.size, paths)
+    with standing.shown(paths.standing(options.plan.stem)) as tell:
+        counted = progress.counted(batches, draw.drawn_frames(clip), tell)
+        film.encode(counted, clip, recipe.size, target, ffmpeg, lettering)
     took = time.monotonic() - started
     history.remember(paths, history.drawing(recipe, clip), clip.shown.frames, took)
 

@@ -33,10 +33,13 @@ def _print(message: str) -> None:
     sys.stderr.flush()
 
 
+TERMINAL = Handler(_print)
 LOGGER = logging.getLogger("songreel")
 LOGGER.setLevel(logging.INFO)
-LOGGER.addHandler(Handler(_print))
+LOGGER.addHandler(TERMINAL)
 LOGGER.propagate = False  # to what a program around it prints of all that it hears
+
+FAILED = "error: "  # before the sentence in a log file that tells why a job failed
 
 
 def say(message: str) -> None:
@@ -44,10 +47,22 @@ def say(message: str) -> None:
     LOGGER.info(message)
 
 
+def fail(sentence: str) -> None:
+    """Say why this process fails; its log file calls that an error."""
+    LOGGER.error(sentence)
+
+
+class _Log(Handler):
+    """Hands each message to a function, and says of an error that it is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.write((FAILED if record.levelno >= logging.ERROR else "") + record.getMessage())
+
+
 @contextmanager
 def logged(log: Path | None) -> Iterator[None]:
     """Add what is said while the block runs to a log file, too, if one is named."""
-    handler = Handler(lambda message: note(message, log))
+    handler = _Log(lambda message: note(message, log))
     LOGGER.addHandler(handler)
     try:
         yield
