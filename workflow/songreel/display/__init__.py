@@ -1,4 +1,5 @@
-"""What a terminal shows while Snakemake renders: a logger plugin of Snakemake's, and plain lines where no terminal is.
+"""What a terminal shows while Snakemake renders, as a logger plugin of Snakemake's.
 
-It reads what Snakemake and the jobs tell and computes nothing that they need; it may import all wings below it.
+It reads what Snakemake and the jobs tell and computes nothing that they need. It may import all wings
+below it, and nobody but the rules and the plugin imports it.
 """

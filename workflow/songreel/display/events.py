@@ -20,7 +20,11 @@ _KINDS = {"segment": KEYFRAMES, "clip": CLIP, "song": FILM, "weights": FETCH}
 STOPPED = ("Terminating processes on user request", "Cancelling snakemake on user request")
 NOTHING = "Nothing to be done"
 # What only repeats that a job failed, of which there is an event that says more
-REPEATED = ("At least one job did not complete", "Exiting because a job execution failed", "CalledProcessError")
+REPEATED = (
+    "At least one job did not complete",
+    "Exiting because a job execution failed",
+    "CalledProcessError",
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Began:
     kind: str
     name: str  # the segment, clip, song or model
     log: Path | None
-    devices: float  # the cores that it has, or the GPUs
+    devices: int  # the cores that it has, or the GPUs
     on_gpu: bool = False
 
 
@@ -94,10 +98,9 @@ def read(record: logging.LogRecord) -> Event | None:
 
 def _began(facts: Mapping[str, Any]) -> Began:
     kind, name = _kind(facts.get("wildcards") or {})
-    gpu = (facts.get("resources") or {}).get("gpu")
-    on_gpu = isinstance(gpu, int) and gpu > 0
-    devices = float(gpu) if on_gpu else float(facts.get("threads") or 1)
-    return Began(facts["jobid"], kind, name, _log(facts), devices, on_gpu)
+    gpus = (facts.get("resources") or {}).get("gpu")
+    gpus = gpus if isinstance(gpus, int) else 0
+    return Began(facts["jobid"], kind, name, _log(facts), gpus or facts.get("threads") or 1, gpus > 0)
 
 
 def _failed(facts: Mapping[str, Any]) -> Failed:

@@ -1,4 +1,4 @@
-"""Snakemake's log records on their way to a display, or to Snakemake's own output where there is nothing to show.
+"""Snakemake's log records on their way to a display, or to Snakemake's own output where nothing is shown.
 
 Snakemake hands them over one by one, in a thread of its own. Until a run of songreel's rules begins, nobody
 knows whether there will be one: `--dag`, `--report` and the like begin none.
@@ -35,8 +35,8 @@ class Handler(LogHandlerBase):
         common = self.common_settings
         self._settings = self.settings if isinstance(self.settings, Settings) else Settings()
         self._quiet = {quietness.name for quietness in common.quiet or ()}
-        wants_details = common.verbose or common.debug_dag or common.printshellcmds or common.show_failed_logs
-        self._active = not (self._settings.off or common.dryrun or wants_details)
+        details = common.verbose, common.debug_dag, common.printshellcmds, common.show_failed_logs
+        self._active = not (self._settings.off or common.dryrun or any(details))
         self._films: tuple[Film, ...] = ()
         self._damage: tuple[str, ...] = ()
         self._local = True

@@ -64,9 +64,9 @@ def _table(run: Run, jobs: Sequence[Job], width: int, strokes: Sequence[str]) ->
     """A row for each job. Words stand last: terminals do not agree on how wide some letters are."""
     table = Table.grid(padding=(0, 2), pad_edge=False)
     table.add_column(no_wrap=True)
-    table.add_column(justify="right", no_wrap=True)
+    table.add_column(justify="right", no_wrap=True, min_width=5 if width < WIDEST else 17)
     if width >= WIDE:
-        table.add_column(justify="right", no_wrap=True)
+        table.add_column(justify="right", no_wrap=True, min_width=9 if width < WIDEST else 17)
     table.add_column(no_wrap=True, overflow="ellipsis")
     columns = max(BAR[0], min(BAR[1], width // 4))
     for job in jobs:

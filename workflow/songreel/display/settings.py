@@ -28,6 +28,6 @@ class Settings(LogHandlerSettingsBase):
         """Raise WorkflowError, which Snakemake tells in a sentence, for what is no price."""
         if not (math.isfinite(self.price) and self.price >= 0):
             raise WorkflowError(
-                f"--logger-songreel-price: found {self.price}, expected what an hour of one core or GPU costs,"
-                f" 0 or more, as 2.50."
+                f"--logger-songreel-price: found {self.price}, expected what an hour of one core or GPU"
+                f" costs, 0 or more, as 2.50."
             )

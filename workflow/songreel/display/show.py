@@ -1,4 +1,4 @@
-"""One run's display: it looks at jobs four times a second, and shows what it sees on a terminal or in lines."""
+"""One run's display: it looks at jobs four times a second, and shows them on a terminal or in lines."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ class Show:
             self._say(lines.now_and_then(self.run, self.wishes.price, now))
 
     def _fit(self) -> None:
-        """Take the window's size over: one that was made narrower has broken the lines that it shows in two."""
+        """Take the window's size over: one that was made narrower has broken its lines in two."""
         with contextlib.suppress(OSError):
             width, height = os.get_terminal_size(self._capture.terminal.fileno())
             shown = self._live._live_render  # Live knows nothing of windows that change

@@ -47,7 +47,7 @@ def standing(run: Run, price: float, now: float) -> list[str]:
     if left is not None and left >= 1:
         pieces.append(f"about {duration(left)} left")
     if price:
-        pieces.append(f"{cost(run, price, now)} so far")
+        pieces.append(f"cost {cost(run, price, now)} so far")
     return pieces
 
 
@@ -123,7 +123,7 @@ def _unexplained(run: Run) -> list[str]:
 
 def ending(run: Run, price: float, now: float) -> list[str]:
     """What there is at the end of a run, and what to do next."""
-    took = f"{duration(now - run.since)}" + (f", {cost(run, price, now)}" if price else "")
+    took = duration(now - run.since) + (f" and cost {cost(run, price, now)}" if price else "")
     films = [_film_ending(run, film, took) for film in run.films]
     if run.stopped:
         return [*films, STOPPED]
@@ -133,7 +133,7 @@ def ending(run: Run, price: float, now: float) -> list[str]:
 def _film_ending(run: Run, film: Film, took: str) -> str:
     lines, path = counted(len(film.lines), "line"), film.paths.film(film.song)
     if run.idle and path.exists():
-        return f"{path} is ready: {duration(film.seconds)}, {lines}, nothing to do."
+        return f"{path} is ready: {duration(film.seconds)}, {lines}. Nothing to be done."
     if film.song not in run.joined:
         return f"{title(film)}: {state.done(run, film)} of {lines} done, in {took}."
     cached = f", {film.cached} cached" if film.cached else ""
@@ -148,5 +148,6 @@ def _next(run: Run) -> list[str]:
     board = ready[0].paths.film(ready[0].song).with_name("storyboard.html")
     look = f"Look at it line by line in {board}. " if board.exists() else ""
     return [
-        f"{look}Change a line in {ready[0].screenplay} and run the same command: only what changed is rendered."
+        f"{look}Change a line in {ready[0].screenplay} and run the same command:"
+        f" only what changed is rendered."
     ]

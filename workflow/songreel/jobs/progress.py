@@ -86,9 +86,7 @@ class Progress:
         return f"; {ready} of {len(segments)} lines done"
 
 
-def counted(
-    batches: Iterable[NDArray[np.uint8]], frames: int, tell: Tell
-) -> Iterator[NDArray[np.uint8]]:
+def counted(batches: Iterable[NDArray[np.uint8]], frames: int, tell: Tell) -> Iterator[NDArray[np.uint8]]:
     """Pass batches of frames [b, height, width, 3] on, and tell how many of all there were."""
     began, done = time.monotonic(), 0
     tell(Standing(0, frames, 0.0))

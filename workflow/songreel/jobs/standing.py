@@ -80,4 +80,3 @@ def read(path: Path) -> tuple[bytes, Standing | None]:
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return data, None
     return data, standing if isinstance(writer, str) and standing.share <= 1 else None
-
