@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,9 +21,9 @@ from songreel.ground import shortage, stops
 from songreel.ground.documents import ClipPlan, SegmentRecipe, Timeline
 from songreel.ground.errors import DamageError, UserError, sentence
 from songreel.ground.files import not_later, set_aside
-from songreel.ground.messages import duration, fail, logged, note, print_anywhere, quiet, say
+from songreel.ground.messages import FAILED, duration, fail, logged, note, print_anywhere, quiet, say
 from songreel.ground.paths import Paths
-from songreel.jobs import leases, scheduler
+from songreel.jobs import leases, scheduler, standing
 
 UNREAD = 128 + signal.SIGPIPE  # exit status
 
@@ -50,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 sentence(error) if isinstance(error, OSError) and error.errno else None
             )
             if message is None:
+                note(traceback.format_exc(), options.log)
+                note(f"{FAILED}{type(error).__name__}: {' '.join(str(error).split())}", options.log)
                 raise
             fail(message)
             return 1
@@ -89,9 +92,10 @@ def _optimise(options: argparse.Namespace) -> None:
     recipe = SegmentRecipe.read(options.plan)
     scheduler.show(f"{recipe.text}: {options.keyframes} keyframes")
     paths = _paths(options.plan)
-    progress = Progress(recipe, options.keyframes, paths, lambda: _show(paths))
     name, keyframes = options.plan.stem, options.keyframes
-    render.segment(recipe, name, keyframes, paths, progress, options.micro_batch)
+    with standing.shown(paths.standing(name)) as tell:
+        progress = Progress(recipe, keyframes, paths, tell, lambda: _show(paths))
+        render.segment(recipe, name, keyframes, paths, progress, options.micro_batch)
     not_later([options.plan], paths.latents(name, keyframes))
     history.remember(paths, history.optimising(recipe), progress.iterations, progress.seconds)
     _show(paths)
@@ -128,7 +132,7 @@ def _draw(options: argparse.Namespace, target: Path) -> None:
     _set_threads(options.threads)
     from songreel.costs import history
     from songreel.drawing import draw, film, onpicture, strips, upscaling
-    from songreel.jobs import latents, render
+    from songreel.jobs import latents, progress, render
     from songreel.kernels import devices
     from songreel.models import proofs, vqgan, weights
     from songreel.planning.plan import sources
@@ -151,7 +155,10 @@ def _draw(options: argparse.Namespace, target: Path) -> None:
     if clip.enlarging and clip.enlarging.upscaler:
         batches = upscaling.load(clip.enlarging.upscaler, device)(batches)
     size = clip.size(recipe.size)
-    film.encode(batches, clip, size, target, ffmpeg, onpicture.of_clip(clip, size, paths))
+    lettering = onpicture.of_clip(clip, size, paths)
+    with standing.shown(paths.standing(options.plan.stem)) as tell:
+        counted = progress.counted(batches, draw.drawn_frames(clip), tell)
+        film.encode(counted, clip, size, target, ffmpeg, lettering)
     took = time.monotonic() - started
     history.remember(paths, history.drawing(recipe, clip), clip.shown.frames, took)
     with suppress(OSError):  # the storyboard reads them from the clip then

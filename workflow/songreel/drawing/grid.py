@@ -63,7 +63,7 @@ def _lines(size: tuple[int, int], moved: Map) -> Iterator[tuple[NDArray[np.float
 def _colours(line: int) -> bytes:
     """The colour of each of 256 brightnesses, of a line's hue."""
     hue = np.array(colorsys.hsv_to_rgb(line * TURN % 1, SATURATION, 1))
-    return (np.arange(256)[:, None] * hue).astype(np.uint8).tobytes()
+    return bytes((np.arange(256)[:, None] * hue).astype(np.uint8))
 
 
 def taken(zoom: float, angle: float, x: float, y: float, shear: float, size: tuple[int, int]) -> Map:

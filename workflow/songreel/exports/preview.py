@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -37,7 +37,9 @@ LABEL = 11  # pixels of its letters
 MARGIN = 4  # pixels around them
 NAMES = 160  # pixels wide
 QUALITY = {"c:v": "libx264", "preset": "ultrafast", "crf": 24, "pix_fmt": "yuv420p"}
-PER_SECOND_OF = {  # what a camera's numbers are a second, of what they are from a keyframe to the next
+PER_SECOND_OF: Mapping[
+    str, Callable[[float, float], float]
+] = {  # what a camera's numbers are a second, of what they are from a keyframe to the next
     "zoom": lambda value, rate: value**rate,
     "angle": lambda value, rate: value * rate,
     "x": lambda value, rate: value * rate,

@@ -140,6 +140,10 @@ class Paths:
         """Where a workflow shows that it is running, and a removal that it is going on."""
         return self.root / ".running" / name
 
+    def standing(self, name: str) -> Path:
+        """Where a job shows how far it is with a segment or a clip."""
+        return self.running(f"{name}.standing")
+
     def rendered(self, segment: str) -> Mapping[int, Path]:
         """The latents files of a segment that exist, by their number of keyframes, shortest first."""
         return _rendered(self.latents("any", 0).parent).get(segment, {})
