@@ -11,10 +11,10 @@ from pathlib import Path
 
 from songreel import data
 from songreel.ground import files, pictures
-from songreel.ground.documents import Written
 from songreel.ground.errors import UserError
 from songreel.ground.files import read_json, write_json_if_changed
 from songreel.ground.paths import Paths
+from songreel.ground.written import Written
 from songreel.planning.config import Config, weighed
 
 STARTER = data.MODELS / "starter/album.safetensors"
