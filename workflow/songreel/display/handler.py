@@ -65,7 +65,7 @@ class Handler(LogHandlerBase):
         return self._active
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show what a record tells. A display that fails is given up, and Snakemake's output takes its place."""
+        """Show what a record tells. A display that fails is given up; Snakemake's output takes its place."""
         try:
             self._take(record)
         except Exception as error:

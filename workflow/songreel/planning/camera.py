@@ -113,6 +113,6 @@ def _above_0(value: float, moment: Moment, curve: Curve) -> float:
     if value > 0:
         return value
     raise UserError(
-        f"{curve.what}: found {value:g} at {moment.t:.3f} s of the line, expected a ratio above 0, such as 1.1"
-        f" where the picture is to grow a tenth a second; correct it."
+        f"{curve.what}: found {value:g} at {moment.t:.3f} s of the line, expected a ratio above 0, such as"
+        f" 1.1 where the picture is to grow a tenth a second; correct it."
     )
