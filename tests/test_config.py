@@ -69,6 +69,7 @@ def test_the_schema_is_sound_and_describes_every_key() -> None:
         "started",
         "origin",
         "learning_rates",
+        "learning_rate_curve",
     } == set(PROPERTIES) - {"size", "from"}
 
 

@@ -1,5 +1,6 @@
 """What is heard of a song: how loud it is and in which pitches, what begins, and where its beats are."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -58,12 +59,14 @@ def test_a_beat_is_1_and_falls_to_the_next_one() -> None:
         assert beat[at + 46 : at + 48].max() < 0.15
 
 
-def test_an_onset_is_where_a_note_begins_and_nowhere_else() -> None:
+def test_an_onset_is_where_a_note_begins_and_dies_away() -> None:
     notes = [0.5, 1.0, 2.2, 2.9]
     onset = heard(bands.struck(bands.bass_drum(), notes, 4)).curves["onset"]
     for time in notes:
         assert onset[round(time * RATE) - 2 : round(time * RATE) + 3].max() > 0.8
-    near = {step for time in notes for step in range(round(time * RATE) - 3, round(time * RATE) + 5)}
+        assert onset[round(time * RATE) + 10] == pytest.approx(0.5, abs=0.15)
+        assert onset[round(time * RATE) - 3] < 0.05
+    near = {step for time in notes for step in range(round(time * RATE) - 3, round(time * RATE) + 40)}
     assert max(value for at, value in enumerate(onset) if at not in near) < 0.05
 
 
@@ -257,3 +260,41 @@ def test_an_hour_takes_no_more_memory_than_a_few_minutes_and_its_curves() -> Non
         for count in ("6", "60")
     )
     assert many - few < 20_000  # kB
+
+
+# `songreel sound`
+
+
+def told(folder: Path, *more: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "songreel", "sound", *more],
+        cwd=folder,
+        env={"PYTHONPATH": str(REPOSITORY / "workflow")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+def test_a_person_is_told_what_is_heard_and_programs_get_the_curves(tmp_path: Path) -> None:
+    song = bands.wav(bands.struck(bands.click(), bands.times(120, 6), 6), tmp_path / "song.wav")
+    status, text = told(tmp_path, "--config", f"audio={song}", "--output", "curves.csv")
+    assert status == 0 and "tempo: 120.00 beats a minute" in text and "beats: 12, from 0.25 s" in text, text
+    head, *rows = (tmp_path / "curves.csv").read_text().splitlines()
+    assert head == "seconds,amp,low,mid,high,onset,beat" and len(rows) == 6 * RATE + 1
+    assert rows[25].startswith("0.25,") and rows[26].endswith("0.9800")
+    status, text = told(tmp_path, "--config", f"audio={song}", "--output", "curves.json")
+    document = json.loads((tmp_path / "curves.json").read_text())
+    assert document["tempo"] == 120 and len(document["curves"]["low"]) == 6 * RATE + 1
+
+
+def test_where_there_is_no_song_or_no_room_for_its_curves_that_is_one_sentence(tmp_path: Path) -> None:
+    status, text = told(tmp_path, "--config", "audio=none")
+    assert (status, text.count("\n")) == (1, 1) and "expected a song to listen to" in text
+    song = bands.wav(bands.tone(440, 1), tmp_path / "song.wav")
+    for name, found in (("curves.png", "expected .csv or .json"), ("song.csv", "say --force")):
+        (tmp_path / "song.csv").touch()
+        status, text = told(tmp_path, "--config", f"audio={song}", "--output", name)
+        assert status == 1 and found in text, text

@@ -84,10 +84,10 @@ def _parser() -> usage.Parser:
     parser.add_argument("--version", action="version", version=f"songreel {__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=argparse.ArgumentParser)
     declared = {
-        **rule_commands.declare(subparsers),
         **commands.declare(subparsers),
         **film_commands.declare(subparsers),
         **help_commands.declare(subparsers),
+        **rule_commands.declare(subparsers),
     }
 
     _declare_common(subparsers.choices)

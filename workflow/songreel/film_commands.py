@@ -25,6 +25,7 @@ def declare(subparsers: Commands) -> dict[str, Parser]:
         "export": _declare_export(subparsers),
         "preview": _declare_preview(subparsers),
         "watch": _declare_watch(subparsers),
+        "sound": _declare_sound(subparsers),
     }
 
 
@@ -111,6 +112,25 @@ def _watch(options: argparse.Namespace) -> None:
     print(page.absolute().as_uri())
     if not options.print and not watch.show(page):
         say(watch.from_elsewhere(page, paths))
+
+
+def _declare_sound(subparsers: Commands) -> Parser:
+    sound = subparsers.add_parser("sound", help="say what is heard of the song: its tempo, beats and curves")
+    sound.add_argument("--output", type=Path, metavar="FILE", help="write the curves: .csv or .json")
+    sound.add_argument("--force", action="store_true", help="replace the file if it is there")
+    commands.declare_settings(sound)
+    sound.set_defaults(run=_sound)
+    return sound
+
+
+def _sound(options: argparse.Namespace) -> None:
+    from songreel.exports import heard
+
+    described, found = heard.of(commands.settings(options))
+    print(heard.as_text(described, found))
+    if options.output:
+        heard.write(found, options.output, options.force)
+        print(f"{options.output} is written.")
 
 
 # What a value must be

@@ -24,6 +24,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "songreel export gif --line 2",
         "songreel export chapters --output chapters.txt --force",
     ),
+    "sound": ("songreel sound", "songreel sound --output curves.csv"),
     "preview": ("songreel preview", "songreel preview --config screenplay=screenplays/river.csv"),
     "watch": ("songreel watch screenplays/river.csv",),
     "storyboard": ("songreel storyboard results/river/timeline.json",),

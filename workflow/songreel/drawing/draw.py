@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from songreel.drawing import averages
 from songreel.ground.documents import MOTION_MARGIN, ClipPlan
 from songreel.kernels.colour import LUMA
 from songreel.models import large
@@ -119,15 +120,7 @@ def _contrast(vqgan: VQGAN, latents: Tensor) -> float:
 def _at(vqgan: VQGAN, clip: ClipPlan, tokens: NDArray[np.uint16], instants: list[Fraction]) -> Tensor:
     """The latents [b, c, h, w] of a segment at instants on its own clock."""
     positions = [instant * clip.keyframe_rate for instant in instants]
-    return _interpolate(vqgan, tokens, positions, _shares(clip))
-
-
-def _shares(clip: ClipPlan) -> list[float]:
-    """What part of a keyframe, as it is seen, each of its neighbours has, itself in the middle."""
-    reach = clip.averaged
-    width = float(Fraction(str(clip.smooth)) * clip.keyframe_rate) if reach else 1.0
-    weights = [1 - abs(step) / width for step in range(-reach, reach + 1)]
-    return [weight / sum(weights) for weight in weights]
+    return _interpolate(vqgan, tokens, positions, averages.shares(clip))
 
 
 def _interpolate(
@@ -156,16 +149,7 @@ def _averaged(
     wanted = torch.from_numpy(numbers - first).to(within.device)
     if not reach:
         return vqgan.embed(within[wanted])
-    latents = vqgan.embed(within)
-    total, whole = torch.zeros_like(latents), torch.zeros(len(latents), 1, 1, 1, device=within.device)
-    for step, share in zip(range(-reach, reach + 1), neighbours, strict=True):
-        here, there = (
-            slice(max(0, -step), len(latents) - max(0, step)),
-            slice(max(0, step), len(latents) + min(0, step)),
-        )
-        total[here] += share * latents[there]
-        whole[here] += share
-    return (total / whole)[wanted]
+    return averages.of_latents(vqgan.embed(within), neighbours)[wanted]
 
 
 def _smoothstep(share: Fraction) -> float:

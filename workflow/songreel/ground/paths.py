@@ -91,6 +91,10 @@ class Paths:
     def film(self, song: str) -> Path:
         return self.root / song / "film.mp4"
 
+    def flicker(self, song: str) -> Path:
+        """How much a film and each of its clips flicker."""
+        return self.root / song / "flicker.json"
+
     def export(self, song: str, name: str) -> Path:
         """What is made of a film for other programs, where no other place is named."""
         return self.root / song / name

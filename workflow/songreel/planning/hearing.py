@@ -33,6 +33,7 @@ STEPS = 20  # of quiet, to loud
 FAINT = 10 ** (-40 / 20)  # of the whole sound: what is below is no band's
 INAUDIBLE = 10 ** (-80 / 20)  # of the loudest that samples can be
 USUAL_ONSETS = 90  # percentile of the onsets' peaks that is 1
+HALVED_SECONDS = 0.08  # in which an onset dies away by half
 
 Values = NDArray[np.float32]
 
@@ -114,13 +115,24 @@ def _scaled(level: Values, whole: float) -> Values:
 
 
 def _onsets(flux: Values) -> Values:
-    """How much begins: 1 for what begins as clearly as the clearest tenth of the song's notes."""
+    """How much begins, dying away: 1 for what begins as clearly as the clearest tenth of the song's notes."""
     over = np.maximum(flux - tempo.around(flux, RATE), 0)
     width = 5  # values to each side
     around = np.lib.stride_tricks.sliding_window_view(np.pad(over, width), 2 * width + 1).max(axis=1)
     peaks = over[(over == around) & (over > 1e-3)]
     usual = float(np.percentile(peaks, USUAL_ONSETS)) if len(peaks) else 0.0
-    return np.clip(over / usual, 0, 1) if usual else np.zeros_like(over)
+    return _released(np.clip(over / usual, 0, 1)) if usual else np.zeros_like(over)
+
+
+def _released(values: Values) -> Values:
+    """A curve that falls no faster than by half in HALVED_SECONDS, so that no keyframe misses a peak."""
+    fall = 0.5 ** (1 / (HALVED_SECONDS * RATE))
+    lasting, before = np.empty_like(values), 0.0
+    for at, value in enumerate(values.tolist()):
+        before = max(value, before * fall)
+        lasting[at] = before
+    lasting[lasting < 0.01] = 0.0
+    return lasting
 
 
 def _pulses(beats: NDArray[np.float64], count: int) -> Values:

@@ -33,6 +33,7 @@ from songreel.planning import (
     beginnings,
     enlarging,
     gallery,
+    listening,
     owners,
     recipes,
     screenplay,
@@ -40,14 +41,12 @@ from songreel.planning import (
     timeline,
     trial,
 )
-from songreel.planning.beats import Beats
 from songreel.planning.choices import Choice, Request
 from songreel.planning.config import Config
 from songreel.planning.gallery import Hung
 from songreel.planning.lengths import STEP as STEP
 from songreel.planning.lengths import in_steps
 from songreel.planning.lengths import keyframes_for as keyframes_for
-from songreel.planning.moments import Song
 from songreel.planning.screenplay import Line
 from songreel.planning.timeline import Shot
 
@@ -89,19 +88,13 @@ def make(config: Config, paths: Paths) -> Plan:
     # A clip is named by the encoder that draws it, not by how that was found.
     config = replace(config, encoder=film.encoder(config.encoder, config.film_size, ffmpeg))
     sound = audio.find(config.audio, config.audio_track, config.screenplay, ffmpeg, paths)
-    end = timeline.end_seconds(lines, config.tail, sound.seconds if sound else None)
-    shots = timeline.shots(lines, config.frames_per_second, end)
-    if not shots:
-        raise UserError(
-            f"{config.screenplay}: the film would have no frames; expected a second line, audio, or a config"
-            f" key 'tail' above 0."
-        )
+    shots = _shots(lines, sound, config)
     folder = owners.folder(config.screenplay, paths)
     if elsewhere := owners.note(config.screenplay, folder, paths):
         notes.append(elsewhere)
     notes += _of_times(lines, shots, sound, config)
-    beats = Beats.steady(config.tempo) if config.tempo else None
-    script = recipes.of(shots, config, folder, paths, notes.append, Song(beats))
+    heard = listening.of(shots, config, sound, ffmpeg, paths)
+    script = recipes.of(shots, config, folder, paths, notes.append, heard)
     segments = [recipe.id for recipe in script.recipes]
     letters, fonts = _lettered(shots, config, notes.append)
     clips = _clips(shots, segments, script.chained, letters, larger, config)
@@ -121,6 +114,16 @@ def make(config: Config, paths: Paths) -> Plan:
         began=script.began,
         pictures=script.pictures,
         shots=shots,
+    )
+
+
+def _shots(lines: Sequence[Line], sound: audio.Audio | None, config: Config) -> tuple[Shot, ...]:
+    end = timeline.end_seconds(lines, config.tail, sound.seconds if sound else None)
+    if shots := timeline.shots(lines, config.frames_per_second, end):
+        return shots
+    raise UserError(
+        f"{config.screenplay}: the film would have no frames; expected a second line, audio, or a config"
+        f" key 'tail' above 0."
     )
 
 

@@ -38,7 +38,7 @@ def analysed(pieces: Iterable[bytes]) -> dict[str, Curve]:
         spectra = np.abs(np.fft.rfft(windows * taper, axis=1)).astype(np.float32)  # [b, WINDOW / 2 + 1]
         levels.append(np.sqrt(spectra**2 @ bands))
         heard = np.log1p(COMPRESSION * (spectra @ bank))  # [b, MEL_BANDS]
-        before = np.vstack([heard[:1] if last is None else last, heard[:-1]])
+        before = np.vstack([np.zeros_like(heard[:1]) if last is None else last, heard[:-1]])
         fluxes.append(np.maximum(heard - before, 0) @ weights)
         last = heard[-1:]
     table = np.concatenate(levels)

@@ -64,6 +64,7 @@ def _settings(config: Config, enlarging: Enlarging | None) -> Document:
     size = [config.width, config.height]
     rate = rates.written(config.frames_per_second)
     known = {"size": size, "rate": rate, "encoder": config.encoder, "crf": config.crf} | _motion(config)
+    known |= {"mixed": config.fps_blend} if config.fps_blend else {}
     larger = {"enlarging": asdict(enlarging)} if enlarging else {}
     return known | larger | ({"words": True} if config.lyrics in ON_PICTURE else {})
 
@@ -121,6 +122,7 @@ def _make_clip(config: Config, enlarging: Enlarging | None, clip: Path, program:
         if script and _works_without(config, enlarging, clip, program):
             raise _wordless(config, error, program) from None
         filters = ", interpolation 'motion'" if drawing.interpolation == "motion" else ""
+        filters += f", fps_blend {drawing.fps_blend}" if drawing.fps_blend else ""
         raise _incapable(
             f"the clips of this film (encoder {config.encoder!r}{filters}, {size[0]}x{size[1]})",
             error,

@@ -179,6 +179,7 @@ def _of_songs(paths: Paths) -> Iterator[Path]:
                 yield from (paths.film_read(song), paths.film_asked(song), paths.starts_of(song))
                 yield from (paths.outline(song), paths.storyboard(song), paths.live(song), paths.about(song))
                 yield from (paths.storyboard_asked(song), paths.run(song))
+                yield paths.flicker(song)
 
 
 def _patterns(paths: Paths) -> list[tuple[str, Path]]:
