@@ -24,6 +24,7 @@ REPEATED = (
     "At least one job did not complete",
     "Exiting because a job execution failed",
     "CalledProcessError",
+    "Cannot restore ",
 )
 
 

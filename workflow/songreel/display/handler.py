@@ -56,7 +56,7 @@ class Handler(LogHandlerBase):
     needs_rulegraph = property(lambda _: False)
 
     def film(self, film: Film, local: bool) -> None:
-        """Show this film, too, when the run begins; `local` where jobs work as soon as they are begun."""
+        """Show this film, too, when the run begins; `local` where jobs work when they are begun."""
         self._films, self._local = (*self._films, film), local
 
     def damage(self, sentence: str) -> bool:
@@ -65,7 +65,7 @@ class Handler(LogHandlerBase):
         return self._active
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show what a record tells. A display that fails is given up; Snakemake's output takes its place."""
+        """Show what a record tells. A display that fails is given up for Snakemake's own output."""
         try:
             self._take(record)
         except Exception as error:

@@ -96,9 +96,7 @@ def _figures(run: Run, job: Job, width: int) -> Iterator[Text]:
 def _speed(run: Run, job: Job, in_full: bool) -> str:
     if job.kind not in COLOURS:
         return "" if job.kind == FILM else words.last_line(job.began.log)
-    if not job.standing:
-        return "starting" if run.local else "waiting"
-    if not job.standing.speed:
-        return "begins"
+    if not job.standing or not job.standing.speed:
+        return "starting" if run.local or job.standing else "waiting"
     units = {KEYFRAMES: ("iterations/s", "it/s"), CLIP: ("frames/s", "fps")}[job.kind]
     return f"{job.standing.speed:.1f} {units[0] if in_full else units[1]}"

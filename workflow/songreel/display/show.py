@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rich.console import Console, ConsoleDimensions
 from rich.live import Live
+from rich.segment import Segment
 from rich.text import Text
 
 from songreel.display import lines, screen, state, words
@@ -48,6 +49,7 @@ class Show:
         self._lock = threading.RLock()
         self._told: dict[int, bytes] = {}  # what a job's file held when it was last looked at
         self._turn = 0
+        self._shown: list[list[Segment]] = []  # what stands on the screen
         self._spoken = self.run.since
         self._ended = threading.Event()
         self._capture = Capture()
@@ -92,10 +94,10 @@ class Show:
             elif self.wishes.kind != NOTHING:
                 self._say(message)
 
-    def _say(self, *messages: str) -> None:
+    def _say(self, *messages: str, by: str = "songreel: ") -> None:
         self._spoken = time.monotonic()
         for message in messages:
-            self._capture.terminal.write(f"songreel: {message}\n")
+            self._capture.terminal.write(f"{by}{message}\n")
         self._capture.terminal.flush()
 
     def _go_on(self) -> None:
@@ -112,7 +114,10 @@ class Show:
 
     def _look(self) -> None:
         for line in self._capture.news():
-            self.note(line)
+            if self.wishes.kind == SCREEN:
+                self.note(line)
+            elif self.wishes.kind != NOTHING:
+                self._say(line, by="")
         jobs = [job for job in self.run.running.values() if job.kind in (KEYFRAMES, CLIP)]
         self._turn += MOST_LOOKS
         first = self._turn % len(jobs) if len(jobs) > MOST_LOOKS else 0
@@ -132,20 +137,24 @@ class Show:
         now = time.monotonic()
         if self.wishes.kind == SCREEN:
             self._fit()
-            self._live.update(screen.render(self.run, self.wishes.price, now, self._console), refresh=True)
+            frame = screen.render(self.run, self.wishes.price, now, self._console)
+            shown = self._console.render_lines(frame, pad=False)
+            # What stays as it is is not written again, so that nothing can flicker
+            if shown != self._shown:
+                self._shown = shown
+                self._live.update(frame, refresh=True)
         elif self.wishes.kind == LINES and now - self._spoken >= lines.EVERY:
             self._say(lines.now_and_then(self.run, self.wishes.price, now))
 
     def _fit(self) -> None:
         """Take the window's size over: one that was made narrower has broken its lines in two."""
-        with contextlib.suppress(OSError):
-            width, height = os.get_terminal_size(self._capture.terminal.fileno())
-            shown = self._live._live_render  # Live knows nothing of windows that change
-            if 0 < width < self._console.width and shown.last_render_height:
-                lines = self._console.render_lines(self._live.renderable, pad=False)
-                cells = [sum(segment.cell_length for segment in line) for line in lines]
-                shown._shape = (width, sum(max(1, -(-line // width)) for line in cells))
-            self._console.size = ConsoleDimensions(width or 80, height or 25)
+        before, size = self._console.size, _size(self._console)
+        if size.width < before.width and self._shown:
+            cells = [sum(segment.cell_length for segment in line) for line in self._shown]
+            # Live knows nothing of windows that change
+            rows = sum(max(1, -(-line // size.width)) for line in cells)
+            self._live._live_render._shape = (size.width, rows)
+        self._console.size = size
 
     @property
     def ended(self) -> bool:
@@ -187,7 +196,7 @@ class Show:
 
 def _console(capture: Capture | None, wishes: Wishes) -> Console:
     on_screen = wishes.kind == SCREEN
-    return Console(
+    console = Console(
         file=capture.terminal if capture else sys.stderr,
         force_terminal=on_screen,
         no_color=None if wishes.colours else True,
@@ -197,6 +206,18 @@ def _console(capture: Capture | None, wishes: Wishes) -> Console:
         emoji=False,
         soft_wrap=not on_screen,
     )
+    if on_screen:
+        # Rich would believe COLUMNS, which does not change with the window.
+        console.size = _size(console)
+    return console
+
+
+def _size(console: Console) -> ConsoleDimensions:
+    """The columns and rows of a console's window; as many as it had where nobody knows."""
+    with contextlib.suppress(OSError, ValueError):
+        width, height = os.get_terminal_size(console.file.fileno())
+        return ConsoleDimensions(width or 80, height or 25)
+    return console.size
 
 
 def _print(console: Console, said: Iterable[str], style: str) -> None:

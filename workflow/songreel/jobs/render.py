@@ -112,9 +112,9 @@ def _grow(
         state,
         recipe.seed,
         recipe.take,
-        first=len(so_far),
-        callback=watcher.iteration,
-        start=start,
+        len(so_far),
+        watcher.iteration,
+        start,
     )
     while len(so_far) < keyframes:
         with scheduler.grace():

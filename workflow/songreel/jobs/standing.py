@@ -65,6 +65,9 @@ def shown(path: Path) -> Iterator[Tell]:
 
 
 def _write(path: Path, facts: files.Document) -> None:
+    # A workflow made the folder. Where it is gone, so is the disk with the results, or nobody looks on.
+    if not path.parent.is_dir():
+        return
     with files.replacing(path, lasting=False) as temporary:
         temporary.write_text(json.dumps(facts), encoding="utf-8")
 
