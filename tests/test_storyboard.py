@@ -125,8 +125,8 @@ def test_one_line_that_was_not_measured_is_said(rendered: Project) -> None:
     unlink(rendered.results.score(rendered.segments[0], 5))
     found = board(rendered)
     assert found.notes == (
-        "1 of 3 lines are yet to be measured: how well their pictures follow their words is kept when they are"
-        " rendered.",
+        "1 of 3 lines are yet to be measured: how well their pictures follow their words is kept when they"
+        " are rendered.",
     )
     assert [line.out_of for line in found.lines] == [0, 2, 2]
 
