@@ -281,10 +281,10 @@
   const alike = (element) => (element.matches(".copy") ? ".copy" : element.matches(".go") ? ".go" : `[data-frame="${element.dataset.frame}"]`);
 
   let looking = 0;
-  let gone = false; // whether there is no script beside the page, as where it alone was copied
+  let missed = 0; // how often there was no script beside a finished page, as where it alone was copied
   function look() {
     clearTimeout(looking);
-    if (document.hidden || gone) return;
+    if (document.hidden || missed > 2) return;
     const began = performance.now();
     const script = document.createElement("script");
     const done = () => {
@@ -294,7 +294,7 @@
     };
     script.onload = done;
     script.onerror = () => {
-      gone = board.finished;
+      if (board.finished) missed += 1;
       done();
     };
     script.src = `${SCRIPT}?${Date.now()}`;
