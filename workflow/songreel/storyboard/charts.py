@@ -19,11 +19,11 @@ def waveform(pairs: Sequence[tuple[float, float]]) -> str:
         return ""
     loudest = max(max(-low, high) for low, high in pairs) or 1.0
     middle = WAVE_HEIGHT / 2
-    upper = [_height(middle - high / loudest * middle) for _, high in pairs]
-    lower = [_height(middle - low / loudest * middle) for low, _ in pairs]
+    upper = [_rounded(middle - high / loudest * middle) for _, high in pairs]
+    lower = [_rounded(middle - low / loudest * middle) for low, _ in pairs]
     there = "".join(f"V{y}h1" for y in upper)
     back = "".join(f"V{y}h-1" for y in reversed(lower))
-    return f"M0 {_height(middle)}{there}{back}Z"
+    return f"M0 {_rounded(middle)}{there}{back}Z"
 
 
 def sparkline(values: Sequence[float]) -> str:
@@ -32,16 +32,15 @@ def sparkline(values: Sequence[float]) -> str:
         return ""
     points = _thinned(values)
     low, high = min(points), max(points)
-    span = (high - low) or 1.0
-    step = SPARK_WIDTH / (len(points) - 1)
+    across, up = SPARK_WIDTH / (len(points) - 1), (SPARK_HEIGHT - 2) / ((high - low) or 1.0)
     placed = (
-        f"{round(place * step, 1):g} {round(1 + (high - value) / span * (SPARK_HEIGHT - 2), 1):g}"
+        f"{_rounded(place * across)} {_rounded(SPARK_HEIGHT - 1 - (value - low) * up)}"
         for place, value in enumerate(points)
     )
     return "M" + "L".join(placed)
 
 
-def _height(value: float) -> str:
+def _rounded(value: float) -> str:
     return f"{round(value, 1):g}"
 
 
