@@ -324,8 +324,10 @@ def test_a_row_plays_its_clip_while_there_is_no_film(browser: Browser, folder: P
 
 def test_lines_come_and_go_with_the_screenplay(browser: Browser, folder: Path) -> None:
     seen = look(browser, write(storyboards.begun(BOARD, 1), folder).as_uri())
-    fewer = replace(storyboards.begun(BOARD, 1), lines=storyboards.begun(BOARD, 1).lines[:2])
-    for board in (fewer, storyboards.begun(BOARD, 1)):
+    begun = storyboards.begun(BOARD, 1)
+    fewer = replace(begun, lines=begun.lines[:2])
+    gone = replace(begun, lines=tuple(replace(line, clip=None) for line in begun.lines[1:]))
+    for board in (fewer, begun, gone, begun):
         (folder / page.SCRIPT).write_text(page.script(board), encoding="utf-8")
         seen.page.evaluate("dispatchEvent(new Event('focus'))")
         expect(seen.page.locator("#lines tr")).to_have_count(len(board.lines))
@@ -365,7 +367,6 @@ def test_a_song_of_usual_length_is_a_small_page(browser: Browser, folder: Path) 
     seen = look(browser, file.as_uri())
     assert seen.page.locator("#lines tr").count() == len(board.lines)
     seen.press("End")
-    assert seen.current() == "38"
     expect(seen.page.locator("#line-38")).to_be_in_viewport()
     assert not seen.errors
     seen.page.close()

@@ -37,6 +37,7 @@
   const version = (facts) => (facts.finished ? facts.lines.map((line) => line.clip).join(" ") : "");
 
   function load(address) {
+    if (video.src.startsWith("blob:") && loaded !== address) URL.revokeObjectURL(video.src);
     if (loaded !== address) video.src = loaded = address;
     id("empty").hidden = true;
   }
@@ -138,7 +139,10 @@
 
   function followFrames() {
     if (!video.requestVideoFrameCallback) {
-      const tick = () => (show(here()), requestAnimationFrame(tick));
+      const tick = () => {
+        if (loaded && !video.paused) show(here());
+        requestAnimationFrame(tick);
+      };
       return tick();
     }
     const seen = (_, frame) => {
@@ -165,8 +169,8 @@
     place();
     if (!location.protocol.startsWith("http") || reach > 0 || video.src.startsWith("blob:")) return;
     const [address, goesOn] = [loaded, !video.paused];
-    const whole = await (await fetch(address)).blob();
-    if (loaded !== address) return;
+    const whole = await fetch(address).then((answer) => answer.blob(), () => null);
+    if (!whole || loaded !== address) return;
     video.src = URL.createObjectURL(whole);
     if (goesOn) video.play().catch(() => {});
   });
@@ -184,11 +188,16 @@
   });
 
   async function copy(button) {
+    const code = button.querySelector("code");
+    // A page from a server without encryption may not copy.
+    if (!navigator.clipboard) {
+      code.textContent = button.dataset.id;
+      return getSelection().selectAllChildren(code);
+    }
     await navigator.clipboard.writeText(button.dataset.id);
     id("said").textContent = `${button.dataset.id} is copied`;
-    const code = button.querySelector("code");
     code.textContent = "copied";
-    setTimeout(() => (code.textContent = button.dataset.id.slice(0, 8)), 1200);
+    return setTimeout(() => (code.textContent = button.dataset.id.slice(0, 8)), 1200);
   }
 
   const KEYS = {
@@ -236,6 +245,9 @@
     board = facts;
     for (const [name, [stamp, part]] of Object.entries(parts)) patch(name, stamp, part);
     while (rows.children.length > board.lines.length) rows.lastElementChild.remove();
+    // The line whose clip is in the player may have another number, or be gone.
+    if (playing !== null) playing = board.lines.findIndex((line) => line.clip === loaded) + 1 || null;
+    if (playing === null && !film() && loaded !== source) loaded = null;
     if (film() && version(board) !== before) {
       source = `${board.film}?${Date.now()}`;
       stale = true;
@@ -263,28 +275,30 @@
   function patch(name, stamp, part) {
     const old = id(name);
     if (old && old.dataset.version === stamp) return;
-    const fresh = document.createElement("template");
-    fresh.innerHTML = name.startsWith("line-") ? `<tr role="row" id="${name}">${part}</tr>` : part;
-    if (!name.startsWith("line-")) {
-      old.replaceChildren(fresh.content);
-      old.dataset.version = stamp;
-      return;
-    }
-    const row = fresh.content.firstElementChild;
-    row.dataset.version = stamp;
     const focus = old && old.contains(document.activeElement) && alike(document.activeElement);
-    if (old) old.replaceWith(row);
-    else rows.append(row);
-    if (focus) (row.querySelector(focus) || row.querySelector(".go")).focus({ preventScroll: true });
+    const fresh = old || document.createElement("tr");
+    if (!old) {
+      fresh.id = name;
+      fresh.setAttribute("role", "row");
+      rows.append(fresh);
+    }
+    fresh.innerHTML = part;
+    fresh.classList.remove("current");
+    fresh.dataset.version = stamp;
+    if (focus) (fresh.querySelector(focus) || fresh.querySelector("button"))?.focus({ preventScroll: true });
   }
 
-  const alike = (element) => (element.matches(".copy") ? ".copy" : element.matches(".go") ? ".go" : `[data-frame="${element.dataset.frame}"]`);
+  // What finds a button again in a part that was made anew.
+  function alike(element) {
+    const { frame, line } = element.dataset;
+    return element.matches(".copy, .go") ? `.${element.className}` : `[data-frame="${frame}"][data-line="${line}"]`;
+  }
 
   let looking = 0;
-  let gone = false; // whether there is no script beside the page, as where it alone was copied
+  let missed = 0; // how often there was no script beside a finished page, as where it alone was copied
   function look() {
     clearTimeout(looking);
-    if (document.hidden || gone) return;
+    if (document.hidden || missed > 2) return;
     const began = performance.now();
     const script = document.createElement("script");
     const done = () => {
@@ -294,7 +308,7 @@
     };
     script.onload = done;
     script.onerror = () => {
-      gone = board.finished;
+      if (board.finished) missed += 1;
       done();
     };
     script.src = `${SCRIPT}?${Date.now()}`;
