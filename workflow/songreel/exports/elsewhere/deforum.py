@@ -19,7 +19,7 @@ from songreel.planning.dialects import Report
 
 PROMPTS = ("prompts", "animation_prompts", "prompt", "text_prompts")  # the first that is there
 TELLING = ("max_frames", "animation_mode", "diffusion_cadence", "strength_schedule", "translation_z")
-BEYOND = 12.0  # seconds by which a line may be rendered past its end: the longest transition, and some
+BEYOND = 12.0  # seconds by which a line may be rendered past its end: transitions, and some
 USUAL_RATE, USUAL_SIDE, USUAL_FRAMES = 15.0, 512.0, 120  # of Deforum, where a file does not say
 
 
