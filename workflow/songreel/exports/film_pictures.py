@@ -109,7 +109,7 @@ def _loop(
 
 def _thumbnail(film: Footage, asked: Asked, plan: Plan) -> Frame:
     if asked.at is not None:
-        frame = min(spans.frame_at(asked.at, plan), film.frames - 1)
+        frame = min(spans.frame_at(asked.at, "--at", plan), film.frames - 1)
     elif asked.lines:
         frame = spans.middle_of(asked.lines[0], plan)
     else:

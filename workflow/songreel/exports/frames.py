@@ -50,7 +50,7 @@ def _check_free(span: Span, folder: Path, force: bool) -> None:
 
 def _make(film: Footage, span: Span, size: Size, temporary: Path, folder: Path) -> None:
     pattern = f"{temporary}/".replace("%", "%%") + f"%0{DIGITS}d.png"
-    output = footage.scaled(film.stream(span.first, span.end), size).output(
+    output = footage.scaled(film.stream(span.first, span.end), film.size, size).output(
         f"file:{pattern}", format="image2", fps_mode="passthrough", start_number=span.first
     )
     footage.make(output, temporary / _name(span.end - 1), folder, film.program)

@@ -42,7 +42,7 @@ def of(asked: Asked, plan: Plan) -> Span:
         name = f"-line-{first}" if first == last else f"-lines-{first}-{last}"
         return Span(spans[first - 1].first, spans[last - 1].end, name)
     if asked.between:
-        first, end = (frame_at(seconds, plan) for seconds in asked.between)
+        first, end = (frame_at(seconds, "--between", plan) for seconds in asked.between)
         if first >= end:
             raise UserError(
                 f"--between: found the frames {first} to {end}, expected the first time before the second one"
@@ -64,12 +64,12 @@ def middle_of(line: int, plan: Plan) -> int:
     return span.first + span.frames // 2
 
 
-def frame_at(seconds: float, plan: Plan) -> int:
+def frame_at(seconds: float, option: str, plan: Plan) -> int:
     """The frame of a time, rounded as a line's start is. Raises UserError for a time after the film's end."""
     frame = round(seconds * plan.timeline.frames_per_second)
     if frame > length(plan):
         raise UserError(
-            f"found a time of {seconds:g} s, expected one in the film, which lasts"
+            f"{option}: found a time of {seconds:g} s, expected one in the film, which lasts"
             f" {float(plan.timeline.seconds):.3f} s; correct it."
         )
     return frame
