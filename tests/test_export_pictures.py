@@ -132,6 +132,8 @@ def test_every_frame_of_a_film_with_sound_is_found_wherever_reading_starts(
     ]
     assert numbers(Path("late")) == [*range(150, 201)]
     assert numbers(Path("results/song/frames")) == [*range(255)]
+    sky = pixels(Path("results/song/frames/000150.png"))[2:5, 20:44].mean((0, 1))
+    assert sky == pytest.approx((150, 120, 50), abs=4)
 
 
 def numbers(folder: Path) -> list[int]:

@@ -210,8 +210,8 @@ def _declare_export(commands: Commands) -> Parser:
         "--line",
         dest="lines",
         type=_lines,
-        metavar="N",
-        help="of this line, from 1, or lines, as 3-5 (frames, gif, webp, thumbnail)",
+        metavar="N[-M]",
+        help="of a line, counted from 1, or of lines (frames, gif, webp, thumbnail)",
     )
     part.add_argument(
         "--between", type=_time, nargs=2, metavar="TIME", help="from 0:12 to 0:15.5, say (frames, gif, webp)"

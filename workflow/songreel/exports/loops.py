@@ -28,7 +28,7 @@ ENCODED: Mapping[str, Mapping[str, Any]] = {
     "webp": {"format": "webp", "c:v": "libwebp_anim", "quality": 80, "compression_level": 4},
 }
 # A pattern that stays where it is, so that what does not move is not written again.
-DITHERED = {"dither": "bayer", "bayer_scale": 3, "diff_mode": "rectangle"}
+DITHERED = {"dither": "bayer", "bayer_scale": 5, "diff_mode": "rectangle"}
 MOST_PIXELS = 200_000_000  # of all frames, which ffmpeg holds to play them backwards: 600 MB
 
 
@@ -66,8 +66,8 @@ def _check_size(frames: int, span: Span, size: Size, film: Footage, target: Path
     if pixels > MOST_PIXELS:
         raise UserError(
             f"{target}: found {seconds:.1f} s of {size[0]}x{size[1]}, expected a loop of"
-            f" {seconds * MOST_PIXELS / pixels:.1f} s at most at that size; choose a line with --line or a part"
-            f" with --between, or make it smaller with --size."
+            f" {seconds * MOST_PIXELS / pixels:.1f} s at most at that size; choose a line with --line or a"
+            f" part with --between, or make it smaller with --size."
         )
 
 
