@@ -160,6 +160,16 @@ def test_frames_come_to_others_and_replace_none_unasked(
     assert numbers(folder) == [*range(32)]
 
 
+def test_frames_come_into_the_very_folder_that_one_is_in(
+    shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (shared / "config.yaml").read_text().replace("song.csv", f"{shared}/song.csv")
+    Path("config.yaml").write_text(f"{text}results: {shared}/results\n")
+    assert export("frames", "--line", "1", "--output", ".", capsys=capsys)[0] == 0
+    Path("config.yaml").unlink()
+    assert numbers(tmp_path) == [*range(17)]
+
+
 def test_a_frame_is_smaller_by_its_longer_side_and_never_larger(
     film: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -434,8 +444,9 @@ def test_without_a_film_that_is_the_plans_there_are_no_pictures(
         (["sheet", "--at", "2"], "--at: found it with 'sheet', expected it with thumbnail; leave it out."),
         (["chapters", "--size", "200"], "--size: found it with 'chapters'"),
         (["thumbnail", "--output", "a.bmp"], "a.bmp: found the ending '.bmp', expected one of .png, .jpg"),
+        (["gif", "--output", "a.webp"], "a.webp: found the ending '.webp', expected .gif; name the file so."),
         (["sheet", "--output", "taken.png"], "taken.png: found a file of that name, expected none"),
-        (["gif", "--output", "taken.png"], "taken.png: found a file of that name, expected none"),
+        (["gif", "--output", "taken.gif"], "taken.gif: found a file of that name, expected none"),
         (["frames", "--output", "taken.png"], "taken.png: found a file, expected a folder for the frames"),
         (["sheet", "--size", "16"], "--size: found 16 pixels, expected more for a sheet of 4 lines"),
     ],
@@ -443,9 +454,10 @@ def test_without_a_film_that_is_the_plans_there_are_no_pictures(
 def test_what_cannot_be_is_one_sentence(
     arguments: list[str], said: str, film: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Path("taken.png").write_text("mine")
+    for name in ("taken.png", "taken.gif"):
+        Path(name).write_text("mine")
     assert said in refused(*arguments, capsys=capsys)
-    assert Path("taken.png").read_text() == "mine"
+    assert {Path(name).read_text() for name in ("taken.png", "taken.gif")} == {"mine"}
 
 
 @pytest.mark.parametrize(

@@ -225,13 +225,21 @@ def _declare_export(commands: Commands) -> Parser:
 
 def _export(options: argparse.Namespace) -> None:
     from songreel.exports import film_pictures, film_text
+    from songreel.exports.spans import Asked
 
-    asked = film_pictures.asked(options.format, options.lines, options.between, options.at, options.size)
+    asked = Asked(
+        options.format,
+        options.output,
+        options.force,
+        options.lines,
+        tuple(options.between) if options.between else None,
+        options.at,
+        options.size,
+    )
+    film_pictures.check(asked)
     made, paths = _planned(options)
     if options.format in PICTURES:
-        target = film_pictures.export(
-            options.format, asked, made, _settings(options), paths, options.output, options.force, say
-        )
+        target = film_pictures.export(asked, made, _settings(options), paths, say)
     else:
         target = film_text.export(options.format, made, paths, options.output, options.force, say)
     print(f"{target} is written.")

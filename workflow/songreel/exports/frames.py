@@ -22,9 +22,10 @@ def write(film: Footage, span: Span, size: Size, folder: Path, force: bool) -> N
     one of them is there and not to be replaced.
     """
     _check_free(span, folder, force)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.with_name(f".{os.getpid()}-{folder.name}")
-    temporary.mkdir()
+    # Within it where it is there: it may be a disk of its own, or have no name, as "." has none.
+    name = f".{os.getpid()}-{folder.name}"
+    temporary = folder / name if folder.exists() else folder.with_name(name)
+    temporary.mkdir(parents=True)
     with stops.undoing(lambda: shutil.rmtree(temporary, ignore_errors=True)):
         try:
             _make(film, span, size, temporary, folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from songreel.ground.errors import UserError
 from songreel.planning.plan import Plan
@@ -11,8 +12,11 @@ from songreel.planning.plan import Plan
 
 @dataclass(frozen=True)
 class Asked:
-    """What a command line says; None leaves it to the kind of picture."""
+    """What a command line says; None leaves it to the kind of export."""
 
+    kind: str
+    output: Path | None = None
+    force: bool = False  # whether files are replaced
     lines: tuple[int, int] | None = None  # the first and the last, counted from 1
     between: tuple[float, float] | None = None  # seconds
     at: float | None = None  # seconds
