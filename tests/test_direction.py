@@ -284,6 +284,14 @@ def test_other_words_with_the_same_prompt_render_nothing(here: Here) -> None:
     assert changed(before, after) == (0, 0) and before.timeline != after.timeline
 
 
+def test_other_words_with_the_same_prompt_draw_the_clip_that_they_are_on(here: Here) -> None:
+    before, after = (
+        here.plan(f"text,start,prompt\na,0\n{sung},2,a castle\nc,4", lyrics="burned")
+        for sung in ("la la", "oh no")
+    )
+    assert changed(before, after) == (0, 1)
+
+
 def test_a_plan_keeps_the_pictures_that_it_names(here: Here) -> None:
     here.picture("boat.png")
     made = here.plan("text,start,prompt,image,mask\na,0,x | [boat.png],,\nb,2,,boat.png,boat.png")

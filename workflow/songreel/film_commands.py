@@ -65,8 +65,8 @@ def _declare_export(subparsers: Commands) -> Parser:
         "--line",
         dest="lines",
         type=_lines,
-        metavar="N",
-        help="of this line, from 1, or lines, as 3-5 (frames, gif, webp, thumbnail)",
+        metavar="N[-M]",
+        help="of a line, counted from 1, or of lines (frames, gif, webp, thumbnail)",
     )
     part.add_argument(
         "--between", type=_time, nargs=2, metavar="TIME", help="from 0:12 to 0:15.5, say (frames, gif, webp)"
@@ -80,13 +80,21 @@ def _declare_export(subparsers: Commands) -> Parser:
 
 def _export(options: argparse.Namespace) -> None:
     from songreel.exports import film_pictures, film_text
+    from songreel.exports.spans import Asked
 
-    asked = film_pictures.asked(options.format, options.lines, options.between, options.at, options.size)
+    asked = Asked(
+        options.format,
+        options.output,
+        options.force,
+        options.lines,
+        tuple(options.between) if options.between else None,
+        options.at,
+        options.size,
+    )
+    film_pictures.check(asked)
     made, paths = commands.planned(options)
     if options.format in PICTURES:
-        target = film_pictures.export(
-            options.format, asked, made, commands.settings(options), paths, options.output, options.force, say
-        )
+        target = film_pictures.export(asked, made, commands.settings(options), paths, say)
     else:
         target = film_text.export(options.format, made, paths, options.output, options.force, say)
     print(f"{target} is written.")

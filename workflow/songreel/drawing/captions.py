@@ -64,7 +64,9 @@ def shortened(text: str) -> str:
     letters = fonts.clusters(" ".join(text.split()))
     if len(letters) <= MOST_LETTERS:
         return "".join(letters)
-    return "".join(letters[: MOST_LETTERS - 1]).rstrip() + "\u2026"
+    kept = "".join(letters[: MOST_LETTERS - 1])
+    whole, blank, _ = kept.rpartition(" ")
+    return (whole if blank and 2 * len(whole) > len(kept) else kept).rstrip() + "\u2026"
 
 
 def _lettering(text: str, frame: int, faces: tuple[Face, ...]) -> Lettering:

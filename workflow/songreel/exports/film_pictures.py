@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
     "sheet": ("size",),
     "thumbnail": ("lines", "at", "size"),
 }
+OPTIONS = {"lines": "--line", "between": "--between", "at": "--at", "size": "--size"}
+NAMES = {"sheet": "sheet.png", "thumbnail": "thumbnail.jpg"}
 # How Pillow saves a sheet or a thumbnail, by the ending of its name.
 SAVED: Mapping[str, Mapping[str, Any]] = {
     ".png": {"format": "PNG"},
@@ -37,69 +39,53 @@ SAVED: Mapping[str, Mapping[str, Any]] = {
 THUMBNAIL = 1280  # pixels of its longer side, as video sites want it
 
 
-def asked(
-    kind: str,
-    lines: tuple[int, int] | None,
-    between: Sequence[float] | None,
-    at: float | None,
-    size: int | None,
-) -> Asked:
-    """What is asked of a format. Raises UserError where it has no place for that."""
-    for name, value in (("lines", lines), ("between", between), ("at", at), ("size", size)):
-        if value is not None and name not in FORMATS.get(kind, ()):
-            option = {"lines": "line"}.get(name, name)
-            takes = [one for one, names in FORMATS.items() if name in names]
+def check(asked: Asked) -> None:
+    """Raise UserError where more is asked of a format than it has a place for."""
+    for name, option in OPTIONS.items():
+        if getattr(asked, name) is not None and name not in FORMATS.get(asked.kind, ()):
+            takes = [kind for kind, names in FORMATS.items() if name in names]
             raise UserError(
-                f"--{option}: found it with {kind!r}, expected it with {' or '.join(takes)}; leave it out."
+                f"{option}: found it with {asked.kind!r}, expected it with {' or '.join(takes)}; leave it"
+                f" out."
             )
-    if kind == "thumbnail" and lines and lines[0] != lines[1]:
+    if asked.kind == "thumbnail" and asked.lines and asked.lines[0] != asked.lines[1]:
         raise UserError(
-            f"--line: found {lines[0]}-{lines[1]}, expected one line for a thumbnail; name one of them."
+            f"--line: found {asked.lines[0]}-{asked.lines[1]}, expected one line for a thumbnail; name one of"
+            f" them."
         )
-    return Asked(lines, (between[0], between[1]) if between else None, at, size)
 
 
-def export(
-    kind: str,
-    asked: Asked,
-    plan: Plan,
-    config: Config,
-    paths: Paths,
-    output: Path | None,
-    force: bool,
-    report: Report,
-) -> Path:
-    """Write pictures of a film, of one of FORMATS; returns the file or folder. Raises UserError, OSError."""
+def export(asked: Asked, plan: Plan, config: Config, paths: Paths, report: Report) -> Path:
+    """Write pictures of a film; returns the file or folder. Raises UserError, OSError."""
     film = footage.of(plan, paths, drawing.executable(config.ffmpeg))
-    if kind == "frames":
-        return _frames(film, asked, plan, output or paths.export(plan.song, "frames"), force)
-    if kind in loops.FASTEST:
-        return _loop(kind, film, asked, plan, output, paths, force)
-    name = "sheet.png" if kind == "sheet" else "thumbnail.jpg"
-    target = output or paths.export(plan.song, name)
-    how = _saving(target)
-    out.check_free(target, force)
-    if kind == "sheet":
+    if asked.kind == "frames":
+        return _frames(film, asked, plan, paths)
+    if asked.kind in loops.FASTEST:
+        return _loop(film, asked, plan, paths)
+    target = asked.output or paths.export(plan.song, NAMES[asked.kind])
+    _check_ending(target, SAVED)
+    out.check_free(target, asked.force)
+    if asked.kind == "sheet":
         picture = sheets.draw(film, plan, config, asked.size, report)
     else:
         picture = _thumbnail(film, asked, plan)
-    _save(picture, target, how)
+    with replacing(target) as temporary:
+        Image.fromarray(picture).save(temporary, **SAVED[target.suffix.lower()])
     return target
 
 
-def _frames(film: Footage, asked: Asked, plan: Plan, folder: Path, force: bool) -> Path:
-    span = spans.of(asked, plan)
+def _frames(film: Footage, asked: Asked, plan: Plan, paths: Paths) -> Path:
+    folder = asked.output or paths.export(plan.song, "frames")
     size = footage.fitted(film.size, asked.size) if asked.size else film.size
-    frames.write(film, span, size, folder, force)
+    frames.write(film, spans.of(asked, plan), size, folder, asked.force)
     return folder
 
 
-def _loop(
-    kind: str, film: Footage, asked: Asked, plan: Plan, output: Path | None, paths: Paths, force: bool
-) -> Path:
-    span = spans.of(asked, plan)
-    target = output or paths.export(plan.song, f"{plan.song}{span.name}.{kind}")
-    out.check_free(target, force)
+def _loop(film: Footage, asked: Asked, plan: Plan, paths: Paths) -> Path:
+    kind, span = asked.kind, spans.of(asked, plan)
+    target = asked.output or paths.export(plan.song, f"{plan.song}{span.name}.{kind}")
+    _check_ending(target, (f".{kind}",))
+    out.check_free(target, asked.force)
     if asked.lines:
         span = loops.without_blend(span, asked.lines[0], plan)
     size = footage.fitted(film.size, asked.size or loops.LONGEST_SIDE[kind])
@@ -109,7 +95,7 @@ def _loop(
 
 def _thumbnail(film: Footage, asked: Asked, plan: Plan) -> Frame:
     if asked.at is not None:
-        frame = min(spans.frame_at(asked.at, plan), film.frames - 1)
+        frame = min(spans.frame_at(asked.at, "--at", plan), film.frames - 1)
     elif asked.lines:
         frame = spans.middle_of(asked.lines[0], plan)
     else:
@@ -117,15 +103,8 @@ def _thumbnail(film: Footage, asked: Asked, plan: Plan) -> Frame:
     return film.still(frame, footage.fitted(film.size, asked.size or THUMBNAIL, larger=True))
 
 
-def _saving(target: Path) -> Mapping[str, Any]:
+def _check_ending(target: Path, endings: Collection[str]) -> None:
     ending = target.suffix.lower()
-    if ending not in SAVED:
-        raise UserError(
-            f"{target}: found the ending {ending!r}, expected one of {', '.join(SAVED)}; name the file so."
-        )
-    return SAVED[ending]
-
-
-def _save(picture: Frame, target: Path, how: Mapping[str, Any]) -> None:
-    with replacing(target) as temporary:
-        Image.fromarray(picture).save(temporary, **how)
+    if ending not in endings:
+        expected = f"one of {', '.join(endings)}" if len(endings) > 1 else "".join(endings)
+        raise UserError(f"{target}: found the ending {ending!r}, expected {expected}; name the file so.")

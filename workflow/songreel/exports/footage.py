@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 
 from songreel.drawing import film, joined
 from songreel.drawing.film import FFmpegError
+from songreel.ground import stops
 from songreel.ground.errors import DamageError, UserError
 from songreel.ground.paths import Paths
 from songreel.planning.plan import Plan
@@ -23,8 +26,11 @@ from songreel.planning.plan import Plan
 Frame = NDArray[np.uint8]  # [height, width, 3]
 Size = tuple[int, int]  # width and height in pixels
 
-BEFORE = 1.0  # seconds that ffmpeg starts to read before the first frame that is wanted
-SHARP = "lanczos+accurate_rnd+full_chroma_int+full_chroma_inp"
+AROUND = 1.0  # seconds before the first frame that is wanted and after the last that ffmpeg reads
+EXACT = "accurate_rnd+full_chroma_int+full_chroma_inp"
+SMALLER: Mapping[str, Any] = {"flags": f"lanczos+{EXACT}"}
+# By Mitchell and Netravali's filter: a sharper one shows the blocks that an encoder leaves.
+LARGER: Mapping[str, Any] = {"flags": f"bicubic+{EXACT}", "param0": 1 / 3, "param1": 1 / 3}
 _LACKS = re.compile(r"(?:Unknown (encoder)|No such (filter):) '([^']*)'")
 
 
@@ -43,18 +49,20 @@ class Footage:
 
         They are told by their times, so that it does not matter where ffmpeg starts to read.
         """
-        start = max(0.0, float(first / self.rate) - BEFORE)
-        stream = ffmpeg.input(f"file:{self.film}", ss=f"{start:.6f}", copyts=None)["v:0"]
+        start = max(0.0, float(first / self.rate) - AROUND)
+        seconds = float(end / self.rate) + AROUND - start
+        read = {"ss": f"{start:.6f}", "t": f"{seconds:.6f}", "copyts": None}
+        stream = ffmpeg.input(f"file:{self.film}", **read)["v:0"]
         stream = stream.filter("select", f"between(round(t*{self.rate}),{first},{end - 1})")
         stream = stream.filter("trim", end_frame=end - first)
         return stream.filter("settb", expr=str(1 / self.rate)).filter("setpts", "N")
 
     def still(self, frame: int, size: Size) -> Frame:
         """One frame, at a size. Raises UserError."""
-        with TemporaryDirectory() as folder:
-            raw = Path(folder) / "frame.rgb"
-            stream = scaled(self.stream(frame, frame + 1), size)
-            output = stream.output(str(raw), format="rawvideo", **{"frames:v": 1})
+        with scratch() as folder:
+            raw = folder / "frame.rgb"
+            stream = scaled(self.stream(frame, frame + 1), self.size, size)
+            output = stream.output(f"file:{raw}", format="rawvideo", **{"frames:v": 1})
             make(output, raw, self.film, self.program)
             return read_raw(raw, size, self.film)
 
@@ -80,6 +88,13 @@ def of(plan: Plan, paths: Paths, program: str) -> Footage:
     return Footage(file, timeline.frames_per_second, frames, size, program)
 
 
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder for what ffmpeg makes on the way, which is gone at the end, and when a stop is."""
+    with TemporaryDirectory() as folder, stops.undoing(lambda: shutil.rmtree(folder, ignore_errors=True)):
+        yield Path(folder)
+
+
 def fitted(size: Size, longest: int, larger: bool = False) -> Size:
     """A size whose longer side has at most so many pixels or, where it may become larger, just as many."""
     scale = Fraction(longest, max(size))
@@ -89,9 +104,10 @@ def fitted(size: Size, longest: int, larger: bool = False) -> Size:
     return width, height
 
 
-def scaled(stream: Any, size: Size) -> Any:
-    """A stream at a size, as RGB, which says nothing of its colours: PNG would be told another gamma."""
-    stream = stream.filter("scale", *size, flags=SHARP, in_color_matrix="bt709", in_range="tv")
+def scaled(stream: Any, before: Size, size: Size) -> Any:
+    """A stream of another size at a size, as RGB that tells no gamma, as PNG would otherwise."""
+    how = LARGER if max(size) > max(before) else SMALLER
+    stream = stream.filter("scale", *size, in_color_matrix="bt709", in_range="tv", **how)
     stream = stream.filter("format", "rgb24")
     return stream.filter("setparams", color_primaries="unknown", color_trc="unknown")
 

@@ -22,9 +22,10 @@ def write(film: Footage, span: Span, size: Size, folder: Path, force: bool) -> N
     one of them is there and not to be replaced.
     """
     _check_free(span, folder, force)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.with_name(f".{os.getpid()}-{folder.name}")
-    temporary.mkdir()
+    # Within it where it is there: it may be a disk of its own, or have no name, as "." has none.
+    name = f".{os.getpid()}-{folder.name}"
+    temporary = folder / name if folder.exists() else folder.with_name(name)
+    temporary.mkdir(parents=True)
     with stops.undoing(lambda: shutil.rmtree(temporary, ignore_errors=True)):
         try:
             _make(film, span, size, temporary, folder)
@@ -50,7 +51,7 @@ def _check_free(span: Span, folder: Path, force: bool) -> None:
 
 def _make(film: Footage, span: Span, size: Size, temporary: Path, folder: Path) -> None:
     pattern = f"{temporary}/".replace("%", "%%") + f"%0{DIGITS}d.png"
-    output = footage.scaled(film.stream(span.first, span.end), size).output(
+    output = footage.scaled(film.stream(span.first, span.end), film.size, size).output(
         f"file:{pattern}", format="image2", fps_mode="passthrough", start_number=span.first
     )
     footage.make(output, temporary / _name(span.end - 1), folder, film.program)

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import ffmpeg
@@ -29,7 +28,7 @@ ENCODED: Mapping[str, Mapping[str, Any]] = {
     "webp": {"format": "webp", "c:v": "libwebp_anim", "quality": 80, "compression_level": 4},
 }
 # A pattern that stays where it is, so that what does not move is not written again.
-DITHERED = {"dither": "bayer", "bayer_scale": 3, "diff_mode": "rectangle"}
+DITHERED = {"dither": "bayer", "bayer_scale": 5, "diff_mode": "rectangle"}
 MOST_PIXELS = 200_000_000  # of all frames, which ffmpeg holds to play them backwards: 600 MB
 
 
@@ -46,13 +45,14 @@ def write(film: Footage, span: Span, size: Size, kind: str, target: Path) -> Non
     """Write a loop. Raises UserError where it is too much of one."""
     step = every(FASTEST[kind], film.rate)
     frames = -(-span.frames // step)
-    _check_size(frames, span, size, film)
-    with replacing(target) as temporary, TemporaryDirectory() as folder:
+    _check_size(frames, span, size, film, target)
+    with replacing(target) as temporary, footage.scratch() as folder:
         stream = _there_and_back(film, span, size, step, frames)
         if kind == "gif":
-            palette = _palette(_shown(film, span, size, step), Path(folder), target, film)
+            palette = _palette(_shown(film, span, size, step), folder, target, film)
             stream = ffmpeg.filter([stream, ffmpeg.input(f"file:{palette}")], "paletteuse", **DITHERED)
-        output = stream.output(f"file:{temporary}", fps_mode="passthrough", loop=0, **ENCODED[kind])
+        options = {**ENCODED[kind], **(_last_delay(film.rate / step) if kind == "gif" else {})}
+        output = stream.output(f"file:{temporary}", fps_mode="passthrough", loop=0, **options)
         footage.make(output, temporary, target, film.program)
 
 
@@ -61,13 +61,13 @@ def every(most: int, rate: Fraction) -> int:
     return max(1, -(-rate.numerator // (rate.denominator * most)))
 
 
-def _check_size(frames: int, span: Span, size: Size, film: Footage) -> None:
-    pixels = frames * size[0] * size[1]
+def _check_size(frames: int, span: Span, size: Size, film: Footage, target: Path) -> None:
+    pixels, seconds = frames * size[0] * size[1], float(span.frames / film.rate)
     if pixels > MOST_PIXELS:
         raise UserError(
-            f"found {float(span.frames / film.rate):.1f} s of {size[0]}x{size[1]}, expected a loop of"
-            f" {float(MOST_PIXELS / pixels * span.frames / film.rate):.1f} s at most at that size; choose a"
-            f" line with --line or a part with --between, or make it smaller with --size."
+            f"{target}: found {seconds:.1f} s of {size[0]}x{size[1]}, expected a loop of"
+            f" {seconds * MOST_PIXELS / pixels:.1f} s at most at that size; choose a line with --line or a"
+            f" part with --between, or make it smaller with --size."
         )
 
 
@@ -84,7 +84,12 @@ def _there_and_back(film: Footage, span: Span, size: Size, step: int, frames: in
 
 def _shown(film: Footage, span: Span, size: Size, step: int) -> Any:
     stream = film.stream(span.first, span.end).filter("select", f"not(mod(n,{step}))")
-    return footage.scaled(stream, size)
+    return footage.scaled(stream, film.size, size)
+
+
+def _last_delay(rate: Fraction) -> dict[str, int]:
+    """How long a GIF's last frame is shown, in hundredths of a second: ffmpeg itself makes it one."""
+    return {"final_delay": round(100 / rate)}
 
 
 def _palette(shown: Any, folder: Path, target: Path, film: Footage) -> Path:

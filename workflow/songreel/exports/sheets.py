@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, log
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import ffmpeg
@@ -31,7 +29,7 @@ SMALLEST, LARGEST = 240, 640
 LONGEST = 8000  # pixels of the longer side of a sheet, whatever is on it
 TINIEST = 16  # pixels of a picture's longer side
 SHAPE = 1.5  # width by height that a sheet comes near to
-EMPTY = 1.0  # how much empty places count against that
+EMPTY = 1.5  # how much empty places count against that
 WORDS = 0.07  # of a picture's shorter side
 FEWEST = 12  # pixels of an em
 GAP = 0.05  # of a picture's shorter side
@@ -66,8 +64,8 @@ def draw(film: Footage, plan: Plan, config: Config, size: int | None, report: Ca
     faces, carried = _fonts(plan, config, report)
     grid, script, strip = _fitting(plan, film.size, faces, carried, size)
     middles = [span.first + span.frames // 2 for span in spans.of_lines(plan)]
-    with TemporaryDirectory() as folder, onpicture.handed_on(script) as handle:
-        raw = Path(folder) / "sheet.rgb"
+    with footage.scratch() as folder, onpicture.handed_on(script) as handle:
+        raw = folder / "sheet.rgb"
         output = _tiled(grid, strip, handle).output(f"file:{raw}", format="rawvideo", **{"frames:v": 1})
         batches = (frame[np.newaxis] for frame in film.stills(middles, grid.picture))
         footage.make(output, raw, film.film, film.program, batches=batches, handle=handle)
@@ -127,8 +125,7 @@ def _grid(columns: int, count: int, picture: Size) -> Grid:
 
 
 def _caption(number: int, line: TimelineLine) -> Caption:
-    end = line.words_end_seconds or line.end_seconds
-    times = "\u2013".join(minutes_and_seconds(seconds) for seconds in (line.start_seconds, end))
+    times = "\u2013".join(minutes_and_seconds(seconds) for seconds in (line.start_seconds, line.end_seconds))
     return Caption(f"{number}  \u00b7  {times}", line.text)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from songreel.ground.errors import UserError
 from songreel.planning.plan import Plan
@@ -11,8 +12,11 @@ from songreel.planning.plan import Plan
 
 @dataclass(frozen=True)
 class Asked:
-    """What a command line says; None leaves it to the kind of picture."""
+    """What a command line says; None leaves it to the kind of export."""
 
+    kind: str
+    output: Path | None = None
+    force: bool = False  # whether files are replaced
     lines: tuple[int, int] | None = None  # the first and the last, counted from 1
     between: tuple[float, float] | None = None  # seconds
     at: float | None = None  # seconds
@@ -42,7 +46,7 @@ def of(asked: Asked, plan: Plan) -> Span:
         name = f"-line-{first}" if first == last else f"-lines-{first}-{last}"
         return Span(spans[first - 1].first, spans[last - 1].end, name)
     if asked.between:
-        first, end = (frame_at(seconds, plan) for seconds in asked.between)
+        first, end = (frame_at(seconds, "--between", plan) for seconds in asked.between)
         if first >= end:
             raise UserError(
                 f"--between: found the frames {first} to {end}, expected the first time before the second one"
@@ -64,12 +68,12 @@ def middle_of(line: int, plan: Plan) -> int:
     return span.first + span.frames // 2
 
 
-def frame_at(seconds: float, plan: Plan) -> int:
+def frame_at(seconds: float, option: str, plan: Plan) -> int:
     """The frame of a time, rounded as a line's start is. Raises UserError for a time after the film's end."""
     frame = round(seconds * plan.timeline.frames_per_second)
     if frame > length(plan):
         raise UserError(
-            f"found a time of {seconds:g} s, expected one in the film, which lasts"
+            f"{option}: found a time of {seconds:g} s, expected one in the film, which lasts"
             f" {float(plan.timeline.seconds):.3f} s; correct it."
         )
     return frame
