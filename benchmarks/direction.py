@@ -13,6 +13,8 @@ direction names:
 from __future__ import annotations
 
 import argparse
+import functools
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
@@ -33,6 +35,7 @@ CPU = torch.device("cpu")
 STYLE = "in the snow at night"
 FAR = 7  # phrases further on is what is avoided, added or shown: of another theme
 KINDS = ("avoid", "weight", "style", "image")
+Rows = dict[str, dict[str, float]]  # of each phrase, by how much each kind moved the judge
 
 
 def main() -> None:
@@ -43,14 +46,18 @@ def main() -> None:
     studio = Studio(options.pair, config.resolve({"preset": "draft", "album": "none", **settings}), CPU)
     judge = Sighted(pairs.load_clip(options.judge, CPU, torch.float32))
     phrases = read_phrases(options.phrases, options.count)
-    plain = [picture(studio, [text(studio, phrase)], [1.0]) for phrase in phrases]
-    rows = []
+    plain = functools.cache(lambda phrase: picture(studio, [text(studio, phrase)], [1.0]))
+    rows: Rows = json.loads(options.kept.read_text()) if options.kept and options.kept.exists() else {}
     for number, phrase in enumerate(phrases):
-        other = (number + FAR) % len(phrases)
-        rows.append(moved(studio, judge, phrase, phrases[other], plain[number], plain[other]))
-        print(f"{phrase!r}: " + ", ".join(f"{kind} {rows[-1][kind]:+.4f}" for kind in KINDS), flush=True)
+        if phrase not in rows:
+            other = phrases[(number + FAR) % len(phrases)]
+            rows[phrase] = moved(studio, judge, phrase, other, plain(phrase), plain(other))
+            if options.kept:
+                options.kept.write_text(json.dumps(rows, indent=1))
+        row = rows[phrase]
+        print(f"{phrase!r}: " + ", ".join(f"{kind} {row[kind]:+.4f}" for kind in KINDS), flush=True)
     for kind in KINDS:
-        shifts = [row[kind] for row in rows]
+        shifts = [rows[phrase][kind] for phrase in phrases]
         right = sum(shift > 0 for shift in shifts)
         print(f"{kind}: {right} of {len(shifts)} in the right direction, {mean(shifts):+.4f} on average")
 
@@ -103,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--pair", type=Path, default=ROOT / "models/starter", help="default: models/starter")
     parser.add_argument("--phrases", type=Path, default=ROOT / "workflow/starter/phrases.txt")
     parser.add_argument("--count", type=int, default=20, help="phrases (default 20)")
+    parser.add_argument("--kept", type=Path, help="a JSON file of what is done, to go on from")
     parser.add_argument("--config", nargs="*", default=[], metavar="KEY=VALUE", help="as snakemake's")
     parser.add_argument("--threads", type=int, default=1, help="of the CPU")
     return parser
