@@ -18,9 +18,8 @@ from songreel.ground.steering import Part
 from songreel.planning import album, gallery, plan, screenplay
 from songreel.planning.config import resolve
 from songreel.planning.plan import Plan
-from tests.conftest import REPOSITORY, TINY
-
-EXAMPLES = sorted((REPOSITORY / "screenplays/examples").glob("*.csv"))
+from songreel.upkeep import running
+from tests.conftest import TINY
 
 
 class Here:
@@ -294,6 +293,7 @@ def test_a_picture_is_decoded_once_for_all_plans_until_its_file_changes(
     content = "text,start,prompt,image\na,0,x | [boat.png],\nb,2,,boat.png"
     plan.write(here.plan(content), here.paths)
     first = here.plan(content)
+    assert running.needs(first)["albums"] == [album.place(boat)]
     read = reads(monkeypatch)
     assert here.plan(content) == first and not read
     os.utime(boat, ns=(1, 1))
@@ -429,15 +429,3 @@ def test_only_what_has_not_begun_waits_for_the_line_before(here: Here) -> None:
     rendered.parent.mkdir(parents=True)
     rendered.touch()
     assert set(plan.missing_latents(made, here.paths)) == set(segments[2:])
-
-
-# Examples
-
-
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_every_example_is_planned(example: Path, tmp_path: Path) -> None:
-    made = plan.make(resolve({**TINY, "screenplay": str(example)}), Paths(tmp_path / "results"))
-    assert len(made.timeline.lines) > 1
-    plan.write(made, Paths(tmp_path / "results"))
-    for segment, recipe in made.segments.items():
-        assert SegmentRecipe.read(Paths(tmp_path / "results").segment_plan(segment)) == recipe
