@@ -47,7 +47,7 @@ class Paths:
         return self.root / f"plan/seen/{look}.npy"
 
     def album_facts(self, place: str) -> Path:
-        """What the pictures of a folder hash to, by a hash of where it lies."""
+        """What a picture, or the pictures of a folder, hash to, by a hash of where it lies."""
         return self.root / f"plan/albums/{place}.json"
 
     def peaks(self, sha256: str, track: int | str) -> Path:

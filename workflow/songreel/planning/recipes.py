@@ -58,7 +58,7 @@ def of(
     `report` is told of pictures that are passed over, of chains and of words for which a perceptor has no
     room. Raises UserError for what does not fit.
     """
-    film, gallery = look(config), Gallery(config.screenplay, (config.width, config.height))
+    film, gallery = look(config), Gallery(config.screenplay, (config.width, config.height), paths)
     steerings = steering.of(shots, config, gallery)
     lines = [
         Directed(*line)
