@@ -19,7 +19,7 @@ import yaml
 from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
-from songreel import commands
+from songreel import film_commands
 from songreel.cli import main
 from songreel.drawing import captions
 from songreel.exports import film_pictures, loops, sheets, thumbnails
@@ -99,7 +99,7 @@ def write_tone(path: Path, seconds: float) -> None:
 
 
 def test_all_pictures_of_export_are_those_of_its_help() -> None:
-    assert tuple(film_pictures.FORMATS) == commands.PICTURES
+    assert tuple(film_pictures.FORMATS) == film_commands.PICTURES
 
 
 # Frames

@@ -22,7 +22,7 @@ from songreel.models import perceptor, proofs, vqgan, weights
 from songreel.models.vqgan import VQGAN
 from songreel.models.weights import Weights
 from songreel.sampling import memory, sampler
-from songreel.sampling.sampler import Start
+from songreel.sampling.sampler import Pull, Start
 
 
 class Watcher(Protocol):
@@ -92,15 +92,7 @@ def _grow(
         return
     started = time.monotonic()
     device, precision = _device()
-    model = weights_of(recipe.model, weights.vqgan)
-    judges = [weights_of(entry, weights.perceptor) for entry in recipe.perceptors]
-    with proofs.reading([model, *judges]) as proof:
-        memory.check(model, judges, recipe, micro_batch, device, precision)
-        picture_maker = vqgan.load(model, device, precision)
-        pulls = [
-            targets.pull(perceptor.load(judge, device, precision), entry, recipe, paths, micro_batch)
-            for judge, entry in zip(judges, recipe.perceptors, strict=True)
-        ]
+    picture_maker, pulls, proof = _loaded(recipe, paths, micro_batch, device, precision)
     so_far, start = _begun(recipe, so_far, picture_maker, paths)
     begun = len(so_far)
     watcher.keyframe(so_far)
@@ -125,6 +117,22 @@ def _grow(
             yield so_far  # and it is kept
     seconds = looks.total_seconds(name, begun, time.monotonic() - started, paths)
     looks.keep(picture_maker, pulls, recipe, name, so_far, seconds, paths)
+
+
+def _loaded(
+    recipe: SegmentRecipe, paths: Paths, micro_batch: int, device: torch.device, precision: torch.dtype
+) -> tuple[VQGAN, list[Pull], proofs.Reading]:
+    """What draws, what it is pulled to, and what will prove that both were read whole."""
+    model = weights_of(recipe.model, weights.vqgan)
+    judges = [weights_of(entry, weights.perceptor) for entry in recipe.perceptors]
+    with proofs.reading([model, *judges]) as proof:
+        memory.check(model, judges, recipe, micro_batch, device, precision)
+        picture_maker = vqgan.load(model, device, precision)
+        pulls = [
+            targets.pull(perceptor.load(judge, device, precision), entry, recipe, paths, micro_batch)
+            for judge, entry in zip(judges, recipe.perceptors, strict=True)
+        ]
+    return picture_maker, pulls, proof
 
 
 def _begun(
