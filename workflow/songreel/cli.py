@@ -132,19 +132,23 @@ def _recipe(paths: Paths, segment: str) -> SegmentRecipe:
 
 
 def _film(options: argparse.Namespace) -> None:
-    from songreel.drawing import film, joined
+    from songreel.drawing import film, flicker, joined
     from songreel.jobs import locks
 
     timeline = Timeline.read(options.timeline)
     _check_planned_together(timeline, options)
     joined.check_song(timeline)
-    song = options.timeline.parent
-    target = Paths(song.parent).film(song.name)
-    film.join(timeline, options.clips, target, film.executable(options.ffmpeg))
-    not_later([options.timeline, *options.clips, Paths(song.parent).film_asked(song.name)], target)
+    song, ffmpeg = options.timeline.parent.name, film.executable(options.ffmpeg)
+    paths = Paths(options.timeline.parent.parent)
+    target = paths.film(song)
+    film.join(timeline, options.clips, target, ffmpeg)
+    not_later([options.timeline, *options.clips, paths.film_asked(song)], target)
     for line in timeline.lines:
-        locks.clear(Paths(song.parent).work(line.segment))
+        locks.clear(paths.work(line.segment))
     say(f"{target} is ready, {duration(timeline.lines[-1].end_seconds)} long.")
+    measured = flicker.of_film(options.clips, paths.flicker(song), ffmpeg)
+    if measured is not None:
+        say(f"{target}: it flickers by {measured:.2%} of full brightness from frame to frame.")
 
 
 def _check_planned_together(timeline: Timeline, options: argparse.Namespace) -> None:

@@ -19,6 +19,7 @@ from songreel.ground.paths import Paths
 EXPORTS = ("lrc", "srt", "vtt", "ass", "ttml", "sbv", "chapters", "otio")
 
 if TYPE_CHECKING:
+    from songreel.planning.config import Config
     from songreel.planning.plan import Plan
 
     Parser = argparse.ArgumentParser
@@ -34,6 +35,7 @@ def declare(commands: Commands) -> dict[str, Parser]:
         "bench": _declare_bench(commands),
         "convert": _declare_convert(commands),
         "export": _declare_export(commands),
+        "sound": _declare_sound(commands),
     }
 
 
@@ -75,12 +77,19 @@ def _declare_settings(parser: Parser) -> None:
     parser.add_argument("--configfile", type=Path, default=Path("config.yaml"), help="default: config.yaml")
 
 
-def _planned(options: argparse.Namespace) -> tuple[Plan, Paths]:
-    """The plan of the film that these options name, whose notes are said, and where its results are."""
-    from songreel.planning import config, plan
+def _settings_of(options: argparse.Namespace) -> Config:
+    """The settings of the film that these options name."""
+    from songreel.planning import config
 
     keys = config.read(Path("config.yaml")) | config.read(options.configfile)
-    settings = config.resolve(keys | dict(options.config))
+    return config.resolve(keys | dict(options.config))
+
+
+def _planned(options: argparse.Namespace) -> tuple[Plan, Paths]:
+    """The plan of the film that these options name, whose notes are said, and where its results are."""
+    from songreel.planning import plan
+
+    settings = _settings_of(options)
     paths = Paths(settings.results)
     made = plan.make(settings, paths)
     for message in made.notes:
@@ -204,6 +213,25 @@ def _export(options: argparse.Namespace) -> None:
     made, paths = _planned(options)
     target = film_text.export(options.format, made, paths, options.output, options.force, say)
     print(f"{target} is written.")
+
+
+def _declare_sound(commands: Commands) -> Parser:
+    sound = commands.add_parser("sound", help="say what is heard of the song: its tempo, beats and curves")
+    sound.add_argument("--output", type=Path, metavar="FILE", help="write the curves: .csv or .json")
+    sound.add_argument("--force", action="store_true", help="replace the file if it is there")
+    _declare_settings(sound)
+    sound.set_defaults(run=_sound)
+    return sound
+
+
+def _sound(options: argparse.Namespace) -> None:
+    from songreel.exports import heard
+
+    described, found = heard.of(_settings_of(options))
+    print(heard.as_text(described, found))
+    if options.output:
+        heard.write(found, options.output, options.force)
+        print(f"{options.output} is written.")
 
 
 # What a value must be

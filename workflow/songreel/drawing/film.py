@@ -133,6 +133,8 @@ def encode(
     if clip.interpolation == "motion":
         # Scene-change detection would freeze a frame wherever many tokens change at once.
         stream = stream.filter("minterpolate", fps=str(rate), mi_mode="mci", scd="none")
+    if clip.fps_blend:
+        stream = _mixed(stream, clip.fps_blend)
     with replacing(target) as temporary, onpicture.handed_on(script) as handle:
         output = onpicture.drawn(stream, handle, rate).output(
             str(temporary),
@@ -147,6 +149,15 @@ def encode(
         status, words = _pipe(batches, sound.command(output, program), handle)
         _check(status, words, temporary, target)
         seal.add(temporary, seal.of_clip(target.stem))
+
+
+def _mixed(stream: Any, reach: int) -> Any:
+    """Frames mixed with so many to each side, the nearer the more; those at a clip's ends with themselves."""
+    weights = [reach + 1 - abs(step) for step in range(-reach, reach + 1)]
+    stream = stream.filter("tpad", stop=reach, stop_mode="clone")
+    stream = stream.filter("tmix", frames=len(weights), weights=" ".join(map(str, weights)))
+    # Each is mixed when the last of its neighbours has come, the clip's first one for those before it.
+    return stream.filter("trim", start_frame=reach).filter("setpts", "PTS-STARTPTS")
 
 
 def _encoding(name: str, crf: int) -> dict[str, Any]:

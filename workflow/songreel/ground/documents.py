@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from fractions import Fraction
 from functools import cache
+from math import ceil
 from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Self, get_args, get_origin, get_type_hints
@@ -159,6 +160,8 @@ class ClipPlan(Named):
     encoder: str
     crf: int
     lettering: Lettering | None = None  # None where no words are drawn on the picture
+    smooth: float = 0.0  # seconds to each side over which keyframes are averaged
+    fps_blend: int = 0  # frames to each side that are mixed into each one
 
     @classmethod
     def of(
@@ -181,12 +184,23 @@ class ClipPlan(Named):
             encoder=config.encoder,
             crf=config.crf,
             lettering=lettering,
-        )
+            smooth=config.smooth,
+            fps_blend=config.fps_blend,
+        ).told()
 
     @property
     def keyframe_rate(self) -> Fraction:
         """Keyframes a second, exactly."""
         return Fraction(str(self.keyframes_per_second))
+
+    def told(self) -> ClipPlan:
+        """The same without an averaging that reaches no keyframe."""
+        return self if self.averaged else replace(self, smooth=0.0)
+
+    @property
+    def averaged(self) -> int:
+        """Keyframes to each side that are averaged with each one."""
+        return max(0, ceil(Fraction(str(self.smooth)) * self.keyframe_rate) - 1)
 
     @property
     def drawn_rate(self) -> Fraction:

@@ -30,6 +30,10 @@ class Paths:
     def audio_facts(self, sha256: str) -> Path:
         return self.root / f"plan/audio/{sha256}.json"
 
+    def heard(self, sha256: str, track: int | str) -> Path:
+        """What is heard of a track of an audio file, a hundred times a second."""
+        return self.root / f"plan/audio/{sha256}-{track}.npz"
+
     def start(self, sha256: str) -> Path:
         """A picture that lines start from, by what its pixels hash to (see `pictures.digest`)."""
         return self.root / f"plan/starts/{sha256}.png"
@@ -74,6 +78,10 @@ class Paths:
 
     def film(self, song: str) -> Path:
         return self.root / song / "film.mp4"
+
+    def flicker(self, song: str) -> Path:
+        """How much a film and each of its clips flicker."""
+        return self.root / song / "flicker.json"
 
     def export(self, song: str, name: str) -> Path:
         """What is made of a film for other programs, where no other place is named."""

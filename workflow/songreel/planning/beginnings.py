@@ -45,7 +45,7 @@ def strategy(beginning: str, shot: Shot, config: Config) -> Strategy:
     said = shot.line.directions
     chosen = {
         name: value
-        for name in ("iterations", "lead_in", "cutouts", "learning_rate")
+        for name in ("iterations", "lead_in", "cutouts", "learning_rate", "stability")
         if (value := getattr(said, name)) is not None
     }
     if beginning in (OWN, ALBUM):

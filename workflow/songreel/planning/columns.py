@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ NUMBERS = (
     "lead_in",
     "learning_rate",
     "cutouts",
+    "stability",
 )  # with the ranges that config.yaml has
 # What moves the picture, per second, with what each is where it stands still
 CAMERA = {"zoom": "1", "angle": "0", "translation_x": "0", "translation_y": "0", "shear": "0"}
@@ -51,7 +53,9 @@ class Directions:
     iterations: int | None = None
     lead_in: int | None = None
     learning_rate: float | None = None
+    learning_rate_curve: Curve | None = None  # where it is no plain number
     cutouts: int | None = None
+    stability: float | None = None
     image: str | None = None  # the path of the picture that it starts from, as written
     mask: str | None = None  # the path of a picture that is black where that one is kept
     origin: str | None = None  # "canvas" or "previous"
@@ -110,7 +114,10 @@ def _unknown(name: str, record: Record) -> Exception:
 def directions(record: Record) -> Directions:
     """What a row's cells say; an empty one says nothing. Raises UserError for what does not fit."""
     cells = {name: cell for name, cell in record.more.items() if cell}
-    values: dict[str, Any] = {name: _number(name, cells[name], record) for name in NUMBERS if name in cells}
+    values: dict[str, Any] = {}
+    for name in NUMBERS:
+        if name in cells:
+            values |= _numbered(name, cells[name], record)
     for name, parse in (("prompt", prompts.parse), ("avoid", prompts.parse_avoided)):
         if name in cells:
             none = name == "avoid" and cells[name].lower() == NONE
@@ -139,6 +146,17 @@ def _number(name: str, cell: str, record: Record) -> Any:
         return config.value_of(name, cell)
     except ValueError as error:
         raise _in(name, record)(shown(cell), str(error), "correct or delete it") from None
+
+
+def _numbered(name: str, cell: str, record: Record) -> dict[str, Any]:
+    """A number that config.yaml may have, too, or where that may be one, a curve."""
+    if name in config.CURVES:
+        with suppress(ValueError):
+            return {name: config.value_of(name, cell)}
+        curve = curves.parse(cell, f"{record.place.named}, column {name}")
+        if curve.constant is None:
+            return {f"{name}_curve": curve}
+    return {name: _number(name, cell, record)}
 
 
 def _curve(name: str, cell: str, record: Record) -> Curve:

@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from songreel.planning import colours
 from songreel.planning.config_file import read as read
 from songreel.planning.config_file import shown
 from songreel.planning.config_values import CONVERTERS, SPECIAL
+
+CURVES = ("learning_rate",)  # what may be a number or a curve
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class Config(Strategy):
 
     frames_per_second: Fraction
     interpolation: str  # "latent" or "motion"
+    smooth: float  # seconds to each side over which keyframes are averaged
+    fps_blend: int  # frames to each side that are mixed into each one
     transition: float  # seconds
     tail: float  # seconds
     zoom: str  # a curve, as are those that follow: a ratio a second
@@ -65,6 +69,7 @@ class Config(Strategy):
     tempo: float  # beats a minute; 0: as they are heard
     encoder: str
     crf: int
+    learning_rate_curve: str = field(default="", kw_only=True)  # where it is no plain number
 
     lyrics: str  # "soft", "burned", "karaoke" or "off"
     lyrics_font: str  # a file's path, a family's name, or "" for the one that comes along
@@ -121,7 +126,7 @@ def value_of(key: str, text: str) -> Any:
 
     rule = _property(key)
     with suppress(TypeError, ValueError, OverflowError):
-        value = CONVERTERS[rule["type"]](text)
+        value = CONVERTERS["number" if key in CURVES else rule["type"]](text)
         if Draft202012Validator(rule).is_valid(value):
             return value
     raise ValueError(_expected(rule))
@@ -166,6 +171,9 @@ def _build(values: dict[str, Any]) -> Config:
         for key in ("screenplay", "audio", "model", "album", "results", "ffmpeg", "lyrics_font")
     }
     values["origin"] = values.pop("from")
+    if isinstance(values["learning_rate"], str):
+        curve, preset = values["learning_rate"], schema()["presets"][values["preset"]]
+        values |= {"learning_rate_curve": curve, "learning_rate": float(preset["learning_rate"])}
     values["lyrics_colour"] = colours.parsed("lyrics_colour", values["lyrics_colour"])
     values["perceptors"] = tuple(_at_home("perceptors", name) for name in values["perceptors"])
     values |= {"screenplay": Path(values["screenplay"]), "results": _results(values["results"])}

@@ -16,7 +16,7 @@ STEP = 5
 def keyframes_for(frames: int, clip: ClipPlan) -> int:
     """Keyframes needed to draw a segment's first `frames` frames, rounded up to a multiple of STEP."""
     rate = clip.keyframe_rate / clip.frames_per_second
-    margin = MOTION_MARGIN if clip.interpolation == "motion" else 0
+    margin = (MOTION_MARGIN if clip.interpolation == "motion" else 0) + clip.averaged
     need = ceil((frames - 1) * rate) + 1 + margin
     return in_steps(need)
 

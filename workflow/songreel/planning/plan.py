@@ -27,15 +27,24 @@ from songreel.ground.files import write_if_changed, write_json_if_changed
 from songreel.ground.lettering import ON_PICTURE, Lettering
 from songreel.ground.messages import shorten
 from songreel.ground.paths import Paths, latents_file
-from songreel.planning import audio, beginnings, gallery, owners, recipes, screenplay, starts, timeline, trial
-from songreel.planning.beats import Beats
+from songreel.planning import (
+    audio,
+    beginnings,
+    gallery,
+    listening,
+    owners,
+    recipes,
+    screenplay,
+    starts,
+    timeline,
+    trial,
+)
 from songreel.planning.choices import Choice, Request
 from songreel.planning.config import Config
 from songreel.planning.gallery import Hung
 from songreel.planning.lengths import STEP as STEP
 from songreel.planning.lengths import in_steps
 from songreel.planning.lengths import keyframes_for as keyframes_for
-from songreel.planning.moments import Song
 from songreel.planning.screenplay import Line
 from songreel.planning.timeline import Shot
 
@@ -88,8 +97,8 @@ def make(config: Config, paths: Paths) -> Plan:
     if elsewhere := owners.note(config.screenplay, folder, paths):
         notes.append(elsewhere)
     notes += _of_times(lines, shots, sound, config)
-    beats = Beats.steady(config.tempo) if config.tempo else None
-    script = recipes.of(shots, config, folder, paths, notes.append, Song(beats))
+    heard = listening.of(shots, config, sound, ffmpeg, paths)
+    script = recipes.of(shots, config, folder, paths, notes.append, heard)
     segments = [recipe.id for recipe in script.recipes]
     letters, fonts = _lettered(shots, config, notes.append)
     clips = _clips(shots, segments, script.chained, letters, config)

@@ -12,7 +12,7 @@ from songreel.ground.motion import Motion
 from songreel.ground.paths import Paths
 from songreel.ground.steering import Part
 from songreel.models import weights
-from songreel.planning import album, beginnings, camera, starts, steering, wording
+from songreel.planning import album, beginnings, camera, pace, starts, steering, wording
 from songreel.planning.choices import Asked, Choice, Request
 from songreel.planning.config import Config, weighed
 from songreel.planning.gallery import Gallery, Hung
@@ -68,6 +68,7 @@ def of(
             takes(shots, steerings, config),
             beginnings.of(shots, config),
             camera.of(shots, config, heard),
+            pace.of(shots, config, heard),
             strict=True,
         )
     ]
@@ -100,6 +101,7 @@ class Directed:
     take: int
     beginning: str
     motion: Motion | None
+    rates: pace.Rates
 
     @property
     def asks(self) -> bool:
@@ -176,7 +178,7 @@ def _recipes(
             model=ModelEntry(look.model.name, look.model.sha256),
             perceptors=tuple(_readers(line, look, contexts, config, report)),
             size=(config.width, config.height),
-            strategy=beginnings.strategy(line.beginning, shot, config),
+            strategy=pace.applied(beginnings.strategy(line.beginning, shot, config), line.rates),
             start=start,
             parts=() if line.steering.plain else line.steering.parts,
             mask=line.mask(gallery),

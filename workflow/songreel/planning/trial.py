@@ -53,6 +53,7 @@ def _settings(config: Config) -> Document:
     size = [config.width, config.height]
     rate = rates.written(config.frames_per_second)
     known = {"size": size, "rate": rate, "encoder": config.encoder, "crf": config.crf} | _motion(config)
+    known |= {"mixed": config.fps_blend} if config.fps_blend else {}
     return known | ({"words": True} if config.lyrics in ON_PICTURE else {})
 
 
@@ -105,6 +106,7 @@ def _make_clip(config: Config, clip: Path, program: str) -> None:
         if script and _works_without(config, clip, program):
             raise _wordless(config, error, program) from None
         filters = ", interpolation 'motion'" if drawing.interpolation == "motion" else ""
+        filters += f", fps_blend {drawing.fps_blend}" if drawing.fps_blend else ""
         raise _incapable(
             f"the clips of this film (encoder {config.encoder!r}{filters}, {size[0]}x{size[1]})",
             error,

@@ -175,6 +175,7 @@ def _of_songs(paths: Paths) -> Iterator[Path]:
                 song = timeline.parent.name
                 yield from (paths.film(song), timeline, paths.owner(song))
                 yield from (paths.film_read(song), paths.film_asked(song), paths.starts_of(song))
+                yield paths.flicker(song)
 
 
 def _patterns(paths: Paths) -> list[tuple[str, Path]]:
@@ -190,6 +191,7 @@ def _patterns(paths: Paths) -> list[tuple[str, Path]]:
         ("fonts", paths.font(SHA256)),
         *(("tunes", file) for file in paths.tunes(ID)),
         ("audio", paths.audio_facts(SHA256)),
+        ("audio", paths.heard(SHA256, "[0-9]+")),
         ("starts", paths.start(SHA256)),
         ("rankings", paths.ranking(ID)),
         ("seen", paths.seen(ID)),
