@@ -18,6 +18,7 @@ from torch import Tensor
 from songreel.drawing import averages
 from songreel.ground.documents import MOTION_MARGIN, ClipPlan
 from songreel.kernels.colour import LUMA
+from songreel.models import large
 from songreel.models.vqgan import VQGAN
 
 # Decoded at a time: many on a GPU; on a CPU what its cache holds, 8 of 128x128, in half the time of 64.
@@ -185,7 +186,7 @@ def _smoothstep(share: Fraction) -> float:
 @torch.no_grad()
 def decode(vqgan: VQGAN, latents: Tensor) -> Tensor:
     """The pictures float32 [b, 3, height, width] in 0..1 of quantised latents [b, c, h, w]."""
-    return vqgan.decode(latents).clamp(0, 1)
+    return large.decode(vqgan, latents).clamp(0, 1)
 
 
 def as_bytes(pictures: Tensor) -> NDArray[np.uint8]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from songreel import data
+from songreel.ground.enlarging import Enlarging
 from songreel.ground.errors import UserError
 from songreel.ground.strategy import Strategy
 from songreel.planning import colours
@@ -69,6 +70,8 @@ class Config(Strategy):
     tempo: float  # beats a minute; 0: as they are heard
     encoder: str
     crf: int
+    upscale: float  # the film's width and height, by those of its pictures
+    upscaler: str  # the path of a model that enlarges them, or ""
     learning_rate_curve: str = field(default="", kw_only=True)  # where it is no plain number
 
     lyrics: str  # "soft", "burned", "karaoke" or "off"
@@ -80,6 +83,11 @@ class Config(Strategy):
     results: Path  # the folder
     jobs_per_gpu: str  # "auto" or a whole number
     ffmpeg: str  # "" is the one that comes with imageio-ffmpeg
+
+    @property
+    def film_size(self) -> tuple[int, int]:
+        """Width and height of the film in pixels."""
+        return Enlarging(self.upscale).size((self.width, self.height))
 
     @property
     def strategy(self) -> Strategy:
@@ -168,7 +176,7 @@ def _build(values: dict[str, Any]) -> Config:
     width, height = map(int, values.pop("size").split("x"))
     values |= {
         key: _at_home(key, values[key])
-        for key in ("screenplay", "audio", "model", "album", "results", "ffmpeg", "lyrics_font")
+        for key in ("screenplay", "audio", "model", "album", "results", "ffmpeg", "lyrics_font", "upscaler")
     }
     values["origin"] = values.pop("from")
     if isinstance(values["learning_rate"], str):

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from songreel.drawing import sound
+from songreel.ground.documents import Sound
 from songreel.ground.files import opened, replacing
 from songreel.ground.messages import say
 from songreel.ground.paths import Paths
@@ -67,13 +68,13 @@ class Heard:
         return np.pad(values, (0, missing)) if missing > 0 else values
 
 
-def of(audio: Audio, program: str, paths: Paths) -> Heard:
+def of(audio: Audio | Sound, program: str, paths: Paths) -> Heard:
     """What is heard of a song's audio. Raises UserError when ffmpeg does not get to its end."""
     kept = paths.heard(audio.sha256, audio.track)
     if heard := _kept(kept):
         return heard
     say("listening to the song, which is kept for the next time.")
-    pieces = sound.samples(audio.path, audio.track, audio.late, spectrum.SAMPLE_RATE, program)
+    pieces = sound.samples(Path(audio.path), audio.track, audio.late, spectrum.SAMPLE_RATE, program)
     heard = listened(spectrum.analysed(pieces))
     if paths.root.is_dir():  # a plan that is only looked at makes no folder
         with suppress(OSError):

@@ -22,6 +22,7 @@ from songreel.ground.documents import (
     TimelineClip,
     TimelineLine,
 )
+from songreel.ground.enlarging import Enlarging
 from songreel.ground.errors import UserError
 from songreel.ground.files import write_if_changed, write_json_if_changed
 from songreel.ground.lettering import ON_PICTURE, Lettering
@@ -30,6 +31,7 @@ from songreel.ground.paths import Paths, latents_file
 from songreel.planning import (
     audio,
     beginnings,
+    enlarging,
     gallery,
     listening,
     owners,
@@ -82,17 +84,11 @@ def make(config: Config, paths: Paths) -> Plan:
     song = screenplay.read_song(config.screenplay, notes.append)
     config = replace(config, title=config.title or song.title, artist=config.artist or song.artist)
     over, lines = timeline.moved(song.lines, config.offset)
-    ffmpeg = film.working(config.ffmpeg)
+    ffmpeg, larger = film.working(config.ffmpeg), enlarging.of(config)
     # A clip is named by the encoder that draws it, not by how that was found.
-    config = replace(config, encoder=film.encoder(config.encoder, (config.width, config.height), ffmpeg))
+    config = replace(config, encoder=film.encoder(config.encoder, config.film_size, ffmpeg))
     sound = audio.find(config.audio, config.audio_track, config.screenplay, ffmpeg, paths)
-    end = timeline.end_seconds(lines, config.tail, sound.seconds if sound else None)
-    shots = timeline.shots(lines, config.frames_per_second, end)
-    if not shots:
-        raise UserError(
-            f"{config.screenplay}: the film would have no frames; expected a second line, audio, or a config"
-            f" key 'tail' above 0."
-        )
+    shots = _shots(lines, sound, config)
     folder = owners.folder(config.screenplay, paths)
     if elsewhere := owners.note(config.screenplay, folder, paths):
         notes.append(elsewhere)
@@ -101,8 +97,8 @@ def make(config: Config, paths: Paths) -> Plan:
     script = recipes.of(shots, config, folder, paths, notes.append, heard)
     segments = [recipe.id for recipe in script.recipes]
     letters, fonts = _lettered(shots, config, notes.append)
-    clips = _clips(shots, segments, script.chained, letters, config)
-    mix = trial.check(config, sound, ffmpeg, paths)
+    clips = _clips(shots, segments, script.chained, letters, larger, config)
+    mix = trial.check(config, larger, sound, ffmpeg, paths)
     return Plan(
         song=folder,
         screenplay=owners.place(config.screenplay, paths),
@@ -118,6 +114,16 @@ def make(config: Config, paths: Paths) -> Plan:
         began=script.began,
         pictures=script.pictures,
         shots=shots,
+    )
+
+
+def _shots(lines: Sequence[Line], sound: audio.Audio | None, config: Config) -> tuple[Shot, ...]:
+    end = timeline.end_seconds(lines, config.tail, sound.seconds if sound else None)
+    if shots := timeline.shots(lines, config.frames_per_second, end):
+        return shots
+    raise UserError(
+        f"{config.screenplay}: the film would have no frames; expected a second line, audio, or a config"
+        f" key 'tail' above 0."
     )
 
 
@@ -217,6 +223,7 @@ def _clips(
     segments: Sequence[str],
     chained: Sequence[bool],
     letters: Sequence[Lettering | None],
+    larger: Enlarging | None,
     config: Config,
 ) -> list[ClipPlan]:
     """What to draw for each shot. One that goes on where the one before ends has no seam to blend."""
@@ -224,7 +231,7 @@ def _clips(
     transition = round(config.transition * config.frames_per_second)  # frames
     befores = [None, *parts] if transition else [None] * len(parts)
     return [
-        ClipPlan.of(config, shown, before, min(transition, shown.frames) if before else 0, words)
+        ClipPlan.of(config, shown, before, min(transition, shown.frames) if before else 0, words, larger)
         for before, shown, words in (
             (None if goes_on else before, shown, words)
             for before, shown, goes_on, words in zip(befores, parts, chained, letters, strict=False)

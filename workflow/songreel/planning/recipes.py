@@ -34,7 +34,7 @@ class Look:
 def look(config: Config) -> Look:
     model = weights.vqgan(config.model)
     judges = tuple((weights.perceptor(name), weight) for name, weight in map(weighed, config.perceptors))
-    _check_size(config, model)
+    check_size(config, model)
     return Look(model, judges)
 
 
@@ -58,7 +58,7 @@ def of(
     `report` is told of pictures that are passed over, of chains and of words for which a perceptor has no
     room. Raises UserError for what does not fit.
     """
-    film, gallery = look(config), Gallery(config.screenplay, (config.width, config.height))
+    film, gallery = look(config), Gallery(config.screenplay, (config.width, config.height), paths)
     steerings = steering.of(shots, config, gallery)
     lines = [
         Directed(*line)
@@ -215,7 +215,8 @@ def _perceptor(judge: weights.Weights, weight: float, words: str, whole: str) ->
     return PerceptorEntry(judge.name, judge.sha256, weight, None if words == whole else words)
 
 
-def _check_size(config: Config, model: weights.Weights) -> None:
+def check_size(config: Config, model: weights.Weights) -> None:
+    """Raise UserError, which names the nearest that does, when a model does not draw pictures of a size."""
     factor = weights.factor(model)
     if config.width % factor or config.height % factor:
         sides = (max(1, round(side / factor)) * factor for side in (config.width, config.height))
