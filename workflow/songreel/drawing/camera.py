@@ -59,9 +59,8 @@ class Reel:
 
     def __init__(self, vqgan: VQGAN, clip: ClipPlan, chain: Chain, batch: int) -> None:
         self.vqgan, self.clip, self.chain, self.batch = vqgan, clip, chain, batch
-        self.neighbours = averages.shares(clip)
-        self.decoded: dict[int, Tensor] = {}  # [3, height, width]
-        self.seen: dict[int, Tensor] = {}  # [3, 2 height, 2 width], averaged, as `moving.finer` makes them
+        self.decoded: dict[int, Tensor] = {}  # keyframes as they are, [3, height, width]
+        self.drawn: dict[int, Tensor] = {}  # as they are drawn, and `moving.finer`, [3, 2 height, 2 width]
 
     def at(self, instants: Sequence[Fraction]) -> Tensor:
         """The pictures float32 [b, 3, height, width] in 0..1 at rising instants on the line's own clock."""
@@ -70,8 +69,8 @@ class Reel:
         positions = [instant * self.clip.keyframe_rate for instant in instants]
         lower = [int(position) for position in positions]
         upper = [min(number + 1, len(self.chain.tokens) - 1) for number in lower]
-        self._see(lower[0], upper[-1])
-        start, end = (torch.stack([self.seen[it] for it in numbers]) for numbers in (lower, upper))
+        self._draw(lower[0], upper[-1])
+        start, end = (torch.stack([self.drawn[it] for it in numbers]) for numbers in (lower, upper))
         moves = [self.chain.motion.move(number) for number in lower]
         return _between(start, end, moves, [float(position % 1) for position in positions])
 
@@ -79,18 +78,19 @@ class Reel:
         """The picture [1, 3, height, width] at any one instant."""
         return Reel(self.vqgan, self.clip, self.chain, self.batch).at([instant])
 
-    def _see(self, first: int, last: int) -> None:
-        """Have these keyframes as they are drawn, and none before them."""
-        assert self.chain.motion is not None
-        reach = len(self.neighbours) // 2
-        self._decode(max(0, first - reach), min(last + reach, len(self.chain.tokens) - 1))
-        self.seen = {number: it for number, it in self.seen.items() if number >= first}
-        for number in range(first, last + 1):
-            if number not in self.seen:
-                picture = averages.of_moving(self.decoded, number, self.chain.motion, self.neighbours)
-                self.seen[number] = moving.finer(picture[None])[0]
-
     @torch.no_grad()
+    def _draw(self, first: int, last: int) -> None:
+        """Have these keyframes as they are drawn, and none before them."""
+        neighbours = averages.shares(self.clip)
+        reach = len(neighbours) // 2
+        self._decode(max(0, first - reach), min(last + reach, len(self.chain.tokens) - 1))
+        self.drawn = {number: it for number, it in self.drawn.items() if number >= first}
+        assert self.chain.motion is not None
+        for number in range(first, last + 1):
+            if number not in self.drawn:
+                picture = averages.of_moving(self.decoded, number, self.chain.motion, neighbours)
+                self.drawn[number] = moving.finer(picture[None])[0]
+
     def _decode(self, first: int, last: int) -> None:
         """Have these keyframes as pictures, and none before them."""
         self.decoded = {number: it for number, it in self.decoded.items() if number >= first}
