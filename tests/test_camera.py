@@ -449,6 +449,23 @@ def test_what_a_line_goes_on_from_keeps_its_colours_and_what_encoding_would_lose
         assert float(statistic(after)) == pytest.approx(float(statistic(before)), abs=0.03)
 
 
+def test_what_comes_in_at_an_edge_is_of_the_start_where_there_is_one() -> None:
+    maker, side = picture_maker(), 32
+
+    def latent(picture: Tensor) -> Tensor:
+        return maker.embed(maker.tokens(picture[None]))[0]
+
+    def picture(of: Tensor) -> Tensor:
+        with torch.no_grad():
+            return maker.decode(maker.embed(maker.nearest(of[None]))).clamp(0, 1)[0]
+
+    dark, light = torch.full((3, side, side), 0.2), torch.full((3, side, side), 0.8)
+    light[:, :, side // 2 :] = 0.2  # the mean and the spread of a start that is light at the left
+    moved = picture(camera.moved_on(maker, latent(dark), Move(x=0.5), latent(light)))
+    alone = picture(camera.moved_on(maker, latent(dark), Move(x=0.5)))
+    assert float(moved[:, :, :12].mean()) > 0.6 > 0.4 > float(alone[:, :, :12].mean())
+
+
 def test_keyframes_of_a_real_chain_move_as_they_are_told() -> None:
     """In the mean: what a model cannot draw trembles."""
     side, move = 96, Move(zoom=1.06)

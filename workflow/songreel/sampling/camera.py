@@ -49,11 +49,20 @@ def kept_where_dark(mask: Tensor, factor: int) -> Tensor:
 def moved_on(vqgan: VQGAN, latent: Tensor, move: Move, like: Tensor | None = None) -> Tensor:
     """The latent [c, h, w] of the picture that a latent draws, after a move.
 
-    With the colours, by their mean and spread, of the picture before, or of what the latent `like` draws.
+    With the colours, by their mean and spread, of the picture before, or of what the latent `like` draws,
+    which then is what comes in at an edge.
     """
     before = _drawn(vqgan, latent)
-    maps = moving.matrices([move], (before.shape[-1], before.shape[-2]))
-    after = moving.coloured_as(moving.moved(before, maps), before if like is None else _drawn(vqgan, like))
+    size = before.shape[-1], before.shape[-2]
+    maps = moving.matrices([move], size)
+    after = moving.moved(before, maps)
+    if like is None:
+        after = moving.coloured_as(after, before)
+    else:
+        example = _drawn(vqgan, like)
+        # At an edge, where a strip would be reflected over and over
+        inside = moving.seen(maps, size, before.device) > 0
+        after = torch.where(inside, moving.coloured_as(after, example), example)
     lost = latent[None] - vqgan.encode(before)
     return (vqgan.encode(after.clamp(0, 1)) + moving.moved_cells(lost, maps, vqgan.factor))[0]
 
