@@ -26,16 +26,18 @@ from songreel.ground.errors import DamageError
 from songreel.ground.messages import shorten
 from songreel.ground.paths import Paths
 from songreel.jobs import latents
+from tests import bands
 from tests.calls import DRAWING, IMPORTING, JOINING, SAMPLING, Call, happens, kill
 from tests.conftest import TINY, Project, Settings, new_project
 
 # About 15 seconds on two cores, most of them imports; ten keyframes a line, a quarter of a second each.
-FILM: Settings = {**TINY, "keyframes_per_second": 4, "iterations": 10, "tail": 1.5}
-# One of them moves.
-LINES = """text,start,zoom,angle
-a lighthouse at dusk,0,,
-"the tide comes in, and in",1.5,1.2,"sin(p=1s, a=20)"
-a red boat,3,,
+SECONDS = 4.5
+FILM: Settings = {**TINY, "keyframes_per_second": 4, "iterations": 10, "audio": "auto"}
+# One of them moves, by the song, and is held to itself.
+LINES = """text,start,zoom,angle,learning_rate,stability
+a lighthouse at dusk,0,,,,
+"the tide comes in, and in",1.5,1 + 0.5*low,"sin(p=1s, a=20)",0.5 + 0.5*onset,2
+a red boat,3,,,,
 """
 
 JOB, FAMILY, SNAKEMAKE, ALL = "a job", "a job with shell and ffmpeg", "snakemake alone", "everything"
@@ -253,6 +255,8 @@ def _project(folder: Path) -> Project:
     project = new_project(folder, **FILM)
     project.screenplay.parent.mkdir(parents=True)
     project.screenplay.write_text(LINES, encoding="utf-8")
+    drums = bands.struck(bands.bass_drum(), bands.times(120, SECONDS), SECONDS)
+    bands.wav(drums, project.screenplay.with_suffix(".wav"))
     return project
 
 
