@@ -173,6 +173,14 @@ def test_an_ffmpeg_without_what_films_take_is_a_fault(
     assert "ffmpeg" in fault(capsys, "ffmpeg", "--config", f"ffmpeg={crashing}")
 
 
+def test_an_ffmpeg_that_hangs_is_not_waited_for(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(media, "LISTED_SECONDS", 0.2)
+    hanging = program(tmp_path / "bin/ffmpeg", "exec sleep 60")
+    assert "says nothing within" in fault(capsys, "ffmpeg", "--config", f"ffmpeg={hanging}")
+
+
 def test_words_without_a_font_are_a_fault_where_they_are_drawn(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
