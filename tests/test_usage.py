@@ -103,7 +103,7 @@ def completed(script: str, *words: str) -> list[str]:
 def test_bash_completes_commands_options_and_formats(capsys: pytest.CaptureFixture[str]) -> None:
     main(["completion", "bash"])
     script = capsys.readouterr().out
-    assert completed(script, "songreel", "pr") == ["prune"]
+    assert completed(script, "songreel", "pr") == ["prune", "preview"]
     assert completed(script, "songreel", "plan", "--pr") == ["--price"]
     assert completed(script, "songreel", "export", "v") == ["vtt"]
 

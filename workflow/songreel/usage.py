@@ -19,7 +19,15 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "songreel convert river.lrc screenplays/river.csv",
         "songreel convert words.txt draft.csv --audio river.mp3",
     ),
-    "export": ("songreel export srt", "songreel export chapters --output chapters.txt --force"),
+    "export": (
+        "songreel export srt",
+        "songreel export gif --line 2",
+        "songreel export chapters --output chapters.txt --force",
+    ),
+    "sound": ("songreel sound", "songreel sound --output curves.csv"),
+    "preview": ("songreel preview", "songreel preview --config screenplay=screenplays/river.csv"),
+    "watch": ("songreel watch screenplays/river.csv",),
+    "storyboard": ("songreel storyboard results/river/timeline.json",),
     "doctor": ("songreel doctor", "songreel doctor --json > doctor.json"),
     "completion": (
         "songreel completion bash > ~/.local/share/bash-completion/completions/songreel",

@@ -37,7 +37,8 @@ class Line:
     out_of: int  # among how many different words
     seconds_taken: float | None  # that the jobs took which finished its keyframes; None where not kept
     weak: str | None  # why it is among the weakest, the row to edit and the take to try, in one sentence
-    strip: tuple[str, ...]  # `data:` URIs of small pictures of it, first to last; () where it is not drawn
+    # `data:` URIs of small pictures, each the middle one of an equal part of its frames; () if not drawn
+    strip: tuple[str, ...]
     start_from: str | None  # the picture of an album or of the screenplay that it starts from
 
 

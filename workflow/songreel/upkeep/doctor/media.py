@@ -12,7 +12,7 @@ from dataclasses import replace
 from songreel.drawing import film, fonts
 from songreel.ground.errors import UserError
 from songreel.ground.lettering import ON_PICTURE
-from songreel.planning import trial, typefaces
+from songreel.planning import enlarging, trial, typefaces
 from songreel.planning.config import Config
 from songreel.upkeep.doctor.checks import Check, fault, note, ok
 from songreel.upkeep.doctor.film import Film
@@ -43,9 +43,10 @@ def ffmpeg(opened: Film) -> Iterator[Check]:
         yield fault("ffmpeg", f"{version}, {whose}, has no {' and no '.join(missing)}", advice)
         return
     settings = _settled(config, used)
-    trial.check(settings, None, used, opened.paths)
+    trial.check(settings, enlarging.of(settings), None, used, opened.paths)
     yield ok(
-        "ffmpeg", f"{version}, {whose}: makes films of {config.width}x{config.height} with {settings.encoder}"
+        "ffmpeg",
+        f"{version}, {whose}: makes films of {'x'.join(map(str, config.film_size))} with {settings.encoder}",
     )
     if "ass" not in filters and config.lyrics not in ON_PICTURE:
         yield note("ffmpeg", "it has no libass, which draws words on the picture", "lyrics: soft needs none")
@@ -65,7 +66,7 @@ def _working(config: Config) -> str:
 
 
 def _settled(config: Config, used: str) -> Config:
-    return replace(config, encoder=film.encoder(config.encoder, (config.width, config.height), used))
+    return replace(config, encoder=film.encoder(config.encoder, config.film_size, used))
 
 
 def _version(used: str) -> str:
