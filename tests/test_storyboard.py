@@ -259,6 +259,7 @@ def test_a_report_holds_film_storyboard_screenplay_and_settings(rendered: Projec
         names = {Path(name).name: name for name in report.namelist()}
         text = report.read(names["report.html"]).decode()
         assert report.read(names["film.mp4"]) == rendered.film.read_bytes()
+        assert gather.of(SONG, Paths()).elsewhere == f"../{Path(names['film.mp4']).parent.name}/film.mp4"
         assert report.read(names["storyboard.html"]) == rendered.results.storyboard(SONG).read_bytes()
     for words in (A, B, C, "style: in oil", "rank of"):
         assert words in text

@@ -5,6 +5,7 @@ Whatever is missing, damaged or being written is told as missing. Nothing slow i
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import time
@@ -55,6 +56,7 @@ def of(song: str, paths: Paths) -> Storyboard:
         seconds=float(timeline.seconds),
         waveform=_waveform(timeline, paths),
         lines=tuple(_lines(song, timeline, plan, known, paths)),
+        elsewhere=_in_report(paths.film(song)) if film else None,
         notes=tuple(_notes(known)),
     )
 
@@ -66,6 +68,11 @@ def _film(song: str, timeline: Timeline, paths: Paths) -> str | None:
         if film.is_file() and not joined.is_older(film, timeline):
             return film.name
     return None
+
+
+def _in_report(film: Path) -> str:
+    """Where Snakemake's report has the film, seen from where it has the page: by a hash of its path."""
+    return f"../{hashlib.sha256(str(film).encode()).hexdigest()[:16]}/{film.name}"
 
 
 def _waveform(timeline: Timeline, paths: Paths) -> tuple[tuple[float, float], ...]:
