@@ -21,7 +21,7 @@ from songreel.models import perceptor, proofs, vqgan, weights
 from songreel.models.vqgan import VQGAN
 from songreel.models.weights import Weights
 from songreel.sampling import memory, sampler
-from songreel.sampling.sampler import Start
+from songreel.sampling.sampler import Pull, Start
 
 
 class Watcher(Protocol):
@@ -91,15 +91,7 @@ def _grow(
     if so_far is not None and len(so_far) >= keyframes:
         return
     device, precision = _device()
-    model = weights_of(recipe.model, weights.vqgan)
-    judges = [weights_of(entry, weights.perceptor) for entry in recipe.perceptors]
-    with proofs.reading([model, *judges]) as proof:
-        memory.check(model, judges, recipe, micro_batch, device, precision)
-        picture_maker = vqgan.load(model, device, precision)
-        pulls = [
-            targets.pull(perceptor.load(judge, device, precision), entry, recipe, paths, micro_batch)
-            for judge, entry in zip(judges, recipe.perceptors, strict=True)
-        ]
+    picture_maker, pulls, proof = _loaded(recipe, paths, micro_batch, device, precision)
     so_far, start = _begun(recipe, so_far, picture_maker, paths)
     watcher.keyframe(so_far)
     state = torch.from_numpy(so_far.latent).to(device)
@@ -110,9 +102,9 @@ def _grow(
         state,
         recipe.seed,
         recipe.take,
-        first=len(so_far),
-        callback=watcher.iteration,
-        start=start,
+        len(so_far),
+        watcher.iteration,
+        start,
     )
     while len(so_far) < keyframes:
         with scheduler.grace():
@@ -122,6 +114,22 @@ def _grow(
             watcher.keyframe(so_far)
             yield so_far  # and it is kept
     looker.look(picture_maker, pulls, so_far)
+
+
+def _loaded(
+    recipe: SegmentRecipe, paths: Paths, micro_batch: int, device: torch.device, precision: torch.dtype
+) -> tuple[VQGAN, list[Pull], proofs.Reading]:
+    """What draws, what it is pulled to, and what will prove that both were read whole."""
+    model = weights_of(recipe.model, weights.vqgan)
+    judges = [weights_of(entry, weights.perceptor) for entry in recipe.perceptors]
+    with proofs.reading([model, *judges]) as proof:
+        memory.check(model, judges, recipe, micro_batch, device, precision)
+        picture_maker = vqgan.load(model, device, precision)
+        pulls = [
+            targets.pull(perceptor.load(judge, device, precision), entry, recipe, paths, micro_batch)
+            for judge, entry in zip(judges, recipe.perceptors, strict=True)
+        ]
+    return picture_maker, pulls, proof
 
 
 def _begun(
