@@ -98,12 +98,15 @@ class Project:
         self.screenplay.write_text("".join(rows), encoding="utf-8")
 
     def snakemake(self, *arguments: str, config: Settings | None = None) -> list[str | Path]:
-        """The command that renders the film, with `config` on top of what config.yaml says."""
+        """The command that renders the film, with `config` on top of what config.yaml says.
+
+        It prints what Snakemake itself tells of its jobs.
+        """
         over = ("--config", *(f"{key}={value}" for key, value in config.items())) if config else ()
         return [
             *(sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile"),
             *("--directory", self.folder, "--workflow-profile", REPOSITORY / "profiles/default"),
-            *("--cores", "2", *over, *arguments),
+            *("--logger-songreel-off", "--cores", "2", *over, *arguments),
         ]
 
     def run(self, *arguments: str, config: Settings | None = None) -> Run:

@@ -138,6 +138,20 @@ def test_a_click_on_a_row_shows_its_first_frame(seen: Seen, line: int) -> None:
     assert seen.current() == str(line + 1)
 
 
+def test_in_a_report_the_film_is_found_in_another_folder(browser: Browser, folder: Path) -> None:
+    report = folder / "data"
+    for name in ("film", "page"):
+        (report / name).mkdir(parents=True)
+    shutil.copy(folder / str(BOARD.film), report / "film")
+    address = write(replace(BOARD, elsewhere=f"../film/{BOARD.film}"), report / "page").as_uri()
+    seen = look(browser, address)
+    seen.page.wait_for_function(f"{PLAYER}.readyState >= 2")
+    assert seen.player("src").endswith(f"/data/film/{BOARD.film}")
+    seen.page.click("#line-3 .go")
+    assert seen.frame() == BOARD.lines[2].first_frame
+    seen.page.close()
+
+
 def test_frames_are_found_at_a_rate_that_is_no_whole_number(browser: Browser, films: Path) -> None:
     seen = look(browser, write(TELEVISION, films / "television").as_uri())
     for line in TELEVISION.lines:

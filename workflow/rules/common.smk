@@ -9,6 +9,7 @@ rules_folder = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
 if (rules_folder.parent / "songreel").is_dir():
     sys.path.insert(0, str(rules_folder.parent))
 
+from songreel.display import announcing as display
 from songreel.upkeep import damage, places, running
 from songreel import data
 from songreel.costs import history, request, sharing
@@ -68,7 +69,10 @@ try:
         # Before anything is looked for that a removal could take away.
         running.protect(plan, paths)
         for fault in damage.in_plans(plan, paths):
-            say(f"{fault}; it is now {set_aside(fault.path).name}, and written again.")
+            display.damaged(
+                workflow,
+                f"{fault}; it is now {set_aside(fault.path).name}, and written again.",
+            )
         planning.write(plan, paths)
         outlining.write(plan, settings, paths)
         about.write(plan, config, settings.screenplay, paths)
@@ -76,7 +80,10 @@ try:
         if plan.album:
             say(f"album: {starts.note(plan.album, plan.starts)}")
         for fault in damage.find(plan, paths):
-            say(f"{fault}; it is now {set_aside(fault.path).name}, and rendered again.")
+            display.damaged(
+                workflow,
+                f"{fault}; it is now {set_aside(fault.path).name}, and rendered again.",
+            )
         starts.settle(plan, planning.missing_latents(plan, paths), paths)
         outdated = damage.is_outdated(plan, paths)
         page_outdated = live.ask(song, paths)
@@ -107,6 +114,8 @@ else:
     per_gpu = 1
 hand_on(song, per_gpu)
 host.bring_package(workflow)
+if plan:
+    display.announce(workflow, plan, paths, settings.screenplay, per_gpu)
 if gpus:
     # Unless the user or the profile says how many lines at a time, they are as many as the devices take.
     workflow.global_resources.setdefault("gpu", len(gpus) * per_gpu)

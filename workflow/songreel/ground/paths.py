@@ -30,6 +30,10 @@ class Paths:
     def audio_facts(self, sha256: str) -> Path:
         return self.root / f"plan/audio/{sha256}.json"
 
+    def heard(self, sha256: str, track: int | str) -> Path:
+        """What is heard of a track of an audio file, a hundred times a second."""
+        return self.root / f"plan/audio/{sha256}-{track}.npz"
+
     def start(self, sha256: str) -> Path:
         """A picture that lines start from, by what its pixels hash to (see `pictures.digest`)."""
         return self.root / f"plan/starts/{sha256}.png"
@@ -43,7 +47,7 @@ class Paths:
         return self.root / f"plan/seen/{look}.npy"
 
     def album_facts(self, place: str) -> Path:
-        """What the pictures of a folder hash to, by a hash of where it lies."""
+        """What a picture, or the pictures of a folder, hash to, by a hash of where it lies."""
         return self.root / f"plan/albums/{place}.json"
 
     def peaks(self, sha256: str, track: int | str) -> Path:
@@ -86,6 +90,10 @@ class Paths:
 
     def film(self, song: str) -> Path:
         return self.root / song / "film.mp4"
+
+    def flicker(self, song: str) -> Path:
+        """How much a film and each of its clips flicker."""
+        return self.root / song / "flicker.json"
 
     def export(self, song: str, name: str) -> Path:
         """What is made of a film for other programs, where no other place is named."""
@@ -135,6 +143,10 @@ class Paths:
     def running(self, name: str) -> Path:
         """Where a workflow shows that it is running, and a removal that it is going on."""
         return self.root / ".running" / name
+
+    def standing(self, name: str) -> Path:
+        """Where a job shows how far it is with a segment or a clip."""
+        return self.running(f"{name}.standing")
 
     def rendered(self, segment: str) -> Mapping[int, Path]:
         """The latents files of a segment that exist, by their number of keyframes, shortest first."""

@@ -46,9 +46,19 @@ class Curve:
     keys: tuple[Key, ...]  # at least one; one alone holds for the whole line
 
     @property
+    def constant(self) -> float | None:
+        """Its value where it is a plain number."""
+        return self.keys[0].value.constant if len(self.keys) == 1 else None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The variables that it uses."""
+        return frozenset().union(*(key.value.names for key in self.keys))
+
+    @property
     def listens(self) -> frozenset[str]:
         """The sound's curves that it uses."""
-        return frozenset().union(*(key.value.names for key in self.keys)) & frozenset(SOUNDS)
+        return self.names & frozenset(SOUNDS)
 
     @property
     def counts_beats(self) -> bool:

@@ -79,6 +79,12 @@ class Expression:
     tree: ast.expr = field(compare=False, repr=False)
 
     @property
+    def constant(self) -> float | None:
+        """Its value where it is a plain number."""
+        value = self.tree.value if isinstance(self.tree, ast.Constant) else None
+        return value if isinstance(value, float) else None
+
+    @property
     def names(self) -> frozenset[str]:
         """The variables that it reads."""
         calls = {id(node.func) for node in ast.walk(self.tree) if isinstance(node, ast.Call)}
@@ -93,8 +99,8 @@ class Expression:
 
     def at(self, moment: Moment) -> float:
         """Its value. Raises UserError, with the time, where it has none or one too large."""
-        if isinstance(self.tree, ast.Constant) and isinstance(self.tree.value, float):
-            return self.tree.value
+        if self.constant is not None:
+            return self.constant
         names = {"t": moment.t, "T": moment.T, "n": float(moment.n), **moment.sound}
         room = SimpleEval(operators=OPERATORS, functions=Waves(moment).functions(), names=names)
         try:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from songreel.ground.documents import Timeline, Written
+from songreel.ground.documents import Timeline
 from songreel.ground.errors import UserError
 from songreel.ground.files import identity
 from songreel.ground.paths import Paths
+from songreel.ground.written import Written
 
 
 @dataclass(frozen=True)

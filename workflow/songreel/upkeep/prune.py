@@ -179,6 +179,7 @@ def _of_songs(paths: Paths) -> Iterator[Path]:
                 yield from (paths.film_read(song), paths.film_asked(song), paths.starts_of(song))
                 yield from (paths.outline(song), paths.storyboard(song), paths.live(song), paths.about(song))
                 yield from (paths.storyboard_asked(song), paths.run(song))
+                yield paths.flicker(song)
 
 
 def _patterns(paths: Paths) -> list[tuple[str, Path]]:
@@ -196,6 +197,7 @@ def _patterns(paths: Paths) -> list[tuple[str, Path]]:
         ("fonts", paths.font(SHA256)),
         *(("tunes", file) for file in paths.tunes(ID)),
         ("audio", paths.audio_facts(SHA256)),
+        ("audio", paths.heard(SHA256, "[0-9]+")),
         ("audio", paths.peaks(SHA256, "[0-9]+")),
         ("starts", paths.start(SHA256)),
         ("rankings", paths.ranking(ID)),
@@ -273,6 +275,12 @@ def as_table(items: Sequence[Item]) -> str:
         f"{_size(item.size):>9}  {_age(item.age):>6}  {item.path!s:<{width}}  {item.words}" for item in items
     )
     return "\n".join(row.rstrip() for row in rows)
+
+
+def as_json(items: Sequence[Item], removed: bool) -> str:
+    """The same for other programs, sizes in bytes and ages in seconds."""
+    rows = [{**vars(item), "path": str(item.path), "age": round(item.age)} for item in items]
+    return json.dumps({"removed": removed, "items": rows}, indent=1)
 
 
 def together(items: Sequence[Item]) -> str:
