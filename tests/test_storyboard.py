@@ -243,6 +243,12 @@ def test_a_page_that_is_not_finished_is_asked_for_again(rendered: Project, damag
     assert paths.storyboard_asked(SONG).stat().st_mtime > paths.storyboard(SONG).stat().st_mtime
 
 
+def test_a_page_that_is_made_before_its_film_is_not_the_last_one(rendered: Project) -> None:
+    unlink(rendered.results.film(SONG))
+    live.finish(SONG, rendered.results, film.executable(""))
+    assert live.ask(SONG, rendered.results)
+
+
 def test_editing_one_line_makes_one_line_new(rendered: Project) -> None:
     before = board(rendered)
     rendered.write([(A, 0), ("a blue boat", 2), (C, 4)])

@@ -81,11 +81,11 @@ def show(song: str, paths: Paths) -> None:
 
 
 def finish(song: str, paths: Paths, program: str) -> Path:
-    """Make the page of a film that is joined, with all that can be known of it. Raises UserError, OSError."""
-    mark = _mark(song, paths)
+    """Make the page of a film with all that can be known of it. Raises UserError, OSError."""
+    mark = b"\n" + _mark(song, paths)
     completing.everything(song, paths, program)
     board = gather.of(song, paths)
-    _write(paths.storyboard(song), page.html(board).encode() + b"\n" + mark)
+    _write(paths.storyboard(song), page.html(board).encode() + (mark if board.finished else b""))
     # For a page that is open: it reads this once more
     _write(paths.live(song), page.script(board).encode())
     return paths.storyboard(song)
