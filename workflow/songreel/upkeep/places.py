@@ -49,6 +49,16 @@ def check_results(song: str, paths: Paths) -> None:
         _write(folder)
 
 
+def check_page(song: str, paths: Paths) -> None:
+    """Raise OSError when a storyboard that is to be made again lies where nothing can be written.
+
+    Snakemake says that in many lines, and before it comes to `check_results`.
+    """
+    page = paths.storyboard(song)
+    if page.exists() and not os.access(page, os.W_OK):
+        check_results(song, paths)
+
+
 def _written(song: str, paths: Paths) -> Iterator[Path]:
     """The folders that jobs write to, and their parents before them."""
     files = [
