@@ -50,12 +50,11 @@ def check_results(song: str, paths: Paths) -> None:
 
 
 def check_page(song: str, paths: Paths) -> None:
-    """Raise OSError when a storyboard that is to be made again lies where nothing can be written.
+    """Raise OSError when a storyboard is there, to be made again, and nothing can be written.
 
-    Snakemake says that in many lines, and before it comes to `check_results`.
+    Snakemake would say that in many lines, and before the run begins.
     """
-    page = paths.storyboard(song)
-    if page.exists() and not os.access(page, os.W_OK):
+    if paths.storyboard(song).exists():
         check_results(song, paths)
 
 
