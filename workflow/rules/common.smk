@@ -124,6 +124,7 @@ def line_threads(_):
 
 
 onstart:
+    display.await_begin(workflow)
     try:
         places.check_results(song, paths)
     except OSError as error:

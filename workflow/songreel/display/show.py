@@ -151,9 +151,13 @@ class Show:
         before, size = self._console.size, _size(self._console)
         if size.width < before.width and self._shown:
             cells = [sum(segment.cell_length for segment in line) for line in self._shown]
-            # Live knows nothing of windows that change
             rows = sum(max(1, -(-line // size.width)) for line in cells)
-            self._live._live_render._shape = (size.width, rows)
+            up = f"\x1b[{rows - 1}A" if rows > 1 else ""
+            # The rows are deleted: of erased ones, some terminals remember that they are parts of one.
+            self._capture.terminal.write(f"\r{up}\x1b[{rows}M")
+            self._capture.terminal.flush()
+            # Live knows nothing of windows that change.
+            self._live._live_render._shape, self._shown = None, []
         self._console.size = size
 
     @property

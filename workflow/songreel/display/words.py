@@ -18,7 +18,7 @@ TAIL = 8192  # bytes of a log that are looked at
 STOPPED = "stopped; finished keyframes are kept and the next run goes on from them."
 AGAIN = "run the same command again, finished keyframes are kept"
 # Escape sequences and the like, also those that turn what follows around
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile("\x1b\\[[0-9;?]*[A-Za-z]|[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def plain(text: str) -> str:
