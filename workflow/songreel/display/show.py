@@ -89,7 +89,9 @@ class Show:
     def note(self, message: str) -> None:
         """Print what somebody says meanwhile above what is shown."""
         with self._lock:
-            if self.wishes.kind == SCREEN and not self._ended.is_set():
+            if message.startswith(messages.FAILED):
+                self.take(Trouble(message.removeprefix(messages.FAILED), grave=True))
+            elif self.wishes.kind == SCREEN and not self._ended.is_set():
                 self._console.print(Text(message, style="dim"))
             elif self.wishes.kind != NOTHING:
                 self._say(message)
@@ -171,7 +173,7 @@ class Show:
         if tracebacks is None:
             return
         run, now = self.run, time.monotonic()
-        errors = words.errors(run)
+        errors = words.errors(run, self._capture.failures)
         is_wrong = bool(errors) and not (run.joined or run.idle)
         console = _console(None, self.wishes)
         if self.wishes.kind != NOTHING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from songreel.display import state
@@ -70,8 +70,11 @@ def last_line(log: Path | None) -> str:
     return plain(lines[-1][20:]) if lines else ""
 
 
-def failures(run: Run) -> Iterator[tuple[str, str]]:
-    """Why lines are missing, each reason once: what is missing, and the job's sentence."""
+def failures(run: Run, heard: Sequence[str] = ()) -> Iterator[tuple[str, str]]:
+    """Why lines are missing, each reason once: what is missing, and the job's sentence.
+
+    `heard` are sentences of jobs, of which one may have been unable to write its log, as on a full disk.
+    """
     reasons: dict[str, list[tuple[str, Path | None]]] = defaultdict(list)
     for job in run.failed.values():
         log = job.log if isinstance(job, Failed) else job.began.log
@@ -79,9 +82,12 @@ def failures(run: Run) -> Iterator[tuple[str, str]]:
         reason = reason_in(log)
         if not (reason is None and run.stopped):
             reasons[reason or ""].append((name, log))
+    if "" in reasons:
+        unwritten = [plain(sentence) for sentence in heard if plain(sentence) not in reasons]
+        silent = reasons.pop("")
+        reasons |= {"; ".join(dict.fromkeys(unwritten)) or _without_reason(silent[0][1]): silent}
     for reason, jobs in reasons.items():
-        names = shorten(jobs[0][0]) + (f" and {len(jobs) - 1} more" if len(jobs) > 1 else "")
-        yield names, reason or _without_reason(jobs[0][1])
+        yield shorten(jobs[0][0]) + (f" and {len(jobs) - 1} more" if len(jobs) > 1 else ""), reason
 
 
 def reason_in(log: Path | None) -> str | None:
@@ -112,9 +118,10 @@ def troubles(run: Run) -> list[str]:
     return [*run.damage, *(trouble.words for trouble in run.troubles if trouble.grave)]
 
 
-def errors(run: Run) -> list[str]:
+def errors(run: Run, heard: Sequence[str] = ()) -> list[str]:
     """All that went wrong, each once, with what to do."""
-    return [*run.damage, *(f"{names}: {reason}" for names, reason in failures(run)), *_unexplained(run)]
+    missing = [f"{names}: {reason}" for names, reason in failures(run, heard)]
+    return [*run.damage, *missing, *_unexplained(run)]
 
 
 def _unexplained(run: Run) -> list[str]:
