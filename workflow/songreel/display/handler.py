@@ -104,9 +104,10 @@ class Handler(LogHandlerBase):
     def _begin(self) -> None:
         from songreel.display import show
 
+        own = _snakemakes(self.common_settings)
         for record in self._early:
             if record.levelno >= logging.WARNING:
-                say(str(record.msg))
+                own.handle(record)
         wishes = show.Wishes(
             kind=self._kind(),
             price=self._settings.price,
