@@ -1,7 +1,8 @@
 """Whether directions are followed: python -m benchmarks.direction --judge FOLDER.
 
-For each phrase the first keyframe is rendered from the same canvas as it is, and once more for each
-direction. Then a CLIP that has steered nothing, a pair's in a folder, says how near both are to what the
+Each phrase is rendered as it is, and once more for each direction, from the picture that the starter's
+album composes for the phrase alone (or with album=none from the canvas), so that only what steers differs.
+Then a CLIP that has steered nothing, a pair's in a folder, says how near both last keyframes are to what the
 direction names:
 
 - avoid: to another phrase, which is pushed away at -0.5, with and without that: lower is right;
@@ -13,7 +14,10 @@ direction names:
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import functools
+import itertools
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import mean
 
@@ -21,9 +25,11 @@ import torch
 from torch import Tensor
 
 from songreel.planning import config
-from songreel.sampling import sampler
+from songreel.planning.album import STARTER
+from songreel.sampling import composing, sampler
+from songreel.sampling.composing import Composer
 from songreel.sampling.loss import Weighing
-from songreel.sampling.sampler import Pull
+from songreel.sampling.sampler import Pull, Start
 from songreel_starter import pairs
 from songreel_starter.keyframes import Studio, read_phrases
 from songreel_starter.measures import Embedder, Sighted
@@ -33,6 +39,8 @@ CPU = torch.device("cpu")
 STYLE = "in the snow at night"
 FAR = 7  # phrases further on is what is avoided, added or shown: of another theme
 KINDS = ("avoid", "weight", "style", "image")
+Draw = Callable[[str, Sequence[Tensor], Sequence[float]], Tensor]
+Rows = dict[str, dict[str, float]]  # of each phrase, by how much each kind moved the judge
 
 
 def main() -> None:
@@ -40,33 +48,38 @@ def main() -> None:
     options = _parser().parse_args()
     torch.set_num_threads(options.threads)
     settings = dict(setting.split("=", 1) for setting in options.config)
-    studio = Studio(options.pair, config.resolve({"preset": "draft", "album": "none", **settings}), CPU)
+    studio = Studio(options.pair, config.resolve({"preset": "draft", **settings}), CPU)
+    draw = functools.partial(picture, studio, options.keyframes)
     judge = Sighted(pairs.load_clip(options.judge, CPU, torch.float32))
     phrases = read_phrases(options.phrases, options.count)
-    plain = [picture(studio, [text(studio, phrase)], [1.0]) for phrase in phrases]
-    rows = []
+    plain = functools.cache(lambda phrase: draw(phrase, [text(studio, phrase)], [1.0]))
+    rows: Rows = json.loads(options.kept.read_text()) if options.kept and options.kept.exists() else {}
     for number, phrase in enumerate(phrases):
-        other = (number + FAR) % len(phrases)
-        rows.append(moved(studio, judge, phrase, phrases[other], plain[number], plain[other]))
-        print(f"{phrase!r}: " + ", ".join(f"{kind} {rows[-1][kind]:+.4f}" for kind in KINDS), flush=True)
+        if phrase not in rows:
+            other = phrases[(number + FAR) % len(phrases)]
+            rows[phrase] = moved(studio, judge, draw, phrase, other, plain(phrase), plain(other))
+            if options.kept:
+                options.kept.write_text(json.dumps(rows, indent=1))
+        row = rows[phrase]
+        print(f"{phrase!r}: " + ", ".join(f"{kind} {row[kind]:+.4f}" for kind in KINDS), flush=True)
     for kind in KINDS:
-        shifts = [row[kind] for row in rows]
+        shifts = [rows[phrase][kind] for phrase in phrases]
         right = sum(shift > 0 for shift in shifts)
         print(f"{kind}: {right} of {len(shifts)} in the right direction, {mean(shifts):+.4f} on average")
 
 
 def moved(
-    studio: Studio, judge: Embedder, phrase: str, other: str, plain: Tensor, shown: Tensor
+    studio: Studio, judge: Embedder, draw: Draw, phrase: str, other: str, plain: Tensor, shown: Tensor
 ) -> dict[str, float]:
     """By how much each direction moves the judge's cosine, above 0 where it does so as asked."""
     own, second = text(studio, phrase), text(studio, other)
-    weak, strong = (picture(studio, [own, second], [1.0, weight]) for weight in (0.25, 1.0))
-    avoiding = picture(studio, [own, second], [1.0, -0.5])
-    styled = picture(studio, [text(studio, f"{phrase}, {STYLE}")], [1.0])
+    weak, strong = (draw(phrase, [own, second], [1.0, weight]) for weight in (0.25, 1.0))
+    avoiding = draw(phrase, [own, second], [1.0, -0.5])
+    styled = draw(phrase, [text(studio, f"{phrase}, {STYLE}")], [1.0])
     with torch.no_grad():
         image = Sighted(studio.clip).embed_images(shown)
         seen = judge.embed_images(shown)[0]
-    prompted = picture(studio, [own, image], [1.0, 1.0])
+    prompted = draw(phrase, [own, image], [1.0, 1.0])
     words, style = judge.embed_texts([other, STYLE])
     return {
         "avoid": near(judge, plain, words) - near(judge, avoiding, words),
@@ -81,14 +94,36 @@ def text(studio: Studio, phrase: str) -> Tensor:
     return studio.clip.embed_texts([phrase])
 
 
-def picture(studio: Studio, targets: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
-    """The first keyframe that parts of these weights draw, float32 [1, 3, h, w] in 0..1."""
+def picture(
+    studio: Studio, keyframes: int, phrase: str, targets: Sequence[Tensor], weights: Sequence[float]
+) -> Tensor:
+    """The last of some keyframes that parts of these weights draw, float32 [1, 3, h, w] in 0..1.
+
+    They go on from what lines of a phrase start from.
+    """
     stops = torch.full((len(weights),), float("-inf"))
     pull = Pull(studio.clip, torch.cat(list(targets)), 1.0, 0, Weighing(torch.tensor(weights), stops))
-    chain = sampler.chain(studio.vqgan, [pull], studio.strategy, studio.canvas, studio.film.seed, 0, 0)
-    tokens = next(chain).tokens[None]
+    film, start = studio.film, started(studio, phrase)
+    strategy, latent = (film.strategy_of_pictures, start.latent) if start else (film.strategy, studio.canvas)
+    chain = sampler.chain(studio.vqgan, [pull], strategy, latent, film.seed, 0, 0, start=start)
+    *_, last = itertools.islice(chain, keyframes)
     with torch.no_grad():
-        return studio.vqgan.decode(studio.vqgan.embed(tokens)).clamp(0, 1)
+        return studio.vqgan.decode(studio.vqgan.embed(last.tokens[None])).clamp(0, 1)
+
+
+def started(studio: Studio, phrase: str) -> Start | None:
+    """What a line of a phrase starts from; None is the canvas."""
+    if studio.film.album == "none":
+        return None
+    size = studio.film.width, studio.film.height
+    (best,) = album(studio).ranked(phrase, size, 1)
+    return Start(sampler.started(studio.vqgan, best.picture))
+
+
+@functools.cache
+def album(studio: Studio) -> Composer:
+    """The starter's album, as its plans are made with."""
+    return composing.load(STARTER.parent, lambda texts: studio.clip.embed_texts(texts).numpy())
 
 
 @torch.no_grad()
@@ -103,6 +138,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--pair", type=Path, default=ROOT / "models/starter", help="default: models/starter")
     parser.add_argument("--phrases", type=Path, default=ROOT / "workflow/starter/phrases.txt")
     parser.add_argument("--count", type=int, default=20, help="phrases (default 20)")
+    parser.add_argument("--keyframes", type=int, default=5, help="of each rendering (default 5: a second)")
+    parser.add_argument("--kept", type=Path, help="a JSON file of what is done, to go on from")
     parser.add_argument("--config", nargs="*", default=[], metavar="KEY=VALUE", help="as snakemake's")
     parser.add_argument("--threads", type=int, default=1, help="of the CPU")
     return parser

@@ -7,6 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+from songreel import cli
 from songreel.ground.documents import (
     ClipPlan,
     ModelEntry,
@@ -17,7 +18,9 @@ from songreel.ground.documents import (
     TimelineClip,
     TimelineLine,
 )
+from songreel.ground.paths import Paths
 from songreel.ground.strategy import Strategy
+from songreel.planning.plan import Plan, latents_of
 
 RECIPE = SegmentRecipe(
     recipe=1,
@@ -73,3 +76,15 @@ def timeline(frames: Sequence[int], frames_per_second: Any = 30, **said: Any) ->
 def line(text: str, start_seconds: float, end_seconds: float, segment: str = "a") -> TimelineLine:
     """A line of a film."""
     return TimelineLine(text, start_seconds, end_seconds, segment)
+
+
+def render(made: Plan, paths: Paths) -> None:
+    """The film of a plan that was written, without Snakemake: every command of it, in this process."""
+    commands: list[list[Any]] = []
+    for segment, keyframes in made.needs.items():
+        commands.append(["keyframes", paths.segment_plan(segment), keyframes])
+    for name, drawing in made.clips.items():
+        commands.append(["clip", paths.clip_plan(name), *latents_of(drawing, made.needs, paths)])
+    names = [entry.clip for entry in made.timeline.clips]
+    commands.append(["film", paths.timeline(made.song), *map(paths.clip, names)])
+    assert [cli.main([*map(str, command)]) for command in commands] == [0] * len(commands)

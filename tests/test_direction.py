@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +10,16 @@ import pytest
 from PIL import Image
 
 from songreel.drawing import lyrics
+from songreel.ground import pictures
 from songreel.ground.documents import SegmentRecipe
 from songreel.ground.errors import UserError
 from songreel.ground.paths import Paths
 from songreel.ground.steering import Part
-from songreel.planning import plan, screenplay
+from songreel.planning import album, gallery, plan, screenplay
 from songreel.planning.config import resolve
 from songreel.planning.plan import Plan
-from tests.conftest import REPOSITORY, TINY
-
-EXAMPLES = sorted((REPOSITORY / "screenplays/examples").glob("*.csv"))
+from songreel.upkeep import running
+from tests.conftest import TINY
 
 
 class Here:
@@ -116,7 +117,8 @@ def test_an_unknown_column_is_refused_with_the_nearest_known_one(name: str, here
 CELLS = {
     ("seed", "-1"): ["row 2: found in the column seed '-1'", "a whole number from 0 to 4294967295"],
     ("iterations", "0"): ["in the column iterations '0'", "from 1 to 100000"],
-    ("learning_rate", "fast"): ["'fast'", "a number above 0 and up to 10"],
+    ("learning_rate", "fast"): ["'fast'", "a variable among"],
+    ("learning_rate", "20"): ["'20'", "a number above 0 and up to 10"],
     ("from", "previos"): ["'previos', expected canvas or previous; write 'previous' instead"],
     ("from", "photos/boat.jpg"): ["name a picture in the column image"],
     ("mask", "m.png"): ["'m.png' and no image"],
@@ -271,6 +273,63 @@ def test_another_picture_in_the_same_file_renders_its_lines(here: Here) -> None:
     assert changed(before, here.plan(content)) == (1, 2)
 
 
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files that are decoded from now on."""
+    read: list[Path] = []
+    decode = pictures._read
+
+    def noticed(path: Path, *how: Any) -> pictures.Pixels:
+        read.append(path)
+        return decode(path, *how)
+
+    monkeypatch.setattr(pictures, "_read", noticed)
+    gallery._pixels.cache_clear()
+    return read
+
+
+def test_a_picture_is_decoded_once_for_all_plans_until_its_file_changes(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boat = here.picture("boat.png")
+    content = "text,start,prompt,image\na,0,x | [boat.png],\nb,2,,boat.png"
+    plan.write(here.plan(content), here.paths)
+    first = here.plan(content)
+    assert running.needs(first)["albums"] == [album.place(boat)]
+    read = reads(monkeypatch)
+    assert here.plan(content) == first and not read
+    os.utime(boat, ns=(1, 1))
+    assert here.plan(content) == first and len(read) == 2
+    here.plan(content, size="48x48")
+    assert len(read) == 3
+
+
+@pytest.mark.parametrize("noted", ["", "[]", '{"None": [1]}', '{"None": [1, 2, 3]}', '{"None": 7}'])
+def test_damaged_facts_of_a_picture_are_made_again(noted: str, here: Here) -> None:
+    boat = here.picture("boat.png")
+    content = "text,start,prompt\na,0,x | [boat.png]\nb,2"
+    first = here.plan(content)
+    here.paths.root.mkdir()
+    facts = here.paths.album_facts(album.place(boat))
+    facts.parent.mkdir(parents=True)
+    facts.write_text(noted, encoding="utf-8")
+    assert here.plan(content) == first
+    assert next(iter(first.pictures)) in facts.read_text(encoding="utf-8")
+
+
+def test_facts_that_are_not_true_any_more_cost_one_start(here: Here) -> None:
+    boat = here.picture("boat.png")
+    content = "text,start,prompt\na,0,x | [boat.png]\nb,2"
+    first = here.plan(content)
+    plan.write(first, here.paths)
+    here.plan(content)
+    (name,) = first.pictures
+    facts = here.paths.album_facts(album.place(boat))
+    facts.write_text(facts.read_text(encoding="utf-8").replace(name, "0" * 64), encoding="utf-8")
+    with pytest.raises(UserError, match="run the same command again"):
+        plan.write(here.plan(content), here.paths)
+    assert here.plan(content) == first
+
+
 def test_what_the_film_avoids_is_avoided_by_all_lines(here: Here) -> None:
     content = "a,0\nb,2\nc,4"
     assert changed(here.plan(content), here.plan(content, avoid="fog")) == (3, 3)
@@ -281,6 +340,14 @@ def test_other_words_with_the_same_prompt_render_nothing(here: Here) -> None:
         here.plan(f"text,start,prompt\na,0\n{sung},2,a castle\nc,4") for sung in ("la la", "oh no")
     )
     assert changed(before, after) == (0, 0) and before.timeline != after.timeline
+
+
+def test_other_words_with_the_same_prompt_draw_the_clip_that_they_are_on(here: Here) -> None:
+    before, after = (
+        here.plan(f"text,start,prompt\na,0\n{sung},2,a castle\nc,4", lyrics="burned")
+        for sung in ("la la", "oh no")
+    )
+    assert changed(before, after) == (0, 1)
 
 
 def test_a_plan_keeps_the_pictures_that_it_names(here: Here) -> None:
@@ -371,15 +438,3 @@ def test_only_what_has_not_begun_waits_for_the_line_before(here: Here) -> None:
     rendered.parent.mkdir(parents=True)
     rendered.touch()
     assert set(plan.missing_latents(made, here.paths)) == set(segments[2:])
-
-
-# Examples
-
-
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_every_example_is_planned(example: Path, tmp_path: Path) -> None:
-    made = plan.make(resolve({**TINY, "screenplay": str(example)}), Paths(tmp_path / "results"))
-    assert len(made.timeline.lines) > 1
-    plan.write(made, Paths(tmp_path / "results"))
-    for segment, recipe in made.segments.items():
-        assert SegmentRecipe.read(Paths(tmp_path / "results").segment_plan(segment)) == recipe

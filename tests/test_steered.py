@@ -16,13 +16,11 @@ from PIL import Image
 from torch import Tensor
 
 from songreel.ground import pictures
-from songreel.ground.documents import SegmentRecipe
 from songreel.ground.errors import UserError
 from songreel.ground.paths import Paths
 from songreel.ground.steering import Part, Previous
 from songreel.ground.strategy import Strategy
 from songreel.jobs import beginning, latents, targets
-from songreel.jobs.latents import Segment
 from songreel.planning import plan as planning
 from songreel.planning.config import resolve
 from songreel.sampling import graphs, sampler
@@ -205,13 +203,6 @@ def test_of_an_image_prompt_all_is_seen_unless_it_is_a_strip(
 # Rendered
 
 
-def text_of(project: Project) -> dict[str, Segment]:
-    """The segments of the film, by what steers them."""
-    recipes = {name: SegmentRecipe.read(project.results.segment_plan(name)) for name in project.segments}
-    files = {name: [*project.results.rendered(name).values()][-1] for name in recipes}
-    return {recipes[name].text: latents.load(file, name) for name, file in files.items()}
-
-
 def example(folder: Path, name: str, **settings: Any) -> Project:
     """A project whose screenplay is an example, with its pictures beside it."""
     project = new_project(folder, **{**TINY, **settings})
@@ -241,7 +232,7 @@ def test_a_chain_is_rendered_in_order_and_from_the_line_that_was_edited(tmp_path
 def test_pictures_steer_start_and_keep_and_are_made_again_when_they_are_gone(tmp_path: Path) -> None:
     project = example(tmp_path / "project", "pictures", iterations=3)
     assert project.rendered() == {"keyframes": 3, "clip": 3, "film": 1}
-    kept = text_of(project)["a stormy sea"].tokens
+    kept = latents.load(project.results.latents(project.segments[2], 5), project.segments[2]).tokens
     assert (kept[:, 0] == kept[0, 0]).all()  # the sky stays
     before = project.film.read_bytes()
     gone = [project.film, project.clips[0], *project.results.rendered(project.segments[0]).values()]

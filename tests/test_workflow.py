@@ -22,7 +22,6 @@ import psutil
 import pytest
 import torch
 
-from songreel import cli
 from songreel.ground.documents import SegmentRecipe
 from songreel.ground.paths import Paths
 from songreel.jobs import latents
@@ -32,6 +31,7 @@ from tests import films, published
 from tests.conftest import TINY, Project, new_project
 from tests.edits import CHOICES, EDITS, Line, Oracle, Song
 from tests.films import Cue
+from tests.plans import render
 from tests.songs import SUNG_EIGHT_TIMES, Lines, whole_song
 
 A, B, C, D = "a lighthouse at dusk", "the tide comes in, and in", "a red boat", "stars over the harbour"
@@ -212,14 +212,7 @@ def _rendered_in_one_go(project: Project, song: Song) -> Project:
     with contextlib.chdir(project.folder):
         made, paths = plan.make(config.resolve(config.read(Path("config.yaml"))), Paths()), Paths()
         plan.write(made, paths)
-        commands: list[list[Any]] = []
-        for segment, keyframes in made.needs.items():
-            commands.append(["keyframes", paths.segment_plan(segment), keyframes])
-        for name, clip in made.clips.items():
-            commands.append(["clip", paths.clip_plan(name), *plan.latents_of(clip, made.needs, paths)])
-        names = [entry.clip for entry in made.timeline.clips]
-        commands.append(["film", paths.timeline(made.song), *map(paths.clip, names)])
-        assert [cli.main([*map(str, command)]) for command in commands] == [0] * len(commands)
+        render(made, paths)
     return project
 
 

@@ -27,6 +27,8 @@ from songreel.ground.files import set_aside
 from songreel.ground.paths import Paths
 from songreel.ground.messages import fail, say, say_first
 from songreel.ground.stops import stop_jobs_too
+from songreel.drawing import film as ffmpeg
+from songreel.storyboard import about, live, outlining
 
 
 wildcard_constraints:
@@ -59,7 +61,7 @@ try:
     paths = Paths(settings.results)
     plan = planning.make(settings, paths) if workflow.is_main_process else None
     song = plan.song if plan else owners.folder(settings.screenplay, paths)
-    outdated = False
+    outdated, page_outdated = False, False
     if plan:
         places.check_folders(song, paths)
         places.check_notes()
@@ -72,6 +74,8 @@ try:
                 f"{fault}; it is now {set_aside(fault.path).name}, and written again.",
             )
         planning.write(plan, paths)
+        outlining.write(plan, settings, paths)
+        about.write(plan, config, settings.screenplay, paths)
         say(f"sound: {plan.sound}")
         if plan.album:
             say(f"album: {starts.note(plan.album, plan.starts)}")
@@ -82,6 +86,7 @@ try:
             )
         starts.settle(plan, planning.missing_latents(plan, paths), paths)
         outdated = damage.is_outdated(plan, paths)
+        page_outdated = live.ask(song, paths)
 except UserError as error:
     stop(error)
 except OSError as error:
@@ -130,6 +135,24 @@ onstart:
     except OSError as error:
         stop(sentence(error))
     stop_jobs_too()
+    if plan:
+        live.begin(song, paths, ffmpeg.executable(settings.ffmpeg))
+
+
+onerror:
+    if plan:
+        live.show(song, paths)
+
+
+# What `snakemake --report` begins with; of another's workflow that tells.
+if not host.is_part(workflow):
+
+    report: str(paths.about(song).absolute())
+
+
+def caption(name):
+    """What the report says of a result."""
+    return str(rules_folder.parent / f"report/{name}.rst")
 
 
 def converted(name):
@@ -237,3 +260,9 @@ def film_clips(wildcards):
 def film_asked(wildcards):
     """A file that is newer than a film which is an older plan's; Snakemake would not see that by itself."""
     return [str(paths.film_asked(song))] if outdated and wildcards.song == song else []
+
+
+def storyboard_asked(wildcards):
+    """As `film_asked`, of a storyboard that is not the plan's."""
+    asked = page_outdated and wildcards.song == song
+    return [str(paths.storyboard_asked(song))] if asked else []

@@ -58,8 +58,19 @@ def say(message: str) -> None:
 
 
 def fail(sentence: str) -> None:
-    """Say why this process fails; its log file calls that an error."""
+    """Say why this process fails, which is printed in any case; its log file calls that an error."""
     LOGGER.error(sentence)
+
+
+@contextmanager
+def quiet(wanted: bool) -> Iterator[None]:
+    """Have only failures printed while the block runs; the log file has everything."""
+    before = TERMINAL.level
+    TERMINAL.setLevel(logging.ERROR if wanted else before)
+    try:
+        yield
+    finally:
+        TERMINAL.setLevel(before)
 
 
 class _Log(Handler):

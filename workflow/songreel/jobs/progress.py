@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from songreel.ground.documents import SegmentRecipe, Timeline
@@ -18,14 +18,23 @@ if TYPE_CHECKING:  # importing zarr takes a while, and `say` must be at hand bef
 
     from songreel.jobs.latents import Segment
 
+SHOWN_EVERY = 10.0  # seconds between two times at which others are shown how far a job is
 FILM = "SONGREEL_FILM"  # in the environment: the song whose lines a job counts when it reports
 
 
 class Progress:
     """Reports one segment's keyframes, speed and time left, and how many of the film's lines are done."""
 
-    def __init__(self, recipe: SegmentRecipe, keyframes: int, paths: Paths, tell: Tell = nobody) -> None:
-        self.recipe, self.keyframes, self.paths, self.tell = recipe, keyframes, paths, tell
+    def __init__(
+        self,
+        recipe: SegmentRecipe,
+        keyframes: int,
+        paths: Paths,
+        tell: Tell = nobody,
+        show: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.recipe, self.keyframes, self.paths, self.tell, self.show = recipe, keyframes, paths, tell, show
+        self.shown = time.monotonic()
         self.kept = 0  # keyframes
         self.begun = 0  # keyframes that were there before this job
         self.iterations = 0  # in this job
@@ -67,6 +76,9 @@ class Progress:
     def _report(self) -> None:
         self.reported = time.monotonic()
         say(f"{self._line()}{self._film()}")
+        if self.reported - self.shown >= SHOWN_EVERY:
+            self.shown = self.reported
+            self.show()
 
     def _line(self) -> str:
         state = f"{shorten(self.recipe.text)}: keyframe {self.kept} of {self.keyframes}"

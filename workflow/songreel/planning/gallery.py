@@ -1,7 +1,8 @@
 """Pictures that a screenplay names: prompts, starts and masks, each known by what it shows.
 
 A plan reads them, and keeps them as PNG with the other pictures that lines start from: so a job on another
-machine finds them, and to edit a picture is to edit its lines.
+machine finds them, and to edit a picture is to edit its lines. What a file shows is noted until the file is
+written to.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from songreel.ground import pictures
 from songreel.ground.errors import UserError
 from songreel.ground.paths import Paths
 from songreel.ground.pictures import Pixels
+from songreel.planning import album
 from songreel.planning.rows import Place, shown
 
 SIDE = 448  # pixels of an image prompt's shorter side: no perceptor sees more
@@ -36,12 +38,34 @@ class Hung:
         found = self.path.stat()
         return _pixels(self.path, self.size, found.st_mtime_ns, found.st_size)
 
+    @property
+    def place(self) -> str:
+        """The id of where it came from, that its facts are noted under."""
+        return album.place(self.path)
+
+    def digest(self, paths: Paths) -> str:
+        """The sha256 of what it shows: the noted one, unless the file has changed since.
+
+        Raises UserError when it cannot be read.
+        """
+        found, record, shape = self.path.stat(), paths.album_facts(self.place), repr(self.size)
+        stamp = [found.st_size, found.st_mtime_ns]
+        noted = {
+            name: str(facts[2])
+            for name, facts in album.noted(record).items()
+            if len(facts) == 3 and list(facts[:2]) == stamp
+        }
+        if shape not in noted:
+            noted[shape] = pictures.digest(self.pixels())
+            album.note(record, {name: [*stamp, digest] for name, digest in noted.items()}, paths)
+        return noted[shape]
+
 
 class Gallery:
     """The pictures of one screenplay, whose paths are seen from its folder."""
 
-    def __init__(self, screenplay: Path, size: Size) -> None:
-        self.screenplay, self.size = screenplay, size
+    def __init__(self, screenplay: Path, size: Size, paths: Paths) -> None:
+        self.screenplay, self.size, self.paths = screenplay, size, paths
         self.hung: dict[str, Hung] = {}
         self._known: dict[Hung, str] = {}
 
@@ -59,7 +83,7 @@ class Gallery:
             path = self.screenplay.parent / Path(name).expanduser()
             hung = Hung(path, size)
             if hung not in self._known:
-                self._known[hung] = pictures.digest(hung.pixels())
+                self._known[hung] = hung.digest(self.paths)
         except UserError as error:
             raise UserError(f"{place.named}: {error}") from None
         except (OSError, ValueError, RuntimeError) as error:  # ValueError: a NUL; RuntimeError: no such home
@@ -85,6 +109,8 @@ def keep(hung: Mapping[str, Hung], paths: Paths) -> None:
             continue
         pixels = picture.pixels()
         if pictures.digest(pixels) != name:
+            # Or another Pillow decodes it otherwise than the one by which its facts were noted.
+            paths.album_facts(picture.place).unlink(missing_ok=True)
             raise UserError(
                 f"{picture.path}: found that the picture has changed while the plan was made; run the same"
                 f" command again."

@@ -40,6 +40,7 @@ Needs = Mapping[str, Collection[str]]  # the ids that are needed, for each of KI
 def needs(plan: Plan) -> Needs:
     """The ids of everything that a film is made from."""
     sound = plan.timeline.audio
+    chosen_by = choices.needs(plan.album)
     return {
         "segments": sorted(plan.segments),
         "clips": sorted(plan.clips),
@@ -47,7 +48,8 @@ def needs(plan: Plan) -> Needs:
         "tunes": [],
         "audio": [sound.sha256] if sound else [],
         "starts": sorted({choice.start for choice in plan.starts} | set(plan.pictures)),
-        **choices.needs(plan.album),
+        **chosen_by,
+        "albums": sorted({*chosen_by["albums"], *(it.place for it in plan.pictures.values())}),
     }
 
 

@@ -1,0 +1,186 @@
+"""The pictures of docs/direction.md: python -m benchmarks.pictures_of_direction [NAME ...].
+
+Renders screenplays/examples with the starter model, as a user would but for seams and most frames between
+keyframes, which nobody sees here, and puts frames of their lines side by side, with what their rows say.
+What is rendered is kept in results/directed, as of any film.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw, ImageFont
+
+from songreel import data
+from songreel.ground.paths import Paths
+from songreel.planning import config, plan
+from tests import examples, plans
+from tests.films import ffmpeg
+
+ROOT = Path(__file__).resolve().parents[1]
+TARGET = ROOT / "docs/direction"
+DRAWN: Mapping[str, Any] = {"frames_per_second": 10, "transition": 0}
+SIDE, GAP, LETTERS = 156, 4, 11  # pixels of a frame, between two, and of what is written below
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A moment of an example's line, or a picture that lies beside it."""
+
+    label: str
+    line: int = 0  # counted from 0
+    at: float = 0.97  # of the line
+    file: str = ""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Frames of an example."""
+
+    example: str
+    frames: Sequence[Frame]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+SHEETS = (
+    Sheet(
+        "pictures.csv",
+        (
+            Frame("the picture boat.png", file="boat.png"),
+            Frame("a house on a hill | [boat.png]", 0),
+            Frame("image boat.png, prompt a field of yellow flowers", 1),
+            Frame("the mask sky-stays.png", file="sky-stays.png"),
+            Frame("the same with the mask", 2),
+        ),
+    ),
+    Sheet(
+        "prompts.csv",
+        (
+            Frame("a house on a hill", 0),
+            Frame("a house on a hill | a red sunset:2", 1),
+            Frame("a house on a hill | red roof:-1", 2),
+            Frame("a house on a hill | red roof:-1:-0.8", 3),
+            Frame(r"a train at 7\:30 | rain:0.5", 4),
+        ),
+    ),
+    Sheet(
+        "styles.csv",
+        (
+            Frame("a house on a hill", 0),
+            Frame("style pink and violet", 1),
+            Frame("style {text}, on fire", 2),
+            Frame("avoid green grass:-1", 3),
+        ),
+    ),
+    Sheet(
+        "lamps.lrc",
+        (
+            Frame("0.2 s", 0, 0.2 / 3),
+            Frame("1.0 s", 0, 1 / 3),
+            Frame("2.5 s", 0, 2.5 / 3),
+            Frame("4.2 s", 1, 0.4),
+        ),
+    ),
+    Sheet(
+        "harbour.srt",
+        (
+            Frame("1.0 s", 0, 1 / 3),
+            Frame("2.5 s: the words end before", 0, 2.5 / 3),
+            Frame("4.0 s", 1, 1 / 4),
+        ),
+    ),
+    Sheet(
+        "karaoke.csv",
+        (Frame("1.2 s", 0, 0.3), Frame("2.8 s", 0, 0.7), Frame("6.0 s", 1, 0.5), Frame("10.0 s", 2, 0.5)),
+    ),
+    Sheet(
+        "chain.csv",
+        (
+            Frame("A seed in the earth", 0),
+            Frame("becomes a green leaf, from previous", 1),
+            Frame("becomes a red flower, from previous", 2),
+            Frame("and snow falls over all, from canvas", 3),
+        ),
+    ),
+    Sheet("columns.csv", (Frame("", 0, 0.5), Frame("", 1, 0.5))),
+)
+
+
+def main() -> None:
+    """Render what is named, or all."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("names", nargs="*", help="examples; all of them when none is named")
+    names = parser.parse_args().names
+    for sheet in SHEETS:
+        name = Path(sheet.example).stem
+        if not names or name in names:
+            TARGET.mkdir(exist_ok=True)
+            drawn(sheet).save(TARGET / f"{name}.jpg", quality=86, optimize=True, progressive=True)
+
+
+def drawn(sheet: Sheet) -> Image.Image:
+    """The frames of an example side by side, with their labels below."""
+    film, starts = rendered(sheet)
+    pictures = [
+        Image.open(examples.FOLDER / it.file).convert("RGB") if it.file else frame(film, starts, it)
+        for it in sheet.frames
+    ]
+    font = ImageFont.truetype(str(data.FONT), LETTERS)
+    labels = [wrapped(it.label, font) for it in sheet.frames]
+    rows = max(label.count("\n") + 1 for label in labels)
+    height = SIDE + 5 + rows * (LETTERS + 4)
+    page = Image.new("RGB", (len(pictures) * (SIDE + GAP) - GAP, height), "white")
+    pen = ImageDraw.Draw(page)
+    for number, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
+        left = number * (SIDE + GAP)
+        page.paste(picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS), (left, 0))
+        pen.multiline_text((left + 1, SIDE + 1), label, "black", font, spacing=2)
+    return page
+
+
+def rendered(sheet: Sheet) -> tuple[Path, Sequence[float]]:
+    """The film of an example, and when its lines start and end in seconds."""
+    file = examples.FOLDER / sheet.example
+    settings = {
+        **examples.settings(file),
+        **DRAWN,
+        **sheet.settings,
+        "results": str(ROOT / "results/directed"),
+    }
+    resolved = config.resolve(settings)
+    paths = Paths(resolved.results)
+    paths.root.mkdir(parents=True, exist_ok=True)
+    made = plan.make(resolved, paths)
+    plan.write(made, paths)
+    plans.render(made, paths)
+    lines = made.timeline.lines
+    return paths.film(made.song), [*(line.start_seconds for line in lines), lines[-1].end_seconds]
+
+
+def frame(film: Path, starts: Sequence[float], moment: Frame) -> Image.Image:
+    """A frame of a film."""
+    start, end = starts[moment.line], starts[moment.line + 1]
+    second = f"{start + (end - start) * moment.at:.3f}"
+    shown = ffmpeg("-ss", second, "-i", film, "-frames:v", "1", "-f", "image2pipe", "-c:v", "png", "-")
+    return Image.open(io.BytesIO(shown)).convert("RGB")
+
+
+def wrapped(text: str, font: ImageFont.FreeTypeFont) -> str:
+    """A text in rows that are no wider than a frame."""
+    rows = [""]
+    for word in text.split():
+        longer = f"{rows[-1]} {word}".strip()
+        if rows[-1] and font.getlength(longer) > SIDE - 4:
+            rows.append(word)
+        else:
+            rows[-1] = longer
+    return "\n".join(rows)
+
+
+if __name__ == "__main__":
+    main()

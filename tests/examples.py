@@ -1,0 +1,26 @@
+"""The screenplays of screenplays/examples, and with which settings each shows what it is an example of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parents[1] / "screenplays/examples"
+PICTURES = sorted(FOLDER.glob("*.png"))
+FILES = sorted(set(FOLDER.iterdir()) - set(PICTURES))
+
+LOOSE: Mapping[str, Any] = {"hold": 0.1, "lead_in": 30}  # so that what steers shows more than usual
+SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "harbour.srt": {"lyrics": "burned"},
+    "karaoke.csv": {"lyrics": "karaoke", "lyrics_colour": "gold"},
+    "lamps.lrc": {"lyrics": "karaoke", "lyrics_colour": "gold"},
+    "pictures.csv": LOOSE,
+    "prompts.csv": LOOSE,
+    "styles.csv": LOOSE,
+}
+
+
+def settings(example: Path) -> Mapping[str, Any]:
+    """What is asked for beside the screenplay."""
+    return {"screenplay": str(example), "audio": "none", **SETTINGS.get(example.name, {})}
