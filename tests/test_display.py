@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +24,19 @@ from snakemake_logger_plugin_songreel import LogHandler, LogHandlerSettings
 from songreel.cli import main
 from songreel.display import capture, events, lines, screen, state, words
 from songreel.display.capture import Capture
-from songreel.display.events import CLIP, FILM, KEYFRAMES, Began, Ended, Event, Failed, Idle, Stopped, Trouble
+from songreel.display.events import (
+    CLIP,
+    FILM,
+    KEYFRAMES,
+    STORYBOARD,
+    Began,
+    Ended,
+    Event,
+    Failed,
+    Idle,
+    Stopped,
+    Trouble,
+)
 from songreel.display.film import Film, Line
 from songreel.display.handler import Handler
 from songreel.display.state import Run
@@ -156,6 +169,9 @@ def test_records_of_jobs_are_read_whatever_their_rules_are_called() -> None:
     )
     clip: dict[str, Any] = {**facts, "wildcards": {"clip": "c"}, "resources": {"gpu": 0}, "log": []}
     assert events.read(record(event=LogEvent.JOB_INFO, **clip)) == Began(3, CLIP, "c", None, 2)
+    for made, kind in (("results/river/film.mp4", FILM), ("results/river/storyboard.html", STORYBOARD)):
+        song = record(event=LogEvent.JOB_INFO, **{**facts, "wildcards": {"song": "river"}, "output": [made]})
+        assert events.read(song) == Began(3, kind, "river", Path("a.log"), 2)
     assert events.read(record(event=LogEvent.JOB_FINISHED, job_id=3)) == Ended(3)
     assert events.read(record(event=LogEvent.JOB_ERROR, level=40, **facts)) == Failed(
         3, "mine_keyframes", Path("a.log")
@@ -319,6 +335,21 @@ def test_a_job_that_ends_without_a_word_is_said_to(tmp_path: Path) -> None:
     assert words.ending(stopped, 0.0, 9.0)[-1] == words.STOPPED
 
 
+def test_what_a_job_cannot_write_into_its_log_is_heard(tmp_path: Path) -> None:
+    """As on a full disk, or on one that may only be read."""
+    run, full = failing(tmp_path, "", 2), "the disk is full; free some space."
+    assert words.errors(run, [full, full]) == [f"'line 0' and 1 more: {full}"]
+    # What a log says is not told once more for a job that says nothing.
+    told = tmp_path / "told.log"
+    told.write_text(f"{STAMP}error: {full}\n")
+    run = played(run, began(1, log=told), Failed(1, "keyframes", told))
+    assert [error.partition(" and ")[0] for error in words.errors(run, [full])] == [
+        f"'line 1': {full.partition(' and ')[0]}",
+        f"'line 0': ended without a word, as when it is killed or memory runs out; {tmp_path / 'job.log'} tells"
+        " how far it came; run the same command again, finished keyframes are kept.",
+    ]
+
+
 def test_a_job_that_fails_calls_its_last_words_an_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -398,7 +429,10 @@ def test_what_jobs_print_is_kept_from_the_terminal_and_the_unknown_told_once(
         subprocess.run(["bash", "-c", "bash -c 'kill -9 $$'; true"], check=False)
         kept.terminal.write("shown\n")
         kept.terminal.flush()
+        said = "from songreel.ground.messages import fail; fail('the disk is full.')"
+        subprocess.run([sys.executable, "-c", said], check=True)
         assert kept.news() == ["strange"]
+        assert kept.failures == ["the disk is full."]
         os.write(2, b"later")
     finally:
         rest = kept.end()

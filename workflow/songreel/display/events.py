@@ -13,7 +13,8 @@ from typing import Any
 
 from snakemake_interface_logger_plugins.common import LogEvent
 
-KEYFRAMES, CLIP, FILM, FETCH, OTHER = "keyframes", "clip", "film", "fetch", "other"
+KEYFRAMES, CLIP, FILM, STORYBOARD, FETCH = "keyframes", "clip", "film", "storyboard", "fetch"
+OTHER = "other"
 _KINDS = {"segment": KEYFRAMES, "clip": CLIP, "song": FILM, "weights": FETCH}
 
 # What Snakemake says in words alone
@@ -99,6 +100,9 @@ def read(record: logging.LogRecord) -> Event | None:
 
 def _began(facts: Mapping[str, Any]) -> Began:
     kind, name = _kind(facts.get("wildcards") or {})
+    # Both are made of a song.
+    if kind == FILM and any(str(path).endswith(".html") for path in facts.get("output") or ()):
+        kind = STORYBOARD
     gpus = (facts.get("resources") or {}).get("gpu")
     gpus = gpus if isinstance(gpus, int) else 0
     return Began(facts["jobid"], kind, name, _log(facts), gpus or facts.get("threads") or 1, gpus > 0)

@@ -183,6 +183,7 @@ def _in_words(planned: Mapping[str, int]) -> str:
             ("keyframes", "optimise", "line", "lines"),
             ("clip", "draw", "clip", "clips"),
             ("film", "join", "film", "films"),
+            ("storyboard", "make", "storyboard", "storyboards"),
         )
         if planned.get(rule)
     ]

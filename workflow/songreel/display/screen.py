@@ -9,12 +9,13 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from songreel.display import state, words
-from songreel.display.events import CLIP, FILM, KEYFRAMES
+from songreel.display.events import CLIP, FETCH, KEYFRAMES
 from songreel.display.state import Job, Run
 
 WIDE, WIDEST = 59, 99  # columns from which on speeds are shown, and units are written out
 BAR = (8, 24)  # columns of a bar, at least and at most
 MOST_TITLE = 40  # columns
+MOST_SPEED = 30  # letters of what is said of a download
 COLOURS = {KEYFRAMES: "cyan", CLIP: "green"}
 # What is done, where it ends, what is not: to be told apart without colours, too
 STROKES, ASCII_STROKES = ("━", "╸", "─"), ("=", ">", "-")
@@ -98,7 +99,7 @@ def _figures(run: Run, job: Job, width: int) -> Iterator[str]:
 
 def _speed(run: Run, job: Job, in_full: bool) -> str:
     if job.kind not in COLOURS:
-        return "" if job.kind == FILM else words.last_line(job.began.log)
+        return words.last_line(job.began.log)[:MOST_SPEED] if job.kind == FETCH else ""
     if not job.standing or not job.standing.speed:
         return "starting" if run.local or job.standing else "waiting"
     units = {KEYFRAMES: ("iterations/s", "it/s"), CLIP: ("frames/s", "fps")}[job.kind]

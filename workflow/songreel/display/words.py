@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from songreel.display import state
-from songreel.display.events import CLIP, FETCH, FILM, KEYFRAMES, Failed
+from songreel.display.events import CLIP, FETCH, FILM, KEYFRAMES, STORYBOARD, Failed
 from songreel.display.film import Film
 from songreel.display.state import Job, Run
 from songreel.ground import files
@@ -61,7 +61,12 @@ def of_job(run: Run, job: Job) -> str:
     if job.kind in (KEYFRAMES, CLIP):
         line = state.line_of(run, job.began.name)
         return plain(line.text) if line else job.began.name
-    return {FETCH: f"fetching {job.began.name}", FILM: "joining the film"}.get(job.kind, job.began.name)
+    made = {
+        FETCH: f"fetching {job.began.name}",
+        FILM: "joining the film",
+        STORYBOARD: "making the storyboard",
+    }
+    return made.get(job.kind, job.began.name)
 
 
 def last_line(log: Path | None) -> str:
