@@ -329,6 +329,13 @@ def test_a_job_that_ends_without_a_word_is_said_to(tmp_path: Path) -> None:
     assert "ended without a word, as when it is killed" in error
     assert str(tmp_path / "job.log") in error
     assert "run the same command again" in error
+    # A scheduler may know more.
+    slurm = Failed(0, "keyframes", None, "SLURM-job '7' failed, SLURM status is: 'TIMEOUT'. For further …")
+    (error,) = words.errors(played(run_of(line(0)), began(0), slurm))
+    assert error == (
+        "'line 0': ended without a word, SLURM-job '7' failed, SLURM status is: 'TIMEOUT';"
+        " run the same command again, finished keyframes are kept."
+    )
     # Ctrl-C ends jobs, too, and that is no failure.
     stopped = state.apply(run, Stopped(), 9.0)
     assert words.errors(stopped) == []
@@ -345,7 +352,7 @@ def test_what_a_job_cannot_write_into_its_log_is_heard(tmp_path: Path) -> None:
     run = played(run, began(1, log=told), Failed(1, "keyframes", told))
     assert [error.partition(" and ")[0] for error in words.errors(run, [full])] == [
         f"'line 1': {full.partition(' and ')[0]}",
-        f"'line 0': ended without a word, as when it is killed or memory runs out; {tmp_path / 'job.log'} tells"
+        f"'line 0': ended without a word, as when it is killed or memory runs out; {tmp_path}/job.log tells"
         " how far it came; run the same command again, finished keyframes are kept.",
     ]
 

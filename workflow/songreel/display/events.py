@@ -55,6 +55,7 @@ class Failed:
     job: int
     rule: str
     log: Path | None
+    words: str = ""  # a scheduler's, of how it ended
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,8 @@ def _began(facts: Mapping[str, Any]) -> Began:
 
 
 def _failed(facts: Mapping[str, Any]) -> Failed:
-    return Failed(facts["jobid"], str(facts.get("rule_name") or ""), _log(facts))
+    words = " ".join(str(facts.get("rule_msg") or "").split())
+    return Failed(facts["jobid"], str(facts.get("rule_name") or ""), _log(facts), words)
 
 
 def _kind(wildcards: Mapping[str, str]) -> tuple[str, str]:

@@ -80,13 +80,11 @@ def failures(run: Run, heard: Sequence[str] = ()) -> Iterator[tuple[str, str]]:
 
     `heard` are sentences of jobs, of which one may have been unable to write its log, as on a full disk.
     """
-    reasons: dict[str, list[tuple[str, Path | None]]] = defaultdict(list)
-    for job in run.failed.values():
-        log = job.log if isinstance(job, Failed) else job.began.log
-        name = job.rule if isinstance(job, Failed) else of_job(run, job)
-        reason = reason_in(log)
+    reasons: dict[str, list[tuple[str, Failed]]] = defaultdict(list)
+    for event, job in run.failed.values():
+        reason = reason_in(event.log)
         if not (reason is None and run.stopped):
-            reasons[reason or ""].append((name, log))
+            reasons[reason or ""].append((of_job(run, job) if job else event.rule, event))
     if "" in reasons:
         unwritten = [plain(sentence) for sentence in heard if plain(sentence) not in reasons]
         silent = reasons.pop("")
@@ -101,9 +99,10 @@ def reason_in(log: Path | None) -> str | None:
     return words.removeprefix(FAILED) if words.startswith(FAILED) else None
 
 
-def _without_reason(log: Path | None) -> str:
-    there = f" {log} tells how far it came;" if log and log.exists() else ""
-    return f"ended without a word, as when it is killed or memory runs out;{there} {AGAIN}."
+def _without_reason(event: Failed) -> str:
+    there = f" {event.log} tells how far it came;" if event.log and event.log.exists() else ""
+    how = event.words.partition(". ")[0].rstrip(".") or "as when it is killed or memory runs out"
+    return f"ended without a word, {how};{there} {AGAIN}."
 
 
 def _tail(log: Path | None) -> list[str]:
