@@ -294,13 +294,13 @@ def test_each_event_is_a_line() -> None:
 
 def test_the_end_tells_where_the_film_is_and_what_to_do_next(tmp_path: Path) -> None:
     run = played(Run((film(CACHED, line(0), root=tmp_path),), 0.0), began(200, FILM), Ended(200))
-    ready, then = words.ending(run, 0.0, 42.0)
+    (ready,), (then,) = words.films_ending(run, 0.0, 42.0), words.next_steps(run)
     assert ready == f"{tmp_path}/river/film.mp4 is ready: 20 s, 2 lines, 1 cached; it took 42 s."
     assert "Change a line in screenplays/river.csv and run the same command" in then
     board = tmp_path / "river/storyboard.html"
     board.parent.mkdir()
     board.touch()
-    assert str(board) in words.ending(run, 0.0, 42.0)[1]
+    assert str(board) in words.next_steps(run)[0]
 
 
 def failing(tmp_path: Path, log: str, jobs: int = 1) -> Run:
@@ -339,7 +339,7 @@ def test_a_job_that_ends_without_a_word_is_said_to(tmp_path: Path) -> None:
     # Ctrl-C ends jobs, too, and that is no failure.
     stopped = state.apply(run, Stopped(), 9.0)
     assert words.errors(stopped) == []
-    assert words.ending(stopped, 0.0, 9.0)[-1] == words.STOPPED
+    assert words.next_steps(stopped) == [words.STOPPED]
 
 
 def test_what_a_job_cannot_write_into_its_log_is_heard(tmp_path: Path) -> None:
@@ -602,6 +602,7 @@ def test_a_run_on_a_terminal_shows_bars_and_leaves_where_the_film_is(ours: Proje
     assert terminal.process.returncode == 0, terminal.lines
     heads = {each for shown in screens for each in shown if each.startswith("song  ")}
     assert any(head.startswith("song  0 of 1 line done") for head in heads)
+    assert terminal.colour("results/song/film.mp4 is ready") == "green"
     bars = {each for shown in screens for each in shown if each.endswith("  a lighthouse at dusk")}
     assert len({bar.split()[1] for bar in bars}) > 1
     assert not [each for each in terminal.lines if "─" in each or "━" in each or "lines done" in each]

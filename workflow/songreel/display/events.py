@@ -20,12 +20,13 @@ _KINDS = {"segment": KEYFRAMES, "clip": CLIP, "song": FILM, "weights": FETCH}
 # What Snakemake says in words alone
 STOPPED = ("Terminating processes on user request", "Cancelling snakemake on user request")
 NOTHING = "Nothing to be done"
-# What only repeats that a job failed, of which there is an event that says more
+# What only repeats that a job failed, of which an event says more, or that files come and go as planned
 REPEATED = (
     "At least one job did not complete",
     "Exiting because a job execution failed",
     "CalledProcessError",
     "Cannot restore ",
+    "were not present when the DAG was created",
 )
 
 

@@ -177,7 +177,10 @@ class Show:
         is_wrong = bool(errors) and not (run.joined or run.idle)
         console = _console(None, self.wishes)
         if self.wishes.kind != NOTHING:
-            _print(console, words.ending(run, self.wishes.price, now), "")
+            ready = "green" if (run.joined or run.idle) and not errors else ""
+            films, then = words.films_ending(run, self.wishes.price, now), words.next_steps(run)
+            _print(console, films, ready)
+            _print(console, then, "")
         told = run.damage if self.wishes.kind == LINES else ()
         _print(console, [error for error in errors if error not in told], "red")
         if is_wrong and not run.failed:

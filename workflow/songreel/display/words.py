@@ -132,13 +132,10 @@ def _unexplained(run: Run) -> list[str]:
     return [trouble.words for trouble in run.troubles if trouble.grave]
 
 
-def ending(run: Run, price: float, now: float) -> list[str]:
-    """What there is at the end of a run, and what to do next."""
+def films_ending(run: Run, price: float, now: float) -> list[str]:
+    """What there is of each film at the end of a run."""
     took = duration(now - run.since) + (f" and cost {cost(run, price, now)}" if price else "")
-    films = [_film_ending(run, film, took) for film in run.films]
-    if run.stopped:
-        return [*films, STOPPED]
-    return [*films, *_next(run)]
+    return [_film_ending(run, film, took) for film in run.films]
 
 
 def _film_ending(run: Run, film: Film, took: str) -> str:
@@ -151,12 +148,14 @@ def _film_ending(run: Run, film: Film, took: str) -> str:
     return f"{path} is ready: {duration(film.seconds)}, {lines}{cached}; it took {took}."
 
 
-def _next(run: Run) -> list[str]:
-    """What to do with a film that is ready."""
+def next_steps(run: Run) -> list[str]:
+    """What to do with a film that is ready, or was stopped."""
+    if run.stopped:
+        return [STOPPED]
     ready = [film for film in run.films if film.song in run.joined or run.idle]
     if not ready or run.failed:
         return []
-    board = ready[0].paths.film(ready[0].song).with_name("storyboard.html")
+    board = ready[0].paths.storyboard(ready[0].song)
     look = f"Look at it line by line in {board}. " if board.exists() else ""
     return [
         f"{look}Change a line in {ready[0].screenplay} and run the same command:"
