@@ -169,7 +169,10 @@ def test_records_of_jobs_are_read_whatever_their_rules_are_called() -> None:
     )
     clip: dict[str, Any] = {**facts, "wildcards": {"clip": "c"}, "resources": {"gpu": 0}, "log": []}
     assert events.read(record(event=LogEvent.JOB_INFO, **clip)) == Began(3, CLIP, "c", None, 2)
-    for made, kind in (("results/river/film.mp4", FILM), ("results/river/storyboard.html", STORYBOARD)):
+    for made, kind in (
+        ("results/river/film.mp4", FILM),
+        ("results/river/storyboard.html (update)", STORYBOARD),
+    ):
         song = record(event=LogEvent.JOB_INFO, **{**facts, "wildcards": {"song": "river"}, "output": [made]})
         assert events.read(song) == Began(3, kind, "river", Path("a.log"), 2)
     assert events.read(record(event=LogEvent.JOB_FINISHED, job_id=3)) == Ended(3)
@@ -644,9 +647,7 @@ def test_a_run_in_a_pipe_prints_plain_lines_and_a_dry_run_what_it_printed(ours: 
     out, said = told("--dry-run")
     assert re.search(r"^film +1$", out, re.MULTILINE)
     assert "This was a dry-run" in out
-    assert (
-        said.splitlines()[-1]
-        == "songreel: a run would join 1 film; `songreel plan` says how long that takes."
-    )
+    would = "a run would join 1 film, make 1 storyboard; `songreel plan` says how long that takes."
+    assert said.splitlines()[-1] == f"songreel: {would}"
     out, _ = told("--dag")
     assert out.startswith("digraph")

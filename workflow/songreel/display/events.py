@@ -102,8 +102,8 @@ def read(record: logging.LogRecord) -> Event | None:
 
 def _began(facts: Mapping[str, Any]) -> Began:
     kind, name = _kind(facts.get("wildcards") or {})
-    # Both are made of a song.
-    if kind == FILM and any(str(path).endswith(".html") for path in facts.get("output") or ()):
+    # Both are made of a song. Snakemake writes kinds of files behind their names: `storyboard.html (update)`.
+    if kind == FILM and any(Path(path).name.startswith("storyboard.") for path in facts.get("output") or ()):
         kind = STORYBOARD
     gpus = (facts.get("resources") or {}).get("gpu")
     gpus = gpus if isinstance(gpus, int) else 0
