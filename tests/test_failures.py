@@ -155,7 +155,10 @@ def only_sentence(output: str) -> str:
     """The one line that tells what is wrong, besides the progress of keyframes and which sound is heard."""
     assert "Traceback" not in output, output
     lines = [line for line in output.splitlines() if line.startswith("songreel: ")]
-    usual = r": keyframe \d+ of \d+|^songreel: sound: "
+    usual = (
+        r": keyframe \d+ of \d+|^songreel: sound: |: \d+ lines?, \d+ cached$|: \d+ of \d+ lines? done, in |"
+        r"(: drawing|: drawn; .*|: sampling .*|: going on .*|are there, .*|joining the film| failed)$"
+    )
     (sentence,) = (line for line in lines if not re.search(usual, line))
     return sentence
 
