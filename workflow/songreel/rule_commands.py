@@ -108,7 +108,7 @@ def _clip(options: argparse.Namespace) -> None:
 def _draw(options: argparse.Namespace, target: Path) -> None:
     _set_threads(options.threads)
     from songreel.costs import history
-    from songreel.drawing import draw, film, onpicture, strips, upscaling
+    from songreel.drawing import camera, draw, film, onpicture, strips, upscaling
     from songreel.jobs import latents, progress, render
     from songreel.kernels import devices
     from songreel.models import proofs, vqgan, weights
@@ -117,8 +117,11 @@ def _draw(options: argparse.Namespace, target: Path) -> None:
     clip = ClipPlan.read(options.plan)
     paths = _paths(options.plan)
     parts = zip(sources(clip), options.latents, strict=True)
-    tokens = [latents.load(path, part.segment, need).tokens for (part, need), path in parts]
-    recipe = SegmentRecipe.read(paths.segment_plan(clip.shown.segment))
+    chains = [
+        camera.Chain(latents.load(path, part.segment, need).tokens, _recipe(paths, part.segment).motion)
+        for (part, need), path in parts
+    ]
+    recipe = _recipe(paths, clip.shown.segment)
     scheduler.show(f"{recipe.text}: {clip.shown.frames} frames")
     device = devices.choose()
     model = render.weights_of(recipe.model, weights.vqgan)
@@ -127,7 +130,7 @@ def _draw(options: argparse.Namespace, target: Path) -> None:
         proof.settle()
     started = time.monotonic()
     picker = strips.Picker(draw.drawn_frames(clip))
-    batches = picker.passing(draw.frames(maker, clip, tokens[0], tokens[1] if clip.before else None))
+    batches = picker.passing(camera.frames(maker, clip, chains[0], chains[1] if clip.before else None))
     ffmpeg = film.executable(options.ffmpeg)
     if clip.enlarging and clip.enlarging.upscaler:
         batches = upscaling.load(clip.enlarging.upscaler, device)(batches)
@@ -140,6 +143,10 @@ def _draw(options: argparse.Namespace, target: Path) -> None:
     history.remember(paths, history.drawing(recipe, clip), clip.shown.frames, took)
     with suppress(OSError):  # the storyboard reads them from the clip then
         strips.keep(picker.pictures, paths.strip(target.stem))
+
+
+def _recipe(paths: Paths, segment: str) -> SegmentRecipe:
+    return SegmentRecipe.read(paths.segment_plan(segment))
 
 
 def _declare_film(subparsers: Commands) -> Parser:

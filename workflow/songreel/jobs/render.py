@@ -105,6 +105,7 @@ def _grow(
         len(so_far),
         watcher.iteration,
         start,
+        recipe.motion,
     )
     while len(so_far) < keyframes:
         with scheduler.grace():
