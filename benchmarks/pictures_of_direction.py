@@ -108,6 +108,16 @@ SHEETS = (
         ),
     ),
     Sheet("columns.csv", (Frame("", 0, 0.5), Frame("", 1, 0.5))),
+    Sheet(
+        "sound.csv",
+        (
+            Frame("0.0 s, before the drum", 0, 0.0),
+            Frame("1.9 s, after four strokes", 0, 0.475),
+            Frame("3.9 s, after eight", 0, 0.97),
+            Frame("4.1 s, before the bells", 1, 0.03),
+            Frame("7.9 s, after eight of them", 1, 0.97),
+        ),
+    ),
 )
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 FOLDER = Path(__file__).parents[1] / "screenplays/examples"
 PICTURES = sorted(FOLDER.glob("*.png"))
-FILES = sorted(set(FOLDER.iterdir()) - set(PICTURES))
+SONGS = sorted(FOLDER.glob("*.mp3"))
+FILES = sorted(set(FOLDER.iterdir()) - {*PICTURES, *SONGS})
 
 LOOSE: Mapping[str, Any] = {"hold": 0.1, "lead_in": 30}  # so that what steers shows more than usual
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
@@ -17,6 +18,7 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "lamps.lrc": {"lyrics": "karaoke", "lyrics_colour": "gold"},
     "pictures.csv": LOOSE,
     "prompts.csv": LOOSE,
+    "sound.csv": {"audio": "auto"},
     "styles.csv": LOOSE,
 }
 

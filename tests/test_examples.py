@@ -24,7 +24,8 @@ DIRECTION = examples.FOLDER.parents[1] / "docs/direction.md"
 @pytest.mark.parametrize("example", examples.FILES, ids=lambda path: path.name)
 def test_every_example_is_rendered(example: Path, tmp_path: Path) -> None:
     results = paths.Paths(tmp_path / "results")
-    settings = {**examples.settings(example), **TINY, "frames_per_second": 4}
+    asked = examples.settings(example)
+    settings = {**asked, **TINY, "frames_per_second": 4, "audio": asked["audio"]}
     made = plan.make(resolve(settings), results)
     plan.write(made, results)
     for segment, recipe in made.segments.items():

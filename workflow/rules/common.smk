@@ -87,6 +87,8 @@ try:
         starts.settle(plan, planning.missing_latents(plan, paths), paths)
         outdated = damage.is_outdated(plan, paths)
         page_outdated = live.ask(song, paths)
+        if outdated or page_outdated or not paths.film(song).exists():
+            places.check_page(song, paths)
 except UserError as error:
     stop(error)
 except OSError as error:
