@@ -24,7 +24,8 @@ from tests.films import ffmpeg
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs/direction"
-DRAWN: Mapping[str, Any] = {"frames_per_second": 10, "transition": 0}
+RATE = 5  # frames a second
+DRAWN: Mapping[str, Any] = {"frames_per_second": RATE, "keyframes_per_second": 2, "transition": 0, "tail": 2}
 SIDE, GAP, LETTERS = 156, 4, 11  # pixels of a frame, between two, and of what is written below
 
 
@@ -95,19 +96,14 @@ SHEETS = (
         ),
     ),
     Sheet(
-        "karaoke.csv",
-        (Frame("1.2 s", 0, 0.3), Frame("2.8 s", 0, 0.7), Frame("6.0 s", 1, 0.5), Frame("10.0 s", 2, 0.5)),
-    ),
-    Sheet(
         "chain.csv",
         (
-            Frame("A seed in the earth", 0),
-            Frame("becomes a green leaf, from previous", 1),
-            Frame("becomes a red flower, from previous", 2),
-            Frame("and snow falls over all, from canvas", 3),
+            Frame("A tree in the meadow", 0),
+            Frame("turns into a golden tree (from: previous)", 1),
+            Frame("turns into a red tree (from: previous)", 2),
+            Frame("and a snowman stands beside it", 3),
         ),
     ),
-    Sheet("columns.csv", (Frame("", 0, 0.5), Frame("", 1, 0.5))),
 )
 
 
@@ -165,8 +161,21 @@ def rendered(sheet: Sheet) -> tuple[Path, Sequence[float]]:
 def frame(film: Path, starts: Sequence[float], moment: Frame) -> Image.Image:
     """A frame of a film."""
     start, end = starts[moment.line], starts[moment.line + 1]
-    second = f"{start + (end - start) * moment.at:.3f}"
-    shown = ffmpeg("-ss", second, "-i", film, "-frames:v", "1", "-f", "image2pipe", "-c:v", "png", "-")
+    number = int((start + (end - start) * moment.at) * RATE)
+    # A little before it, since ffmpeg seeks to the first frame that is not earlier.
+    shown = ffmpeg(
+        "-ss",
+        f"{max(number - 0.1, 0) / RATE:.3f}",
+        "-i",
+        film,
+        "-frames:v",
+        "1",
+        "-f",
+        "image2pipe",
+        "-c:v",
+        "png",
+        "-",
+    )
     return Image.open(io.BytesIO(shown)).convert("RGB")
 
 
