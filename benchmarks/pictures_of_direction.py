@@ -65,7 +65,7 @@ SHEETS = (
             Frame("a house on a hill", 0),
             Frame("a house on a hill | a red sunset:2", 1),
             Frame("a house on a hill | red roof:-1", 2),
-            Frame("a house on a hill | red roof:-1:-0.8", 3),
+            Frame("a house on a hill | red roof:-1:-1.3", 3),
             Frame(r"a train at 7\:30 | rain:0.5", 4),
         ),
     ),
@@ -135,6 +135,7 @@ def drawn(sheet: Sheet) -> Image.Image:
     for number, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
         left = number * (SIDE + GAP)
         page.paste(picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS), (left, 0))
+        pen.rectangle((left, 0, left + SIDE - 1, SIDE - 1), outline="grey")
         pen.multiline_text((left + 1, SIDE + 1), label, "black", font, spacing=2)
     return page
 
