@@ -6,8 +6,10 @@ include: "workflow/rules/models.smk"
 include: "workflow/rules/keyframes.smk"
 include: "workflow/rules/clips.smk"
 include: "workflow/rules/film.smk"
+include: "workflow/rules/storyboard.smk"
 
 
 rule all:
     input:
         paths.film(song),
+        paths.storyboard(song),

@@ -18,6 +18,7 @@ DATA = (
     "profiles/slurm/config.yaml",
     "screenplays/over-the-river.csv",
     "screenplays/over-the-river.mp3",
+    "workflow/report",
     "workflow/rules",
     "workflow/schemas",
 )

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
-from songreel.drawing import film
+from songreel.drawing import encoders, film
 
 CARD = """#!{python}
 import os, sys
@@ -27,11 +27,11 @@ os.execv({ffmpeg!r}, [{ffmpeg!r}, *arguments])
 def ffmpeg(folder: Path, *works: str) -> str:
     """An ffmpeg that lists all encoders in hardware, of which those named work."""
     program = folder / "ffmpeg-with-a-card"
-    facts = {"names": tuple(film.HARDWARE), "works": works, "options": _options(film.HARDWARE)}
+    facts = {"names": tuple(encoders.HARDWARE), "works": works, "options": _options(encoders.HARDWARE)}
     program.write_text(CARD.format(python=sys.executable, ffmpeg=film.executable(""), **facts))
     program.chmod(0o755)
     return str(program)
 
 
 def _options(names: Collection[str]) -> tuple[str, ...]:
-    return tuple({f"-{option}" for name in names for option in film.HARDWARE[name](16)})
+    return tuple({f"-{option}" for name in names for option in encoders.HARDWARE[name](16)})

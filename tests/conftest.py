@@ -29,6 +29,8 @@ REPOSITORY = Path(__file__).parents[1]
 
 Settings = Mapping[str, Any]
 
+STORYBOARD = "storyboard"  # the rule
+
 # As little work as draws every line differently: with fewer or smaller steps no token would ever change.
 TINY: Settings = {
     "size": "32x32",
@@ -47,15 +49,25 @@ TINY: Settings = {
 
 @dataclass(frozen=True)
 class Run:
-    """One call of snakemake: its exit status, what it printed, and the jobs it ran, by rule."""
+    """One call of snakemake: its exit status, what it printed, and the jobs of the film it ran, by rule.
+
+    The storyboard, which shows a film and costs nothing of it, is counted for itself.
+    """
 
     status: int
     output: str
     executed: Counter[str]
+    storyboards: int = 0  # that were made
 
     @property
     def planned(self) -> Counter[str]:
-        """The jobs that were to be run, by rule."""
+        """The jobs of the film that were to be run, by rule."""
+        rows = self.all_planned.items()
+        return Counter({rule: count for rule, count in rows if rule != STORYBOARD})
+
+    @property
+    def all_planned(self) -> Counter[str]:
+        """All jobs that were to be run, by rule."""
         table = re.search(r"^Job stats:\n.*\n-.*\n((?:\w+ +\d+\n)+)", self.output, re.MULTILINE)
         assert table or "Nothing to be done" in self.output, self.output
         rows = (row.split() for row in table[1].splitlines()) if table else ()
@@ -86,12 +98,15 @@ class Project:
         self.screenplay.write_text("".join(rows), encoding="utf-8")
 
     def snakemake(self, *arguments: str, config: Settings | None = None) -> list[str | Path]:
-        """The command that renders the film, with `config` on top of what config.yaml says."""
+        """The command that renders the film, with `config` on top of what config.yaml says.
+
+        It prints what Snakemake itself tells of its jobs.
+        """
         over = ("--config", *(f"{key}={value}" for key, value in config.items())) if config else ()
         return [
             *(sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile"),
             *("--directory", self.folder, "--workflow-profile", REPOSITORY / "profiles/default"),
-            *("--cores", "2", *over, *arguments),
+            *("--logger-songreel-off", "--cores", "2", *over, *arguments),
         ]
 
     def run(self, *arguments: str, config: Settings | None = None) -> Run:
@@ -99,7 +114,9 @@ class Project:
         process = self.start(config, *arguments)
         output, _ = process.communicate()
         finished = re.findall(r"^Finished jobid: \d+ \(Rule: (\w+)\)", output, re.MULTILINE)
-        return Run(process.returncode, output, Counter(rule for rule in finished if rule != "all"))
+        jobs = Counter(rule for rule in finished if rule != "all")
+        storyboards = jobs.pop(STORYBOARD, 0)
+        return Run(process.returncode, output, jobs, storyboards)
 
     def start(self, config: Settings | None = None, *arguments: str) -> subprocess.Popen[str]:
         """Start snakemake; its output, errors included, can be read from the process."""
@@ -115,6 +132,7 @@ class Project:
         """Render the film; the jobs that ran, by rule."""
         run = self.run(config=config)
         assert run.status == 0, run.output
+        assert run.storyboards == 1 if run.executed["film"] else run.storyboards <= 1, run.output
         return run.executed
 
     def planned(self, config: Settings | None = None) -> Counter[str]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parents[1] / "screenplays/examples"
-PICTURES = sorted(FOLDER.glob("*.png"))
-FILES = sorted(set(FOLDER.iterdir()) - set(PICTURES))
+BESIDE = (".png", ".mp3")  # of what screenplays name or are sung to
+FILES = sorted(file for file in FOLDER.iterdir() if file.suffix not in BESIDE)
 
 LOOSE: Mapping[str, Any] = {"hold": 0.1, "lead_in": 30}  # so that what steers shows more than usual
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
@@ -22,5 +22,6 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
 
 
 def settings(example: Path) -> Mapping[str, Any]:
-    """What is asked for beside the screenplay."""
-    return {"screenplay": str(example), "audio": "none", **SETTINGS.get(example.name, {})}
+    """What is asked for, the screenplay and its song among it."""
+    audio = "auto" if example.with_suffix(".mp3").exists() else "none"
+    return {"screenplay": str(example), "audio": audio, **SETTINGS.get(example.name, {})}

@@ -133,7 +133,7 @@ def test_a_config_that_tells_the_usual_leaves_the_id_as_it_was(tmp_path: Path) -
     ):
         (tmp_path / "mine.json").write_text(json.dumps(config | over))
         ids.append(weights.perceptor(str(tmp_path / "mine.pt")).sha256)
-    assert ids[0] == weights._hash_once("perceptors", tmp_path / "mine.pt")
+    assert ids[0] == weights.hash_once("perceptors", tmp_path / "mine.pt")
     assert len(set(ids)) == 3
 
 

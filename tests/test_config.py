@@ -63,9 +63,14 @@ def test_config_yaml_shows_the_defaults_and_in_comments_those_of_the_preset() ->
 def test_the_schema_is_sound_and_describes_every_key() -> None:
     Draft202012Validator.check_schema(schema())
     assert all(rule["description"].endswith(".") for rule in PROPERTIES.values())
-    assert {field.name for field in fields(Config)} - {"width", "height", "started", "origin"} == set(
-        PROPERTIES
-    ) - {"size", "from"}
+    assert {field.name for field in fields(Config)} - {
+        "width",
+        "height",
+        "started",
+        "origin",
+        "learning_rates",
+        "learning_rate_curve",
+    } == set(PROPERTIES) - {"size", "from"}
 
 
 def test_every_key_has_its_default_in_one_place() -> None:

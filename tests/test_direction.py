@@ -117,7 +117,8 @@ def test_an_unknown_column_is_refused_with_the_nearest_known_one(name: str, here
 CELLS = {
     ("seed", "-1"): ["row 2: found in the column seed '-1'", "a whole number from 0 to 4294967295"],
     ("iterations", "0"): ["in the column iterations '0'", "from 1 to 100000"],
-    ("learning_rate", "fast"): ["'fast'", "a number above 0 and up to 10"],
+    ("learning_rate", "fast"): ["'fast'", "a variable among"],
+    ("learning_rate", "20"): ["'20'", "a number above 0 and up to 10"],
     ("from", "previos"): ["'previos', expected canvas or previous; write 'previous' instead"],
     ("from", "photos/boat.jpg"): ["name a picture in the column image"],
     ("mask", "m.png"): ["'m.png' and no image"],
@@ -339,6 +340,14 @@ def test_other_words_with_the_same_prompt_render_nothing(here: Here) -> None:
         here.plan(f"text,start,prompt\na,0\n{sung},2,a castle\nc,4") for sung in ("la la", "oh no")
     )
     assert changed(before, after) == (0, 0) and before.timeline != after.timeline
+
+
+def test_other_words_with_the_same_prompt_draw_the_clip_that_they_are_on(here: Here) -> None:
+    before, after = (
+        here.plan(f"text,start,prompt\na,0\n{sung},2,a castle\nc,4", lyrics="burned")
+        for sung in ("la la", "oh no")
+    )
+    assert changed(before, after) == (0, 1)
 
 
 def test_a_plan_keeps_the_pictures_that_it_names(here: Here) -> None:

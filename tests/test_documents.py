@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from songreel.ground.documents import PerceptorEntry, SegmentRecipe, Shown, Sound, Timeline, Written
+from songreel.ground.documents import PerceptorEntry, SegmentRecipe, Shown, Sound, Timeline
 from songreel.ground.errors import UserError
 from songreel.ground.files import identity, write_json_if_changed
+from songreel.ground.written import Written
 from tests.plans import CLIP, RECIPE, clip, recipe, timeline
 
 OTHERS = (PerceptorEntry("ViT-B/32", "c" * 64, 0.5, "a red"), PerceptorEntry("RN50", "d" * 64, words=""))

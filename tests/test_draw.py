@@ -40,6 +40,9 @@ class Window(VQGAN):
     def decode(self, latents: Tensor) -> Tensor:
         return latents.float()
 
+    def bytes_to_draw(self, height: int, width: int) -> int:
+        return 0
+
 
 def after(frames_before: int, blend: int) -> dict[str, Any]:
     return {"before": Shown("a", frames_before), "blend_frames": blend}

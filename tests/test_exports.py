@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from songreel import commands
+from songreel import film_commands
 from songreel.cli import main
 from songreel.drawing import lyrics
 from songreel.exports import chapters, film_text
@@ -125,13 +125,41 @@ def test_lyrics_are_converted_by_the_ending_of_the_target(capsys: pytest.Capture
     assert songreel("convert", "river.lrc", "new.csv", capsys=capsys) == (
         0,
         "new.csv holds 3 lines, the first at 00:00.00 and the last at 00:30.00.\n"
-        "songreel: new.csv: the format has no place for the times of words and where lines end before the"
-        " next one starts, which are not in it.\n",
+        "songreel: new.csv: the format has no place for the times of words, which are not in it.\n",
     )
-    assert screenplay.read(Path("new.csv")) == screenplay.read(Path("river.csv"))
     assert Path("new.csv").read_text() == (
-        '"Down by the river",0\n"where the willows",12\n"And the water runs",30\n'
+        'text,start,end\n"Down by the river",0\n"where the willows",12,20\n"And the water runs",30\n'
     )
+    assert list(planned("new.csv").clips) == list(planned("river.csv").clips)
+
+
+def test_a_screenplay_has_names_for_its_columns_only_where_lines_have_ends(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("takes.csv").write_text("text,start,end,take,prompt\na,0,1.5,,\nb,2,,3,\nc,4,,,fog\n")
+    for source, expected in (
+        ("takes.csv", 'text,start,end,take\n"a",0,1.5\n"b",2,,3\n"c",4\n'),
+        ("river.csv", '"Down by the river",0\n"where the willows",12\n"And the water runs",30\n'),
+    ):
+        status, told = songreel("convert", source, f"new-{source}", capsys=capsys)
+        assert (status, Path(f"new-{source}").read_text()) == (0, expected)
+        assert ("no place for what steers lines beside their words" in told) == (
+            "prompt" in Path(source).read_text()
+        )
+
+
+@pytest.mark.parametrize("kind", ["srt", "vtt", "ass", "ttml", "sbv", "lrc"])
+def test_where_lines_end_goes_through_a_screenplay_and_back(
+    kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = [("convert", "river.lrc", f"first.{kind}"), ("convert", f"first.{kind}", "way.csv")]
+    for arguments in (*made, ("convert", "way.csv", f"second.{kind}")):
+        assert songreel(*arguments, capsys=capsys)[0] == 0
+    first, second = (screenplay.read(Path(f"{name}.{kind}")) for name in ("first", "second"))
+    assert [line.end_seconds for line in first][1] == 20
+    assert [(line.text, line.start_seconds, line.end_seconds) for line in first] == [
+        (line.text, line.start_seconds, line.end_seconds) for line in second
+    ]
 
 
 def test_a_target_is_never_overwritten_unasked(capsys: pytest.CaptureFixture[str]) -> None:
@@ -251,7 +279,7 @@ def test_a_drafts_lines_rise_and_stay_in_their_span(
 
 
 def test_all_formats_of_export_are_those_of_its_help() -> None:
-    assert film_text.FORMATS == commands.EXPORTS
+    assert film_text.FORMATS == film_commands.EXPORTS
 
 
 def test_lyrics_of_the_film_are_exported(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from songreel.drawing import draw, film, lyrics
+from songreel.drawing import draw, encoders, film, lyrics
 from songreel.ground.documents import Sound, Timeline
 from songreel.ground.errors import DamageError, UserError
 from tests import cards, films, plans
@@ -190,11 +190,11 @@ def test_auto_is_the_first_encoder_in_hardware_that_works(
 
 
 @pytest.mark.parametrize("crf", [0, 16, 51])
-@pytest.mark.parametrize("name", film.HARDWARE)
+@pytest.mark.parametrize("name", encoders.HARDWARE)
 def test_every_encoder_in_hardware_is_told_the_quality(name: str, crf: int) -> None:
-    told = film._encoding(name, crf)
+    told = encoders.options(name, crf)
     assert told["c:v"] == name and "crf" not in told
-    assert told != film._encoding(name, 30)
+    assert told != encoders.options(name, 30)
 
 
 @pytest.mark.parametrize("frames", [1, 3, 2000])

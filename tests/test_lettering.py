@@ -18,7 +18,7 @@ from songreel.ground.files import sha256
 from songreel.ground.lettering import Lettering, Sung
 from songreel.ground.paths import Paths
 from songreel.models import weights
-from songreel.planning import colours, karaoke, lettering, plan, timeline, typefaces
+from songreel.planning import colours, karaoke, lettering, plan, screenplay, timeline, typefaces
 from songreel.planning.config import resolve
 from songreel.planning.lines import Line, Word
 from songreel.planning.plan import Plan
@@ -340,6 +340,16 @@ def test_another_colour_is_one_sentence(text: str, advice: str) -> None:
 # the film
 
 
+def with_other_words(file: Path) -> None:
+    """The same screenplay, whose last line sings something else and is steered as before."""
+    *lines, last = screenplay.read(file)
+    with file.open("w", encoding="utf-8", newline="") as written:
+        rows = csv.writer(written)
+        rows.writerow(("text", "start", "prompt"))
+        rows.writerows((line.text, line.start_seconds) for line in lines)
+        rows.writerow(("La la la", last.start_seconds, last.text))
+
+
 def test_the_example_is_rendered_with_its_words_and_another_look_optimises_nothing(project: Project) -> None:
     project.screenplay.parent.mkdir()
     shutil.copy(REPOSITORY / "screenplays/examples/karaoke.csv", project.screenplay)
@@ -348,5 +358,7 @@ def test_the_example_is_rendered_with_its_words_and_another_look_optimises_nothi
     assert ": Subtitle:" not in described(project.film)
     assert chapters(project.film)[1].text == r"{Hey!} A row of lamps along the river\bridge"
     assert project.planned(config={"lyrics_colour": "white"}) == Counter(clip=3, film=1)
+    with_other_words(project.screenplay)
+    assert project.planned() == Counter(clip=1, film=1)
     assert project.rendered(config={"lyrics": "off"}) == Counter(clip=3, film=1)
     assert ": Subtitle:" not in described(project.film)

@@ -410,6 +410,6 @@ def test_what_is_written_is_read_as_it_was(ending: str, tmp_path: Path) -> None:
 @given(songs(1))
 def test_a_screenplay_that_is_written_is_read_as_it_was(song: Song) -> None:
     rows = screenplay._rows(writing.csv(song, "a draft"), Path("song.csv"), lambda _: None)
-    assert [(row.text, row.start_seconds) for row in rows] == [
-        (line.text, line.start_seconds) for line in song.lines
+    assert [(row.text, row.start_seconds, row.end_seconds) for row in rows] == [
+        (line.text, line.start_seconds, line.end_seconds) for line in song.lines
     ]

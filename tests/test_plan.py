@@ -176,6 +176,7 @@ def test_what_changes_the_optimisation_renames_every_segment(key: str, value: ob
         ("interpolation", "motion"),
         ("frames_per_second", 60),
         ("keyframes_per_second", 3),
+        ("upscale", 1.5),
     ],
 )
 def test_what_changes_the_drawing_renames_clips_and_no_segment(key: str, value: object) -> None:

@@ -65,6 +65,7 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
         ("libx264", {}),
         ("libx265", {"encoder": "libx265"}),
         ("minterpolate", {"interpolation": "motion"}),
+        ("tmix", {"fps_blend": 1}),
         ("mov_text", {}),
         ("ffmetadata", {}),
         ("concat", {}),

@@ -107,9 +107,9 @@ def test_a_wheel_holds_the_package_and_what_it_needs_and_nothing_of_its_builders
     carried += [f"screenplays/over-the-river.{suffix}" for suffix in ("csv", "mp3")]
     for folder in ("fonts", "models/starter", "workflow/rules", "workflow/schemas"):
         carried += [f"{folder}/{path.name}" for path in (REPOSITORY / folder).iterdir()]
-    files = [
-        path for path in (REPOSITORY / "workflow/songreel").rglob("*") if path.suffix in (".py", ".typed")
-    ]
+    kinds = (".py", ".typed", ".html", ".css", ".js")
+    packages = [REPOSITORY / "workflow" / name for name in ("songreel", "snakemake_logger_plugin_songreel")]
+    files = [path for folder in packages for path in folder.rglob("*") if path.suffix in kinds]
     package = {path.relative_to(REPOSITORY / "workflow").as_posix() for path in files}
     assert _contents(wheel) == package | {f"songreel/share/{name}" for name in carried}
 

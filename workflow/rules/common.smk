@@ -9,6 +9,7 @@ rules_folder = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
 if (rules_folder.parent / "songreel").is_dir():
     sys.path.insert(0, str(rules_folder.parent))
 
+from songreel.display import announcing as display
 from songreel.upkeep import damage, places, running
 from songreel import data
 from songreel.costs import history, request, sharing
@@ -26,6 +27,8 @@ from songreel.ground.files import set_aside
 from songreel.ground.paths import Paths
 from songreel.ground.messages import say, say_first
 from songreel.ground.stops import stop_jobs_too
+from songreel.drawing import film as ffmpeg
+from songreel.storyboard import about, live, outlining
 
 
 wildcard_constraints:
@@ -58,7 +61,7 @@ try:
     paths = Paths(settings.results)
     plan = planning.make(settings, paths) if workflow.is_main_process else None
     song = plan.song if plan else owners.folder(settings.screenplay, paths)
-    outdated = False
+    outdated, page_outdated = False, False
     if plan:
         places.check_folders(song, paths)
         places.check_notes()
@@ -66,15 +69,24 @@ try:
         # Before anything is looked for that a removal could take away.
         running.protect(plan, paths)
         for fault in damage.in_plans(plan, paths):
-            say(f"{fault}; it is now {set_aside(fault.path).name}, and written again.")
+            display.damaged(
+                workflow,
+                f"{fault}; it is now {set_aside(fault.path).name}, and written again.",
+            )
         planning.write(plan, paths)
+        outlining.write(plan, settings, paths)
+        about.write(plan, config, settings.screenplay, paths)
         say(f"sound: {plan.sound}")
         if plan.album:
             say(f"album: {starts.note(plan.album, plan.starts)}")
         for fault in damage.find(plan, paths):
-            say(f"{fault}; it is now {set_aside(fault.path).name}, and rendered again.")
+            display.damaged(
+                workflow,
+                f"{fault}; it is now {set_aside(fault.path).name}, and rendered again.",
+            )
         starts.settle(plan, planning.missing_latents(plan, paths), paths)
         outdated = damage.is_outdated(plan, paths)
+        page_outdated = live.ask(song, paths)
 except UserError as error:
     stop(error)
 except OSError as error:
@@ -102,6 +114,8 @@ else:
     per_gpu = 1
 hand_on(song, per_gpu)
 host.bring_package(workflow)
+if plan:
+    display.announce(workflow, plan, paths, settings.screenplay, per_gpu)
 if gpus:
     # Unless the user or the profile says how many lines at a time, they are as many as the devices take.
     workflow.global_resources.setdefault("gpu", len(gpus) * per_gpu)
@@ -120,6 +134,24 @@ onstart:
     except OSError as error:
         stop(sentence(error))
     stop_jobs_too()
+    if plan:
+        live.begin(song, paths, ffmpeg.executable(settings.ffmpeg))
+
+
+onerror:
+    if plan:
+        live.show(song, paths)
+
+
+# What `snakemake --report` begins with; of another's workflow that tells.
+if not host.is_part(workflow):
+
+    report: str(paths.about(song).absolute())
+
+
+def caption(name):
+    """What the report says of a result."""
+    return str(rules_folder.parent / f"report/{name}.rst")
 
 
 def converted(name):
@@ -227,3 +259,9 @@ def film_clips(wildcards):
 def film_asked(wildcards):
     """A file that is newer than a film which is an older plan's; Snakemake would not see that by itself."""
     return [str(paths.film_asked(song))] if outdated and wildcards.song == song else []
+
+
+def storyboard_asked(wildcards):
+    """As `film_asked`, of a storyboard that is not the plan's."""
+    asked = page_outdated and wildcards.song == song
+    return [str(paths.storyboard_asked(song))] if asked else []

@@ -4,7 +4,7 @@ rule film:
         asked=film_asked,
         clips=film_clips,
     output:
-        update(paths.film("{song}")),
+        report(update(paths.film("{song}")), caption=caption("film"), category="Film"),
     log:
         paths.log("films", "{song}"),
     conda:

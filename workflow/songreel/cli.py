@@ -1,173 +1,71 @@
-"""The command line. Each rule of the workflow is one of these commands, and can be run by hand.
-
-Those that no rule needs are in `commands`.
-"""
+"""The command line: reads what is asked for, runs it, and says in a sentence why it could not be done."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
+import signal
 import sys
-import time
-from collections.abc import Sequence
+import traceback
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from songreel import __version__, commands
+from songreel import __version__, commands, film_commands, help_commands, rule_commands, usage
 from songreel.ground import shortage, stops
-from songreel.ground.documents import ClipPlan, SegmentRecipe, Timeline
 from songreel.ground.errors import DamageError, UserError, sentence
-from songreel.ground.files import not_later, set_aside
-from songreel.ground.messages import duration, logged, note, print_anywhere, say
-from songreel.ground.paths import Paths
-from songreel.jobs import leases, scheduler
+from songreel.ground.files import set_aside
+from songreel.ground.messages import FAILED, fail, logged, note, print_anywhere, quiet
+
+UNREAD = 128 + signal.SIGPIPE  # exit status
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. What a user can mend is told in one sentence; returns the exit status."""
     print_anywhere()
-    options = _parser().parse_args(arguments)
-    with logged(options.log):
+    parser = _parser()
+    given = sys.argv[1:] if arguments is None else arguments
+    if not given:
+        parser.print_help()
+        return 0
+    options = parser.parse_args(given)
+    with logged(options.log), quiet(options.quiet):
         try:
             with stops.handled(lambda: _report_stop(options.log)):
-                _run(options)
+                return _run(options)
         except UserError as error:
-            say(str(error))
+            fail(str(error))
             return 1
+        except BrokenPipeError:
+            return _unread()
         except Exception as error:
             message = shortage.sentence(error) or (
                 sentence(error) if isinstance(error, OSError) and error.errno else None
             )
             if message is None:
+                note(traceback.format_exc(), options.log)
+                note(f"{FAILED}{type(error).__name__}: {' '.join(str(error).split())}", options.log)
                 raise
-            say(message)
+            fail(message)
             return 1
-    return 0
 
 
-def _run(options: argparse.Namespace) -> None:
+def _unread() -> int:
+    """The status of a program whose reader is gone, as `head` is; what is yet to be printed goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return UNREAD
+
+
+def _run(options: argparse.Namespace) -> int:
+    """The exit status, which is 0 where a command returns none."""
     try:
-        options.run(options)
+        status: int | None = options.run(options)
+        sys.stdout.flush()
+        return status or 0
     except DamageError as fault:
         aside = set_aside(fault.path)
         raise UserError(
             f"{fault}; it is now {aside.name}: run the same command again to render it anew."
         ) from None
-
-
-def _keyframes(options: argparse.Namespace) -> None:
-    with leases.held():
-        _optimise(options)
-
-
-def _optimise(options: argparse.Namespace) -> None:
-    # Imported here, like torch everywhere: each command loads what it needs and nothing else.
-    _set_threads(options.threads)
-    from songreel.costs import history
-    from songreel.jobs import render
-    from songreel.jobs.progress import Progress
-
-    recipe = SegmentRecipe.read(options.plan)
-    scheduler.show(f"{recipe.text}: {options.keyframes} keyframes")
-    paths = _paths(options.plan)
-    progress = Progress(recipe, options.keyframes, paths)
-    name, keyframes = options.plan.stem, options.keyframes
-    render.segment(recipe, name, keyframes, paths, progress, options.micro_batch)
-    not_later([options.plan], paths.latents(name, keyframes))
-    history.remember(paths, history.optimising(recipe), progress.iterations, progress.seconds)
-
-
-def _set_threads(threads: int) -> None:
-    shortage.check_import()
-    import torch
-
-    torch.set_num_threads(threads)
-
-
-def _clip(options: argparse.Namespace) -> None:
-    from songreel.drawing import film
-
-    target = _paths(options.plan).clip(options.plan.stem)
-    if target.exists():  # another workflow has drawn it since this one was planned
-        film.check(target)
-    else:
-        with leases.held():
-            _draw(options, target)
-    not_later([options.plan, *options.latents], target)
-
-
-def _draw(options: argparse.Namespace, target: Path) -> None:
-    _set_threads(options.threads)
-    from songreel.costs import history
-    from songreel.drawing import draw, film, onpicture
-    from songreel.jobs import latents, render
-    from songreel.kernels import devices
-    from songreel.models import proofs, vqgan, weights
-    from songreel.planning.plan import sources
-
-    clip = ClipPlan.read(options.plan)
-    paths = _paths(options.plan)
-    parts = zip(sources(clip), options.latents, strict=True)
-    tokens = [latents.load(path, part.segment, need).tokens for (part, need), path in parts]
-    recipe = SegmentRecipe.read(paths.segment_plan(clip.shown.segment))
-    scheduler.show(f"{recipe.text}: {clip.shown.frames} frames")
-    device = devices.choose()
-    model = render.weights_of(recipe.model, weights.vqgan)
-    with proofs.reading([model]) as proof:
-        maker = vqgan.load(model, device, devices.precision(device))
-        proof.settle()
-    started = time.monotonic()
-    batches = draw.frames(maker, clip, tokens[0], tokens[1] if clip.before else None)
-    ffmpeg = film.executable(options.ffmpeg)
-    film.encode(batches, clip, recipe.size, target, ffmpeg, onpicture.of_clip(clip, recipe.size, paths))
-    took = time.monotonic() - started
-    history.remember(paths, history.drawing(recipe, clip), clip.shown.frames, took)
-
-
-def _film(options: argparse.Namespace) -> None:
-    from songreel.drawing import film, joined
-    from songreel.jobs import locks
-
-    timeline = Timeline.read(options.timeline)
-    _check_planned_together(timeline, options)
-    joined.check_song(timeline)
-    song = options.timeline.parent
-    target = Paths(song.parent).film(song.name)
-    film.join(timeline, options.clips, target, film.executable(options.ffmpeg))
-    not_later([options.timeline, *options.clips, Paths(song.parent).film_asked(song.name)], target)
-    for line in timeline.lines:
-        locks.clear(Paths(song.parent).work(line.segment))
-    say(f"{target} is ready, {duration(timeline.lines[-1].end_seconds)} long.")
-
-
-def _check_planned_together(timeline: Timeline, options: argparse.Namespace) -> None:
-    """The timeline is the latest plan's, the clips may be an older one's that is still being rendered.
-
-    A film of both would be newer than either and pass for done.
-    """
-    if [clip.stem for clip in options.clips] != [entry.clip for entry in timeline.clips]:
-        raise UserError(
-            f"{options.timeline}: found a plan made while the film was being rendered, expected the one that"
-            f" it was rendered for; run the same command again."
-        )
-
-
-def _fetch(options: argparse.Namespace) -> None:
-    from songreel.models import obtain
-    from songreel.planning import config
-
-    settings = None if options.names else config.resolve(config.read(Path("config.yaml")))
-    names = [settings.model, *(config.weighed(entry)[0] for entry in settings.perceptors)] if settings else []
-    for name in options.names or names:
-        weights = obtain.model(name)
-        say(f"{weights.name} is ready: {weights.tensors}")
-
-
-def _choose(options: argparse.Namespace) -> None:
-    from songreel.jobs import choosing
-    from songreel.planning.choices import Request
-
-    choosing.run(Request.from_json(json.load(sys.stdin)), Paths(options.results))
 
 
 def _report_stop(log: Path | None) -> None:
@@ -177,47 +75,34 @@ def _report_stop(log: Path | None) -> None:
     note(message, log)
 
 
-def _paths(plan: Path) -> Paths:
-    """The results folder that a plan file lies in: results/plan/<kind>/<id>.json."""
-    return Paths(plan.parents[2])
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="songreel", description="Turns a song's lyrics into a music video.")
-    parser.add_argument("--version", action="version", version=f"songreel {__version__}")
-    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    given = commands.declare(subparsers)
-
-    keyframes = subparsers.add_parser("keyframes", help="optimise a segment's keyframes")
-    keyframes.add_argument("plan", type=Path, help="results/plan/segments/<segment>.json")
-    keyframes.add_argument("keyframes", type=int, help="how many keyframes the segment shall have")
-    keyframes.add_argument("--micro-batch", type=int, default=0, help="cutouts judged at a time (0: all)")
-    keyframes.set_defaults(run=_keyframes)
-
-    clip = subparsers.add_parser("clip", help="draw and encode one line's frames")
-    clip.add_argument("plan", type=Path, help="results/plan/clips/<clip>.json")
-    clip.add_argument(
-        "latents", type=Path, nargs="+", help="the latents of the line and of the one before it"
+def _parser() -> usage.Parser:
+    parser = usage.Parser(
+        prog="songreel",
+        description="Turns a song's lyrics into a music video.",
+        epilog="songreel COMMAND --help tells of a command, with examples. snakemake renders.",
     )
-    clip.set_defaults(run=_clip)
+    parser.add_argument("--version", action="version", version=f"songreel {__version__}")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=argparse.ArgumentParser)
+    declared = {
+        **commands.declare(subparsers),
+        **film_commands.declare(subparsers),
+        **help_commands.declare(subparsers),
+        **rule_commands.declare(subparsers),
+    }
 
-    fetch = subparsers.add_parser("fetch", help="download models, for machines without network")
-    fetch.add_argument("names", nargs="*", metavar="NAME", help="a model (default: config.yaml's)")
-    fetch.set_defaults(run=_fetch)
-
-    film = subparsers.add_parser("film", help="join the clips with audio, lyrics and chapters")
-    film.add_argument("timeline", type=Path, help="results/<song>/timeline.json")
-    film.add_argument("clips", type=Path, nargs="+", help="the clips in order")
-    film.set_defaults(run=_film)
-
-    choose = subparsers.add_parser("choose", help="choose the pictures that lines start from, as a plan asks")
-    choose.add_argument("--results", type=Path, required=True, help="the results folder")
-    choose.set_defaults(run=_choose)
-
-    for command in (keyframes, clip, film, fetch, choose, *given.values()):
-        command.add_argument("--log", type=Path, help="also write progress and errors to this file")
-    for command in (keyframes, clip, given["bench"]):
-        command.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
-    for command in (clip, film):
-        command.add_argument("--ffmpeg", default="", help="an ffmpeg other than imageio-ffmpeg's")
+    _declare_common(subparsers.choices)
+    declared["completion"].set_defaults(whole=parser)
+    usage.help_with_examples(subparsers)
+    parser.commands = subparsers.choices
     return parser
+
+
+def _declare_common(parsers: Mapping[str, argparse.ArgumentParser]) -> None:
+    """The options that commands share."""
+    for command in parsers.values():
+        command.add_argument("--log", type=Path, help="also write progress and errors to this file")
+        command.add_argument("-q", "--quiet", action="store_true", help="print errors and answers alone")
+    for name in ("keyframes", "clip", "bench"):
+        parsers[name].add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
+    for name in ("clip", "film", "storyboard"):
+        parsers[name].add_argument("--ffmpeg", default="", help="an ffmpeg other than imageio-ffmpeg's")

@@ -10,15 +10,17 @@ import os
 import re
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from songreel import usage
 from songreel.ground.files import write_json_if_changed
 from songreel.ground.messages import prints_all, say
 from songreel.ground.paths import Paths
 
-EXPORTS = ("lrc", "srt", "vtt", "ass", "ttml", "sbv", "chapters", "otio")
+CASES = ("starter", "full", "full-512", "two-judges")
 
 if TYPE_CHECKING:
+    from songreel.planning.config import Config
     from songreel.planning.plan import Plan
 
     Parser = argparse.ArgumentParser
@@ -33,7 +35,6 @@ def declare(commands: Commands) -> dict[str, Parser]:
         "prune": _declare_prune(commands),
         "bench": _declare_bench(commands),
         "convert": _declare_convert(commands),
-        "export": _declare_export(commands),
     }
 
 
@@ -57,9 +58,9 @@ def _declare_plan(commands: Commands) -> Parser:
     plan = commands.add_parser(
         "plan", help="say what the next run renders, how long it takes and what it costs"
     )
-    _declare_settings(plan)
+    declare_settings(plan)
     plan.add_argument(
-        "--jobs", type=_count, default=os.cpu_count(), help="lines at a time (default: one a core)"
+        "--jobs", type=count, default=os.cpu_count(), help="lines at a time (default: one a core)"
     )
     plan.add_argument("--price", type=_price, default=0.0, help="of an hour of one core or GPU")
     plan.add_argument("--json", action="store_true", help="for other programs to read")
@@ -67,7 +68,7 @@ def _declare_plan(commands: Commands) -> Parser:
     return plan
 
 
-def _declare_settings(parser: Parser) -> None:
+def declare_settings(parser: Parser) -> None:
     """Let a command be told of which film it is, as snakemake is."""
     parser.add_argument(
         "--config", type=_setting, nargs="+", default=[], metavar="KEY=VALUE", help="as snakemake's"
@@ -75,30 +76,45 @@ def _declare_settings(parser: Parser) -> None:
     parser.add_argument("--configfile", type=Path, default=Path("config.yaml"), help="default: config.yaml")
 
 
-def _planned(options: argparse.Namespace) -> tuple[Plan, Paths]:
-    """The plan of the film that these options name, whose notes are said, and where its results are."""
-    from songreel.planning import config, plan
+def keys(options: argparse.Namespace) -> dict[str, Any]:
+    """What config.yaml says, and the file that is named on top of it."""
+    from songreel.planning import config
 
-    keys = config.read(Path("config.yaml")) | config.read(options.configfile)
-    settings = config.resolve(keys | dict(options.config))
-    paths = Paths(settings.results)
-    made = plan.make(settings, paths)
+    return config.read(Path("config.yaml")) | config.read(options.configfile)
+
+
+def planned(options: argparse.Namespace) -> tuple[Plan, Paths]:
+    """The plan of the film that these options name, whose notes are said, and where its results are."""
+    from songreel.planning import plan
+
+    config = settings(options)
+    paths = Paths(config.results)
+    made = plan.make(config, paths)
     for message in made.notes:
         say(message)
     return made, paths
+
+
+def settings(options: argparse.Namespace) -> Config:
+    """What is set for the film that these options name."""
+    from songreel.planning import config
+
+    return config.resolve(keys(options) | dict(options.config))
 
 
 def _plan(options: argparse.Namespace) -> None:
     from songreel.costs import forecast
     from songreel.upkeep import damage
 
-    made, paths = _planned(options)
+    made, paths = planned(options)
     for fault in damage.find(made, paths):
         say(f"{fault}; the next run renders it again, which is not counted here.")
     estimate = forecast.make(made, paths, options.price)
     if options.json:
         document = {"sound": made.sound, **dataclasses.asdict(estimate), "notes": made.notes}
         print(json.dumps(document, indent=1, ensure_ascii=not prints_all()))
+    elif options.quiet:
+        print(forecast.as_sum(estimate, options.jobs, options.price))
     else:
         print(f"sound: {made.sound}")
         print(forecast.as_table(estimate, options.jobs, options.price))
@@ -126,6 +142,7 @@ def _declare_prune(commands: Commands) -> Parser:
         help="keep also what they need with these on top",
     )
     prune.add_argument("--yes", action="store_true", help="remove what is listed")
+    prune.add_argument("--json", action="store_true", help="for other programs to read")
     prune.set_defaults(run=_prune)
     return prune
 
@@ -139,21 +156,26 @@ def _prune(options: argparse.Namespace) -> None:
     needed = running.union(running.needs(plan) for plan in plans)
     with running.removing(paths) if options.yes else nullcontext():
         items = prune.find(needed, paths)
-        if not items:
-            print("Nothing to remove: everything is needed by a screenplay or by a run that is going on.")
-            return
-        print(prune.as_table(items))
+        if items and not (options.quiet or options.json):
+            print(prune.as_table(items))
         for item in items if options.yes else []:
             prune.remove(item)
-    done = "removed." if options.yes else "nothing was removed: say --yes to remove them."
-    print(f"{prune.together(items)}; {done}")
+    if options.json:
+        print(prune.as_json(items, options.yes))
+    elif not items:
+        print("Nothing to remove: everything is needed by a screenplay or by a run that is going on.")
+    else:
+        done = "removed." if options.yes else "nothing was removed: say --yes to remove them."
+        print(f"{prune.together(items)}; {done}")
 
 
 def _declare_bench(commands: Commands) -> Parser:
     bench = commands.add_parser(
         "bench", help="measure this machine's speed, and how many times the published method's it is"
     )
-    bench.add_argument("--only", nargs="+", default=[], choices=("starter", "full", "full-512", "two-judges"))
+    bench.add_argument(
+        "--only", nargs="+", default=[], metavar="CASE", type=usage.one_of(CASES), help=", ".join(CASES)
+    )
     bench.add_argument("--rounds", type=int, default=5, help="measurements of each; their median counts")
     bench.add_argument("--seconds", type=float, default=3.0, help="about, for each measurement")
     bench.add_argument("--json", type=Path, metavar="FILE", help="also write all that was measured")
@@ -186,26 +208,6 @@ def _convert(options: argparse.Namespace) -> None:
     print(convert.convert(options.source, options.target, options.audio, options.force, say))
 
 
-def _declare_export(commands: Commands) -> Parser:
-    export = commands.add_parser(
-        "export", help="write a film's lyrics or chapters, or a timeline of its clips"
-    )
-    export.add_argument("format", metavar="FORMAT", choices=EXPORTS, help=", ".join(EXPORTS))
-    export.add_argument("--output", type=Path, metavar="FILE", help="default: beside the film")
-    export.add_argument("--force", action="store_true", help="replace the file if it is there")
-    _declare_settings(export)
-    export.set_defaults(run=_export)
-    return export
-
-
-def _export(options: argparse.Namespace) -> None:
-    from songreel.exports import film_text
-
-    made, paths = _planned(options)
-    target = film_text.export(options.format, made, paths, options.output, options.force, say)
-    print(f"{target} is written.")
-
-
 # What a value must be
 
 
@@ -222,7 +224,7 @@ def _setting(text: str) -> tuple[str, str]:
     return key, value
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
     if not re.fullmatch("[1-9][0-9]{0,8}", text):
         raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number of 1 or more")
     return int(text)

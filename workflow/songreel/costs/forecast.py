@@ -117,12 +117,15 @@ def as_table(forecast: Forecast, jobs: int, price_per_hour: float) -> str:
         table.append(
             f"{_time(row.start_seconds):>9}  {row.state:<14} {takes:>12}  {shorten(row.text)}{from_picture}"
         )
-    table.append(
-        f"{forecast.keyframes} keyframes, {forecast.iterations} iterations to do: {_sum(forecast, jobs)}"
-    )
+    return "\n".join([*table, as_sum(forecast, jobs, price_per_hour)])
+
+
+def as_sum(forecast: Forecast, jobs: int, price_per_hour: float) -> str:
+    """The same without a row for each line."""
+    total = f"{forecast.keyframes} keyframes, {forecast.iterations} iterations to do: {_sum(forecast, jobs)}"
     if price_per_hour and forecast.cost is not None:
-        table.append(f"{forecast.cost:.2f} at {price_per_hour:g} an hour")
-    return "\n".join(table)
+        return f"{total}\n{forecast.cost:.2f} at {price_per_hour:g} an hour"
+    return total
 
 
 def _sum(forecast: Forecast, jobs: int) -> str:

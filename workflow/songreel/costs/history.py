@@ -10,6 +10,7 @@ import functools
 import json
 import platform
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
@@ -121,4 +122,5 @@ def drawing(recipe: SegmentRecipe, clip: ClipPlan) -> Document:
         "model": recipe.model.name,
         "interpolation": clip.interpolation,
         "encoder": clip.encoder,
+        **({"enlarging": asdict(clip.enlarging)} if clip.enlarging else {}),
     }

@@ -6,7 +6,7 @@ Lines that do not fit wrap, then become smaller. Each row is placed by itself, f
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
@@ -57,7 +57,7 @@ _JOINER = "\u2060"  # after a backslash, which would begin a tag or break a row 
 
 
 @dataclass(frozen=True)
-class _Layout:
+class Layout:
     """Where each row stands, all in pixels."""
 
     em: float
@@ -72,20 +72,35 @@ def script(
 
     Raises ValueError when one of them is no font.
     """
-    text = "".join(sung.text for sung in lettering.sung)
-    faces = [Font(carried[face.sha256], face.number).settled(text) for face in lettering.faces]
-    layout = _layout(lettering, size, faces)
+    faces = settled([lettering], carried)
+    layout = laid_out(lettering, size, faces)
+    events = dialogue(lettering, layout, size[0], faces, _fades(lettering, frames_per_second))
+    return document(size, layout.em, lettering.colour, faces, events)
+
+
+def settled(letterings: Sequence[Lettering], carried: Mapping[str, bytes]) -> list[Font]:
+    """The fonts that draw letterings which have the same, by what `carried` holds by their sha256.
+
+    Raises ValueError when one of them is no font.
+    """
+    text = "".join(sung.text for lettering in letterings for sung in lettering.sung)
+    faces = letterings[0].faces
+    return [Font(carried[face.sha256], face.number).settled(text) for face in faces]
+
+
+def document(
+    size: tuple[int, int], em: float, colour: str, faces: Sequence[Font], events: Iterable[str]
+) -> bytes:
+    """An ASS file of rows of words, with the fonts that they take; `em` is what outlines are measured by."""
     head = _HEAD.format(
         width=size[0],
         height=size[1],
         font=_called(0),
-        size=layout.em * faces[0].line,
-        colour=_bgr(lettering.colour, 1),
-        outline=max(1.0, layout.em * OUTLINE),
-        shadow=layout.em * SHADOW,
+        size=em * faces[0].line,
+        colour=bgr(colour, 1),
+        outline=max(1.0, em * OUTLINE),
+        shadow=em * SHADOW,
     )
-    fades = _fades(lettering, frames_per_second)
-    events = _events(lettering, layout, size, faces, fades)
     embedded = b"".join(
         b"fontname: %s_0.ttf\n%s\n" % (_called(number).encode(), fonts.embedded(face.alone(_called(number))))
         for number, face in enumerate(faces)
@@ -96,7 +111,7 @@ def script(
 # Where the words stand
 
 
-def _layout(lettering: Lettering, size: tuple[int, int], faces: Sequence[Font]) -> _Layout:
+def laid_out(lettering: Lettering, size: tuple[int, int], faces: Sequence[Font]) -> Layout:
     """As large as was asked for, or as fits: no word is broken before it had to be much smaller."""
     paragraphs = [list(wrapping.words(line)) for line in _lines(lettering, faces)]
     asked = max(SMALLEST, lettering.size / 100 * min(size))
@@ -108,7 +123,7 @@ def _layout(lettering: Lettering, size: tuple[int, int], faces: Sequence[Font]) 
         count = sum(wrapping.count(line, width) for line in paragraphs)
         if (unbroken and count * ROW * em <= HIGHEST * size[1]) or em < 1:
             rows = [row for line in paragraphs for row in wrapping.rows(line, width)]
-            return _Layout(em, tuple(rows), _baselines(len(rows), em, size[1], lettering.position))
+            return Layout(em, tuple(rows), _baselines(len(rows), em, size[1], lettering.position))
         em *= STEP
 
 
@@ -155,19 +170,19 @@ def _baselines(count: int, em: float, height: int, position: str) -> tuple[float
 # How they are written down
 
 
-def _events(
-    lettering: Lettering, layout: _Layout, size: tuple[int, int], faces: Sequence[Font], fades: str
+def dialogue(
+    lettering: Lettering, layout: Layout, width: int, faces: Sequence[Font], tags: str
 ) -> Iterator[str]:
-    """A row each."""
+    """A row each, in the middle of a picture's width, with more tags that hold for all of it."""
     start, end = (_clock(frame) for frame in (lettering.first_frame, lettering.end_frame))
     text = "".join(sung.text for sung in lettering.sung)
     for row, baseline in zip(layout.rows, layout.baselines, strict=True):
         if not row:
             continue
         depth = max((faces[cluster.face].depth for cluster in row), default=0.0) * layout.em
-        tags = rf"{{\pos({size[0] / 2:.2f},{baseline + depth:.2f}){fades}}}"
+        head = rf"{{\pos({width / 2:.2f},{baseline + depth:.2f}){tags}}}"
         words = _written(row, lettering, layout.em, faces)
-        yield f"Dialogue: 0,{start},{end},words,,0,0,0,,{tags}{bidi.mark(text)}{words}"
+        yield f"Dialogue: 0,{start},{end},words,,0,0,0,,{head}{bidi.mark(text)}{words}"
 
 
 def _written(row: Word, lettering: Lettering, em: float, faces: Sequence[Font]) -> str:
@@ -192,7 +207,7 @@ def _lit(lettering: Lettering, part: int) -> str:
     """
     if all(sung.frame <= lettering.first_frame for sung in lettering.sung):
         return ""
-    unsung, sung = (rf"\1c&H{_bgr(lettering.colour, brightness)}&" for brightness in (UNSUNG, 1))
+    unsung, sung = (rf"\1c&H{bgr(lettering.colour, brightness)}&" for brightness in (UNSUNG, 1))
     instant = (lettering.sung[part].frame - lettering.first_frame) * FRAME_MS
     return (
         rf"{unsung}\t({instant},{instant},{sung})" if instant > 0 else sung
@@ -218,7 +233,7 @@ def _clock(frame: int) -> str:
     return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}.{rest:02}"
 
 
-def _bgr(colour: str, brightness: float) -> str:
+def bgr(colour: str, brightness: float) -> str:
     """A colour as ASS has it, blue first."""
     channels = [round(int(colour[at : at + 2], 16) * brightness) for at in (4, 2, 0)]
     return "".join(f"{channel:02X}" for channel in channels)

@@ -15,8 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from songreel.drawing import averages
 from songreel.ground.documents import MOTION_MARGIN, ClipPlan
 from songreel.kernels.colour import LUMA
+from songreel.models import large
 from songreel.models.vqgan import VQGAN
 
 # Decoded at a time: many on a GPU; on a CPU what its cache holds, 8 of 128x128, in half the time of 64.
@@ -117,19 +119,37 @@ def _contrast(vqgan: VQGAN, latents: Tensor) -> float:
 
 def _at(vqgan: VQGAN, clip: ClipPlan, tokens: NDArray[np.uint16], instants: list[Fraction]) -> Tensor:
     """The latents [b, c, h, w] of a segment at instants on its own clock."""
-    return _interpolate(vqgan, tokens, [instant * clip.keyframe_rate for instant in instants])
+    positions = [instant * clip.keyframe_rate for instant in instants]
+    return _interpolate(vqgan, tokens, positions, averages.shares(clip))
 
 
-def _interpolate(vqgan: VQGAN, tokens: NDArray[np.uint16], positions: list[Fraction]) -> Tensor:
-    """Linear interpolation of quantised latents, float32 [b, c, h, w], at positions counted in keyframes."""
+def _interpolate(
+    vqgan: VQGAN, tokens: NDArray[np.uint16], positions: list[Fraction], neighbours: list[float]
+) -> Tensor:
+    """Linear interpolation of quantised latents, float32 [b, c, h, w], at positions counted in keyframes.
+
+    Each keyframe is an average with its neighbours, those of a chain's ends with what there is of them.
+    """
     device = vqgan.codebook.device
     last = len(tokens) - 1
     lower = np.array([int(position) for position in positions])
     upper = np.minimum(lower + 1, last)
     shares = torch.tensor([float(position % 1) for position in positions], device=device).view(-1, 1, 1, 1)
-    ends = (torch.from_numpy(tokens[index].astype(np.int64)).to(device) for index in (lower, upper))
-    start, end = (vqgan.embed(end) for end in ends)
+    start, end = (_averaged(vqgan, tokens, index, neighbours) for index in (lower, upper))
     return torch.lerp(start, end, shares)
+
+
+def _averaged(
+    vqgan: VQGAN, tokens: NDArray[np.uint16], numbers: NDArray[np.int64], neighbours: list[float]
+) -> Tensor:
+    """The latents [b, c, h, w] of some keyframes, each an average with its neighbours."""
+    reach = len(neighbours) // 2
+    first, last = max(0, int(numbers.min()) - reach), min(len(tokens) - 1, int(numbers.max()) + reach)
+    within = torch.from_numpy(tokens[first : last + 1].astype(np.int64)).to(vqgan.codebook.device)
+    wanted = torch.from_numpy(numbers - first).to(within.device)
+    if not reach:
+        return vqgan.embed(within[wanted])
+    return averages.of_latents(vqgan.embed(within), neighbours)[wanted]
 
 
 def _smoothstep(share: Fraction) -> float:
@@ -138,7 +158,7 @@ def _smoothstep(share: Fraction) -> float:
 
 @torch.no_grad()
 def _decode(vqgan: VQGAN, latents: Tensor) -> Tensor:
-    return vqgan.decode(latents).clamp(0, 1)
+    return large.decode(vqgan, latents).clamp(0, 1)
 
 
 def _as_bytes(pictures: Tensor) -> NDArray[np.uint8]:

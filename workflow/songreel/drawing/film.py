@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
@@ -20,25 +20,14 @@ import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
-from songreel.drawing import joined, lyrics, onpicture, sound
+from songreel.drawing import encoders, joined, lyrics, onpicture, sound
 from songreel.ground import rates, seal, stops
 from songreel.ground.documents import DRAWING, ClipPlan, Shown, Timeline
 from songreel.ground.errors import DamageError, UserError
 from songreel.ground.files import check_is_file, replacing
 
-ENCODER_THREADS = 2  # fixed: x264's output depends on it
 # RGB would otherwise be converted by the rules of standard-definition television and look paler in a browser.
 COLOURS = {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709", "color_range": "tv"}
-# Every clip starts with an I frame: x264's usual favour for those would show each seam as a sharper frame.
-EVEN_QUALITY = {"x264-params": "mbtree=0:ipratio=1.1:pbratio=1.1"}
-# H.264 encoders in hardware, best first, and how each is told the quality, `crf` from 0 to 51.
-HARDWARE: Mapping[str, Callable[[int], dict[str, Any]]] = {
-    # cq 0: its own choice
-    "h264_nvenc": lambda crf: {"rc": "vbr", "cq": max(1, crf), "b:v": 0, "preset": "p6"},
-    "h264_qsv": lambda crf: {"global_quality": max(1, crf)},
-    "h264_amf": lambda crf: {"rc": "cqp", "qp_i": crf, "qp_p": crf},
-    "h264_videotoolbox": lambda crf: {"q:v": max(1, 100 - 2 * crf)},  # 1 to 100, higher is better
-}
 TRIAL_FRAMES = 8
 BITEXACT = {"fflags": "+bitexact", "flags": "+bitexact"}  # no version or time of day in the file
 
@@ -85,7 +74,7 @@ def encoder(setting: str, size: tuple[int, int], program: str) -> str:
     """
     if setting != "auto":
         return setting
-    return next((name for name in HARDWARE if _works(name, size, program)), "libx264")
+    return next((name for name in encoders.HARDWARE if _works(name, size, program)), "libx264")
 
 
 def _works(name: str, size: tuple[int, int], program: str) -> bool:
@@ -120,19 +109,25 @@ def encode(
 ) -> None:
     """Pipe frames uint8 [b, height, width, 3] into a clip of exactly its number of frames.
 
-    The words of a `script`, see `onpicture`, are drawn on them. A batch is written while the next one is
-    made. Raises UserError with ffmpeg's own words when it fails.
+    `size` is the clip's width and height; frames of another one are scaled by Lanczos' method. The words of a
+    `script`, see `onpicture`, are drawn on them. A batch is written while the next one is made. Raises
+    UserError with ffmpeg's own words when it fails.
     """
-    width, height = size
+    first, batches = _peeked(batches)
+    height, width = first.shape[1:3]
+    enlarged = {"w": size[0], "h": size[1], "flags": "lanczos"} if (width, height) != size else {}
     rate = clip.frames_per_second
     stream = ffmpeg.input(
         "pipe:", format="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", r=str(clip.drawn_rate)
     )
     # Before motion interpolation: after it, a second conversion would cost each colour some levels.
-    stream = stream.filter("scale", out_color_matrix="bt709", out_range="tv").filter("format", "yuv420p")
+    stream = stream.filter("scale", **enlarged, out_color_matrix="bt709", out_range="tv")
+    stream = stream.filter("format", "yuv420p")
     if clip.interpolation == "motion":
         # Scene-change detection would freeze a frame wherever many tokens change at once.
         stream = stream.filter("minterpolate", fps=str(rate), mi_mode="mci", scd="none")
+    if clip.fps_blend:
+        stream = _mixed(stream, clip.fps_blend)
     with replacing(target) as temporary, onpicture.handed_on(script) as handle:
         output = onpicture.drawn(stream, handle, rate).output(
             str(temporary),
@@ -140,7 +135,7 @@ def encode(
             video_track_timescale=rates.ticks(rate),
             r=str(rate),
             **{"frames:v": clip.shown.frames},
-            **_encoding(clip.encoder, clip.crf),
+            **encoders.options(clip.encoder, clip.crf),
             **COLOURS,
             **BITEXACT,
         )
@@ -149,16 +144,20 @@ def encode(
         seal.add(temporary, seal.of_clip(target.stem))
 
 
-def _encoding(name: str, crf: int) -> dict[str, Any]:
-    """ffmpeg's options for an encoder and its quality."""
-    if name in HARDWARE:
-        return {"c:v": name, **HARDWARE[name](crf)}
-    options: dict[str, Any] = {"c:v": name, "crf": crf, "threads": ENCODER_THREADS}
-    if name == "libx264":
-        options |= EVEN_QUALITY
-    if name == "libx265":
-        options["tag:v"] = "hvc1"  # the name under which Apple's players look for it
-    return options
+def _peeked(batches: Iterable[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], Iterator[NDArray[np.uint8]]]:
+    """The first batch, and all of them."""
+    left = iter(batches)
+    first = next(left)
+    return first, itertools.chain([first], left)
+
+
+def _mixed(stream: Any, reach: int) -> Any:
+    """Frames mixed with so many to each side, the nearer the more; those at a clip's ends with themselves."""
+    weights = [reach + 1 - abs(step) for step in range(-reach, reach + 1)]
+    stream = stream.filter("tpad", stop=reach, stop_mode="clone")
+    stream = stream.filter("tmix", frames=len(weights), weights=" ".join(map(str, weights)))
+    # Each is mixed when the last of its neighbours has come, the clip's first one for those before it.
+    return stream.filter("trim", start_frame=reach).filter("setpts", "PTS-STARTPTS")
 
 
 def _pipe(
@@ -256,6 +255,23 @@ def _run(command: Sequence[str]) -> tuple[int, bytes]:
     ):
         _, words = process.communicate()
     return process.returncode, words
+
+
+def make(
+    output: Any,
+    made: Path,
+    target: Path,
+    program: str,
+    batches: Iterable[NDArray[np.uint8]] | None = None,
+    handle: int | None = None,
+) -> None:
+    """Have ffmpeg make one of ffmpeg-python's outputs, the file `made` that is to be `target`.
+
+    `batches` are piped to it, and a `handle` handed on. Raises FFmpegError.
+    """
+    command = sound.command(output, program)
+    status, complaints = _run(command) if batches is None else _pipe(batches, command, handle)
+    _check(status, complaints, made, target)
 
 
 def check(clip: Path) -> None:

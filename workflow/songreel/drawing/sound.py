@@ -14,11 +14,11 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import ffmpeg
 
@@ -134,8 +134,7 @@ def _seconds(source: Path, track: int, program: str, late: bool) -> float:
     output = _track(source, track).output("pipe:", format="s16le", af=heard, ar=PROBE_RATE)
     with tempfile.TemporaryFile() as errors:
         status, size = _measured(command(output, program), errors.fileno())
-        errors.seek(max(0, errors.seek(0, os.SEEK_END) - 10_000))
-        words = errors.read().decode("utf-8", "replace")
+        words = _end_of(errors)
     if size > MOST_BYTES:
         raise UserError(
             f"config key 'audio': {str(source)!r} lasts for over {LONGEST_HOURS} hours by its timestamps,"
@@ -146,6 +145,49 @@ def _seconds(source: Path, track: int, program: str, late: bool) -> float:
     if not size:
         raise _no_audio(source, _last(words))
     return size // 2 / PROBE_RATE
+
+
+def samples(source: Path, track: int, late: bool, rate: int, program: str) -> Iterator[bytes]:
+    """A track's sound from the film's beginning, float32 of one channel, `rate` a second, piece by piece.
+
+    Raises UserError when ffmpeg does not get to the sound's end.
+    """
+    for mix in mixes(source, track, program):
+        filters = ",".join(filter(None, (_timed(late), mix, "aformat=sample_fmts=flt:channel_layouts=mono")))
+        output = _track(source, track).output("pipe:", format="f32le", af=filters, ar=rate)
+        with tempfile.TemporaryFile() as errors:
+            status, heard = yield from _pieces(command(output, program), errors.fileno())
+            words = _end_of(errors)
+        if heard:
+            break
+    if status:
+        raise _failed(source, program, status, words)
+
+
+def _pieces(command: Sequence[str], errors: int) -> Generator[bytes, None, tuple[int, bool]]:
+    """What ffmpeg writes; returns its exit status, and whether there was anything."""
+    some = False
+    with (
+        subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, env=environment()
+        ) as process,
+        stops.undoing(process.kill),
+    ):
+        assert process.stdout is not None
+        try:
+            while block := process.stdout.read(1 << 20):
+                some = True
+                yield block
+        except BaseException:
+            process.kill()
+            raise
+    return process.returncode, some
+
+
+def _end_of(errors: IO[bytes]) -> str:
+    """The last of what ffmpeg complained of."""
+    errors.seek(max(0, errors.seek(0, os.SEEK_END) - 10_000))
+    return errors.read().decode("utf-8", "replace")
 
 
 def _measured(command: Sequence[str], errors: int) -> tuple[int, int]:

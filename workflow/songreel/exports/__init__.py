@@ -1,4 +1,4 @@
-"""What leaves songreel for other programs: lyrics, chapters, an editor's timeline; and lyrics converted.
+"""What leaves songreel for others: lyrics, chapters, pictures, an editor's timeline; lyrics converted.
 
 Imports `upkeep` and below.
 """

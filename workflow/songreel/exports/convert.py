@@ -6,6 +6,9 @@ from pathlib import Path
 
 from songreel.drawing import film
 from songreel.exports import out
+from songreel.exports.elsewhere import reading as elsewhere
+from songreel.exports.elsewhere import script
+from songreel.exports.elsewhere.script import Script
 from songreel.ground.errors import UserError
 from songreel.ground.paths import Paths
 from songreel.planning import audio, screenplay
@@ -33,6 +36,8 @@ def convert(source: Path, target: Path, song: Path | None, force: bool, report: 
             f" file so."
         )
     out.check_free(target, force, source)
+    if settings := elsewhere.read(source, report):
+        return _write_script(settings, source, target)
     try:
         lyrics = screenplay.read_song(source, report)
     except UntimedError as untimed:
@@ -44,6 +49,20 @@ def convert(source: Path, target: Path, song: Path | None, force: bool, report: 
     ended = writing.with_ends(lyrics) if ending in writing.NEED_ENDS else lyrics
     out.write(target, writing.FORMATS[ending](ended))
     return _described(target, lyrics)
+
+
+def _write_script(settings: Script, source: Path, target: Path) -> str:
+    """Write the screenplay of another program's settings."""
+    if target.suffix.lower() != ".csv":
+        raise UserError(
+            f"{target}: found another program's settings in {source}, expected a .csv for the screenplay that"
+            f" is made of them; name one."
+        )
+    out.write(target, script.written(settings))
+    count = len(settings.rows)
+    camera = " with a camera" if any(any(row.camera.values()) for row in settings.rows) else ""
+    film = ", ".join(f"{key}: {value}" for key, value in settings.config.items())
+    return f"{target} holds {count} line{'s' * (count > 1)}{camera}; for config.yaml: {film}"
 
 
 def _write_draft(text: str, source: Path, target: Path, song: Path | None, report: Report) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from songreel.exports import chapters, otio, out
 from songreel.ground.paths import Paths
+from songreel.planning.columns import Directions
 from songreel.planning.dialects import Report
 from songreel.planning.lyric_files import writing
 from songreel.planning.lyric_files.song import Song
@@ -45,9 +46,9 @@ def _text(kind: str, plan: Plan, paths: Paths) -> str:
 
 
 def lyrics(plan: Plan) -> Song:
-    """What is sung in a film, at its times; which take of a line is shown is not said."""
+    """What is sung in a film, at its times; not which take of a line is shown, nor what steers it."""
     lines = [
-        replace(shot.line, take=None)
+        replace(shot.line, take=None, directions=Directions())
         for shot in plan.shots
         if shot.line.end_seconds is None or shot.line.end_seconds > shot.line.start_seconds
     ]

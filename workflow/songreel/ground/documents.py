@@ -1,4 +1,4 @@
-"""What plan files say: what to optimise, what to draw, what to join. One reader for all, and one writer.
+"""What plan files say: what to optimise, what to draw, what to join.
 
 Segments and clips are named by their JSON, so it never changes for what was rendered before: a key that came
 later is left out where it has the value that everything had before it came.
@@ -6,21 +6,17 @@ later is left out where it has the value that everything had before it came.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cache
-from pathlib import Path
-from types import UnionType
-from typing import TYPE_CHECKING, Any, Self, get_args, get_origin, get_type_hints
+from math import ceil
+from typing import TYPE_CHECKING
 
-from songreel.ground import rates
-from songreel.ground.errors import UserError
-from songreel.ground.files import Document, identity, read_json
+from songreel.ground.enlarging import Enlarging
 from songreel.ground.lettering import Lettering
+from songreel.ground.motion import Motion
 from songreel.ground.steering import Part, Previous
 from songreel.ground.strategy import Strategy
+from songreel.ground.written import Named, Written
 
 if TYPE_CHECKING:  # a job reads plans, and has no need of the schema's and YAML's readers
     from songreel.planning.config import Config
@@ -31,53 +27,6 @@ DRAWING = 2
 JOINING = 1
 
 MOTION_MARGIN = 2  # keyframes past the end that ffmpeg's motion interpolation needs to see
-
-
-class Written:
-    """What stands in a file as JSON, with its keys in order."""
-
-    def to_json(self) -> Document:
-        """What the file says."""
-        value: Document = _plain(self)
-        return value
-
-    @classmethod
-    def from_json(cls, value: Any) -> Self:
-        """The document that a file says. Raises ValueError when it says no such thing."""
-        document: Self = _typed(cls, value)
-        return document
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """The document in a file. Raises UserError when it is missing, damaged or of another version."""
-        return cls._checked(path, read_json(path))
-
-    @classmethod
-    def _checked(cls, path: Path, value: Any) -> Self:
-        try:
-            return cls.from_json(value)
-        except ValueError as error:
-            raise UserError(
-                f"{path}: found a damaged plan, or one of another version ({error}); run snakemake, which"
-                f" writes it again."
-            ) from None
-
-
-class Named(Written):
-    """What is named by its JSON."""
-
-    @property
-    def id(self) -> str:
-        """The name of its file, and of what is made by it."""
-        return identity(self.to_json())
-
-    @classmethod
-    def _checked(cls, path: Path, value: Any) -> Self:
-        if not isinstance(value, dict) or identity(value) != path.stem:
-            raise UserError(
-                f"{path}: found another plan than its name says; run snakemake, which writes it again."
-            )
-        return super()._checked(path, value)
 
 
 # What to optimise
@@ -116,6 +65,7 @@ class SegmentRecipe(Named):
     parts: tuple[Part, ...] = ()  # what steers, unless it is the text alone
     mask: str | None = None  # the sha256 of the picture that is black where the start is kept
     previous: Previous | None = None  # what the chain goes on from, instead of a start of its own
+    motion: Motion | None = None  # how the picture moves; None where it stands still
 
     def words(self, perceptor: PerceptorEntry) -> str:
         """What a perceptor reads of the text."""
@@ -157,6 +107,9 @@ class ClipPlan(Named):
     encoder: str
     crf: int
     lettering: Lettering | None = None  # None where no words are drawn on the picture
+    enlarging: Enlarging | None = None  # None where the film is as large as its pictures
+    smooth: float = 0.0  # seconds to each side over which keyframes are averaged
+    fps_blend: int = 0  # frames to each side that are mixed into each one
 
     @classmethod
     def of(
@@ -166,6 +119,7 @@ class ClipPlan(Named):
         before: Shown | None = None,
         blend_frames: int = 0,
         lettering: Lettering | None = None,
+        enlarging: Enlarging | None = None,
     ) -> ClipPlan:
         """A clip that is drawn as a config says."""
         return cls(
@@ -179,12 +133,28 @@ class ClipPlan(Named):
             encoder=config.encoder,
             crf=config.crf,
             lettering=lettering,
-        )
+            enlarging=enlarging,
+            smooth=config.smooth,
+            fps_blend=config.fps_blend,
+        ).told()
+
+    def size(self, drawn: tuple[int, int]) -> tuple[int, int]:
+        """The clip's width and height in pixels, of pictures that are drawn at a size."""
+        return self.enlarging.size(drawn) if self.enlarging else drawn
 
     @property
     def keyframe_rate(self) -> Fraction:
         """Keyframes a second, exactly."""
         return Fraction(str(self.keyframes_per_second))
+
+    def told(self) -> ClipPlan:
+        """The same without an averaging that reaches no keyframe."""
+        return self if self.averaged else replace(self, smooth=0.0)
+
+    @property
+    def averaged(self) -> int:
+        """Keyframes to each side that are averaged with each one."""
+        return max(0, ceil(Fraction(str(self.smooth)) * self.keyframe_rate) - 1)
 
     @property
     def drawn_rate(self) -> Fraction:
@@ -243,70 +213,3 @@ class Timeline(Written):
     def seconds(self) -> Fraction:
         """How long its pictures are."""
         return sum(clip.frames for clip in self.clips) / self.frames_per_second
-
-
-# To JSON and back, by the types of the fields
-
-
-def _plain(value: Any) -> Any:
-    if is_dataclass(value):
-        kind: Any = type(value)
-        parts = ((name, getattr(value, name), usual) for name, usual in _keys(kind))
-        return {name: _plain(part) for name, part, usual in parts if usual is MISSING or part != usual}
-    if isinstance(value, tuple):
-        return [_plain(part) for part in value]
-    return rates.written(value) if isinstance(value, Fraction) else value
-
-
-@cache
-def _keys(kind: Any) -> Sequence[tuple[str, Any]]:
-    """The keys in order, each with the value for which it is left out, if any."""
-    return sorted((field.name, field.default) for field in fields(kind))
-
-
-def _typed(kind: Any, value: Any) -> Any:
-    """A JSON value as a type. Raises ValueError, which says what is not as expected."""
-    if is_dataclass(kind):
-        return _structure(kind, value)
-    if get_origin(kind) is tuple:
-        return _row(get_args(kind), value)
-    if get_origin(kind) is UnionType:  # with None
-        return None if value is None else _typed(get_args(kind)[0], value)
-    if kind is Fraction:
-        return _rate(value)
-    if type(value) is not kind and (kind, type(value)) != (float, int):  # True is an int, too
-        raise ValueError(f"{type(value).__name__} where {kind.__name__} was expected")
-    return value
-
-
-def _structure(kind: Any, value: Any) -> Any:
-    parts = _parts(kind)
-    if not isinstance(value, dict):
-        raise ValueError(f"no {kind.__name__}")
-    required = {name for name, usual in _keys(kind) if usual is MISSING}
-    if missing := sorted(required - value.keys()):
-        raise ValueError(f"no {missing[0]!r}")
-    if unknown := sorted(value.keys() - parts.keys()):
-        raise ValueError(f"an unknown {unknown[0]!r}")
-    return kind(**{name: _typed(parts[name], part) for name, part in value.items()})
-
-
-@cache
-def _parts(kind: Any) -> Mapping[str, Any]:
-    return get_type_hints(kind)
-
-
-def _row(kinds: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
-    many = kinds[-1] is Ellipsis
-    if not isinstance(value, list) or not (many or len(value) == len(kinds)):
-        raise ValueError("no list of the right length")
-    each = kinds[:1] * len(value) if many else kinds
-    return tuple(_typed(*pair) for pair in zip(each, value, strict=True))
-
-
-def _rate(value: Any) -> Fraction:
-    """A rate as `rates.written` has it."""
-    with suppress(ValueError, ZeroDivisionError):
-        if type(value) in (int, str):
-            return Fraction(value)
-    raise ValueError("no rate")

@@ -33,10 +33,13 @@ def _print(message: str) -> None:
     sys.stderr.flush()
 
 
+TERMINAL = Handler(_print)
 LOGGER = logging.getLogger("songreel")
 LOGGER.setLevel(logging.INFO)
-LOGGER.addHandler(Handler(_print))
+LOGGER.addHandler(TERMINAL)
 LOGGER.propagate = False  # to what a program around it prints of all that it hears
+
+FAILED = "error: "  # before the sentence in a log file that tells why a job failed
 
 
 def say(message: str) -> None:
@@ -44,10 +47,33 @@ def say(message: str) -> None:
     LOGGER.info(message)
 
 
+def fail(sentence: str) -> None:
+    """Say why this process fails, which is printed in any case; its log file calls that an error."""
+    LOGGER.error(sentence)
+
+
+@contextmanager
+def quiet(wanted: bool) -> Iterator[None]:
+    """Have only failures printed while the block runs; the log file has everything."""
+    before = TERMINAL.level
+    TERMINAL.setLevel(logging.ERROR if wanted else before)
+    try:
+        yield
+    finally:
+        TERMINAL.setLevel(before)
+
+
+class _Log(Handler):
+    """Hands each message to a function, and says of an error that it is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.write((FAILED if record.levelno >= logging.ERROR else "") + record.getMessage())
+
+
 @contextmanager
 def logged(log: Path | None) -> Iterator[None]:
     """Add what is said while the block runs to a log file, too, if one is named."""
-    handler = Handler(lambda message: note(message, log))
+    handler = _Log(lambda message: note(message, log))
     LOGGER.addHandler(handler)
     try:
         yield

@@ -30,6 +30,10 @@ class Paths:
     def audio_facts(self, sha256: str) -> Path:
         return self.root / f"plan/audio/{sha256}.json"
 
+    def heard(self, sha256: str, track: int | str) -> Path:
+        """What is heard of a track of an audio file, a hundred times a second."""
+        return self.root / f"plan/audio/{sha256}-{track}.npz"
+
     def start(self, sha256: str) -> Path:
         """A picture that lines start from, by what its pixels hash to (see `pictures.digest`)."""
         return self.root / f"plan/starts/{sha256}.png"
@@ -45,6 +49,18 @@ class Paths:
     def album_facts(self, place: str) -> Path:
         """What a picture, or the pictures of a folder, hash to, by a hash of where it lies."""
         return self.root / f"plan/albums/{place}.json"
+
+    def peaks(self, sha256: str, track: int | str) -> Path:
+        """How loud a song's track is from moment to moment."""
+        return self.root / f"plan/audio/{sha256}-{track}.npy"
+
+    def score(self, segment: str, keyframes: int | str) -> Path:
+        """What perceptors made of a segment's pictures and words when it was rendered."""
+        return self.root / f"plan/scores/{segment}-{keyframes}.safetensors"
+
+    def strip(self, clip: str) -> Path:
+        """A few small pictures of a clip."""
+        return self.root / f"plan/strips/{clip}.json"
 
     def trials(self) -> Path:
         """Where it stands what an ffmpeg was found to be able to make."""
@@ -75,6 +91,10 @@ class Paths:
     def film(self, song: str) -> Path:
         return self.root / song / "film.mp4"
 
+    def flicker(self, song: str) -> Path:
+        """How much a film and each of its clips flicker."""
+        return self.root / song / "flicker.json"
+
     def export(self, song: str, name: str) -> Path:
         """What is made of a film for other programs, where no other place is named."""
         return self.root / song / name
@@ -86,6 +106,29 @@ class Paths:
     def film_asked(self, song: str) -> Path:
         """A file that asks Snakemake to join a film again which is an older plan's."""
         return self.root / song / ".film-asked"
+
+    def outline(self, song: str) -> Path:
+        """What a plan knows of a song's lines and no document says: rows, prompts, takes."""
+        return self.root / song / "outline.json"
+
+    def storyboard(self, song: str) -> Path:
+        return self.root / song / "storyboard.html"
+
+    def live(self, song: str) -> Path:
+        """What the storyboard shows while the film is rendered."""
+        return self.root / song / "storyboard.js"
+
+    def storyboard_asked(self, song: str) -> Path:
+        """A file that asks Snakemake to make a storyboard again which is not the plan's."""
+        return self.root / song / ".storyboard-asked"
+
+    def run(self, song: str) -> Path:
+        """Which clips were there when the last run began."""
+        return self.root / song / ".run.json"
+
+    def about(self, song: str) -> Path:
+        """What a film was made from, for the report."""
+        return self.root / song / ".about.rst"
 
     def history(self, machine: str) -> Path:
         return self.root / f"history/{machine}.jsonl"
@@ -100,6 +143,10 @@ class Paths:
     def running(self, name: str) -> Path:
         """Where a workflow shows that it is running, and a removal that it is going on."""
         return self.root / ".running" / name
+
+    def standing(self, name: str) -> Path:
+        """Where a job shows how far it is with a segment or a clip."""
+        return self.running(f"{name}.standing")
 
     def rendered(self, segment: str) -> Mapping[int, Path]:
         """The latents files of a segment that exist, by their number of keyframes, shortest first."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from songreel.ground.motion import Move
+
 
 @dataclass(frozen=True)
 class Part:
@@ -21,3 +23,5 @@ class Previous:
 
     segment: str
     keyframes: int
+    # How that line's picture moves on until the chain begins
+    move: Move | None = None

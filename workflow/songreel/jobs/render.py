@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -13,7 +14,7 @@ from songreel.ground.errors import DamageError, UserError
 from songreel.ground.files import set_aside
 from songreel.ground.messages import say
 from songreel.ground.paths import Paths
-from songreel.jobs import beginning, latents, locks, scheduler, targets
+from songreel.jobs import beginning, latents, locks, looks, scheduler, targets
 from songreel.jobs.latents import Segment
 from songreel.jobs.locks import Lock
 from songreel.kernels import devices, fused
@@ -21,7 +22,7 @@ from songreel.models import perceptor, proofs, vqgan, weights
 from songreel.models.vqgan import VQGAN
 from songreel.models.weights import Weights
 from songreel.sampling import memory, sampler
-from songreel.sampling.sampler import Start
+from songreel.sampling.sampler import Pull, Start
 
 
 class Watcher(Protocol):
@@ -47,7 +48,7 @@ def segment(
     try:
         with locks.held(paths.work(name)) as lock:
             so_far = _longest(name, [*paths.rendered(name).items(), (0, lock.kept)])
-            for grown in _grow(recipe, so_far, keyframes, paths, watcher, micro_batch):
+            for grown in _grow(recipe, name, so_far, keyframes, paths, watcher, micro_batch):
                 _keep(lock, grown, recipe)
                 so_far = grown
             if not target.exists():  # another workflow may have been quicker
@@ -79,26 +80,21 @@ def _longest(name: str, files: Iterable[tuple[int, Path]]) -> Segment | None:
 
 def _grow(
     recipe: SegmentRecipe,
+    name: str,
     so_far: Segment | None,
     keyframes: int,
     paths: Paths,
     watcher: Watcher,
     micro_batch: int,
 ) -> Iterator[Segment]:
-    """The segment after each keyframe that it still lacks."""
+    """The segment after each keyframe that it still lacks; what is seen of the last one is kept, too."""
     if so_far is not None and len(so_far) >= keyframes:
         return
+    started = time.monotonic()
     device, precision = _device()
-    model = weights_of(recipe.model, weights.vqgan)
-    judges = [weights_of(entry, weights.perceptor) for entry in recipe.perceptors]
-    with proofs.reading([model, *judges]) as proof:
-        memory.check(model, judges, recipe, micro_batch, device, precision)
-        picture_maker = vqgan.load(model, device, precision)
-        pulls = [
-            targets.pull(perceptor.load(judge, device, precision), entry, recipe, paths, micro_batch)
-            for judge, entry in zip(judges, recipe.perceptors, strict=True)
-        ]
+    picture_maker, pulls, proof = _loaded(recipe, paths, micro_batch, device, precision)
     so_far, start = _begun(recipe, so_far, picture_maker, paths)
+    begun = len(so_far)
     watcher.keyframe(so_far)
     state = torch.from_numpy(so_far.latent).to(device)
     chain = sampler.chain(
@@ -108,9 +104,9 @@ def _grow(
         state,
         recipe.seed,
         recipe.take,
-        first=len(so_far),
-        callback=watcher.iteration,
-        start=start,
+        len(so_far),
+        watcher.iteration,
+        start,
     )
     while len(so_far) < keyframes:
         with scheduler.grace():
@@ -119,6 +115,24 @@ def _grow(
             so_far = so_far.extended(link.tokens.cpu().numpy(), link.loss, link.latent.cpu().numpy())
             watcher.keyframe(so_far)
             yield so_far  # and it is kept
+    seconds = looks.total_seconds(name, begun, time.monotonic() - started, paths)
+    looks.keep(picture_maker, pulls, recipe, name, so_far, seconds, paths)
+
+
+def _loaded(
+    recipe: SegmentRecipe, paths: Paths, micro_batch: int, device: torch.device, precision: torch.dtype
+) -> tuple[VQGAN, list[Pull], proofs.Reading]:
+    """What draws, what it is pulled to, and what will prove that both were read whole."""
+    model = weights_of(recipe.model, weights.vqgan)
+    judges = [weights_of(entry, weights.perceptor) for entry in recipe.perceptors]
+    with proofs.reading([model, *judges]) as proof:
+        memory.check(model, judges, recipe, micro_batch, device, precision)
+        picture_maker = vqgan.load(model, device, precision)
+        pulls = [
+            targets.pull(perceptor.load(judge, device, precision), entry, recipe, paths, micro_batch)
+            for judge, entry in zip(judges, recipe.perceptors, strict=True)
+        ]
+    return picture_maker, pulls, proof
 
 
 def _begun(

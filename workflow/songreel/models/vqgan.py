@@ -27,6 +27,8 @@ taming_model.nonlinearity = F.silu
 
 
 BLOCK = 64  # codes
+# What is in memory at once to draw a picture: so many of the largest activations, and matrices of attention
+ACTIVATIONS, ATTENTION = 6, 3
 
 
 class GumbelQuantizer(nn.Module):
@@ -71,6 +73,7 @@ class VQGAN(nn.Module):
         self.quant_conv = nn.Conv2d(ddconfig["z_channels"], embed_dim, 1)
         self.post_quant_conv = nn.Conv2d(embed_dim, ddconfig["z_channels"], 1)
         self.fold = fold
+        self.channels: int = ddconfig["ch"] * ddconfig["ch_mult"][0]  # of the largest activations
         self.deblocking: Any = Deblocking(fold, deblock) if deblock else nn.PixelShuffle(fold)
         # The contrast of what its films start from; None: what published ones do
         self.canvas: float | None = None
@@ -105,6 +108,13 @@ class VQGAN(nn.Module):
         squares = self.decoder(hidden.contiguous(memory_format=devices.memory_format(hidden.device)))
         pictures: Tensor = self.deblocking(squares)
         return pictures.float() * 0.5 + 0.5
+
+    def bytes_to_draw(self, height: int, width: int) -> int:
+        """Memory that it takes to draw a picture of so many cells, as measured of the published decoder."""
+        cells, pixels = height * width, height * width * (self.factor // self.fold) ** 2
+        numbers = ACTIVATIONS * self.channels * pixels + ATTENTION * cells**2
+        total: int = numbers * self.post_quant_conv.weight.dtype.itemsize
+        return total
 
     def nearest(self, latents: Tensor) -> Tensor:
         """The tokens int64 [b, h, w] whose codes lie nearest to latents [b, c, h, w]."""

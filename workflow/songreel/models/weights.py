@@ -125,14 +125,14 @@ def _own_vqgan(checkpoint: Path) -> Weights:
             f"config key 'model': found no {config}, expected taming's YAML beside {checkpoint.name}; put it"
             f" there under that name."
         )
-    sha256 = _of_both(_hash_once("model", checkpoint), config)
+    sha256 = _of_both(hash_once("model", checkpoint), config)
     weights = Weights(str(checkpoint), _named(checkpoint.stem, sha256), config, sha256)
     architecture(weights)  # what is wrong with it is told before anything is rendered
     return weights
 
 
 def _own_perceptor(checkpoint: Path) -> Weights:
-    sha256 = _hash_once("perceptors", checkpoint)
+    sha256 = hash_once("perceptors", checkpoint)
     if config := clip_config(checkpoint):
         sha256 = _with_config(sha256, config, config.stat().st_mtime_ns)
     tensors = _named(checkpoint.stem, sha256)
@@ -173,7 +173,7 @@ def _of_both(sha256: str, config: Path) -> str:
     return hashlib.sha256(sha256.encode() + files.read_bytes(config)).hexdigest()
 
 
-def _hash_once(key: str, path: Path) -> str:
+def hash_once(key: str, path: Path) -> str:
     """The sha256 of a file of the user's own, remembered by its path, size and time."""
     record = record_of_own(path)
     try:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from songreel import data
 from songreel.ground import files, pictures
-from songreel.ground.documents import Written
 from songreel.ground.errors import UserError
 from songreel.ground.files import read_json, write_json_if_changed
 from songreel.ground.paths import Paths
+from songreel.ground.written import Written
 from songreel.planning.config import Config, weighed
 
 STARTER = data.MODELS / "starter/album.safetensors"
@@ -61,6 +61,18 @@ def _of_starter(config: Config) -> Source | None:
 
 
 def _of_folder(folder: Path, paths: Paths, report: Callable[[str], None]) -> Source:
+    chosen = pictures_in(folder, report)
+    different = {picture.sha256: picture for picture in reversed([*_hashed(folder, chosen, paths)])}
+    found = tuple(sorted(different.values(), key=lambda picture: picture.name))
+    digest = hashlib.sha256(repr([(it.name, it.sha256) for it in found]).encode("utf-8", "surrogateescape"))
+    return Source(str(folder), digest.hexdigest(), found)
+
+
+def pictures_in(folder: Path, report: Callable[[str], None]) -> list[str]:
+    """The names of a folder's pictures, none of them opened; `report` is told of those passed over.
+
+    Raises UserError when the folder cannot be read or has no picture in it.
+    """
     names = _names(folder)
     if passed_over := [name for name in names if name.lower().endswith(PHONES)]:
         report(
@@ -73,10 +85,7 @@ def _of_folder(folder: Path, paths: Paths, report: Callable[[str], None]) -> Sou
             f"config key 'album': found no picture in the folder {str(folder)!r}, expected {pictures.KINDS};"
             f" put some there, or write 'album: none'."
         )
-    different = {picture.sha256: picture for picture in reversed([*_hashed(folder, chosen, paths)])}
-    found = tuple(sorted(different.values(), key=lambda picture: picture.name))
-    digest = hashlib.sha256(repr([(it.name, it.sha256) for it in found]).encode("utf-8", "surrogateescape"))
-    return Source(str(folder), digest.hexdigest(), found)
+    return chosen
 
 
 def _names(folder: Path) -> list[str]:

@@ -11,6 +11,7 @@ from songreel.ground.documents import SegmentRecipe
 from songreel.ground.paths import Paths, latents_file
 from songreel.ground.steering import Previous
 from songreel.ground.strategy import Strategy
+from songreel.planning import camera
 from songreel.planning.config import Config
 from songreel.planning.timeline import Shot
 
@@ -32,10 +33,11 @@ def _of_line(at: int, shot: Shot, config: Config) -> str:
     return CANVAS if origin == CANVAS else ALBUM
 
 
-def previous(segment: str, shot: Shot, config: Config) -> Previous:
+def previous(recipe: SegmentRecipe, shot: Shot, config: Config) -> Previous:
     """What goes on from a line's segment where its shot ends: after the last keyframe that is seen of it."""
     rate = config.exact_keyframe_rate / config.frames_per_second
-    return Previous(segment, ceil(shot.frames * rate))
+    keyframes = ceil(shot.frames * rate)
+    return Previous(recipe.id, keyframes, camera.rest(recipe.motion, shot, keyframes, config))
 
 
 def strategy(beginning: str, shot: Shot, config: Config) -> Strategy:
@@ -43,7 +45,7 @@ def strategy(beginning: str, shot: Shot, config: Config) -> Strategy:
     said = shot.line.directions
     chosen = {
         name: value
-        for name in ("iterations", "lead_in", "cutouts", "learning_rate")
+        for name in ("iterations", "lead_in", "cutouts", "learning_rate", "stability")
         if (value := getattr(said, name)) is not None
     }
     if beginning in (OWN, ALBUM):

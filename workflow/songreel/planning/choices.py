@@ -11,10 +11,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from songreel.ground.documents import PerceptorEntry, Written
+from songreel.ground.documents import PerceptorEntry
 from songreel.ground.errors import UserError
 from songreel.ground.files import identity
 from songreel.ground.paths import Paths
+from songreel.ground.written import Written
 from songreel.planning import album
 from songreel.planning.album import Source
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from songreel.planning import config, prompts
+from songreel.planning import config, curves, prompts
+from songreel.planning.curves import Curve
 from songreel.planning.prompts import Prompt
 from songreel.planning.rows import Record, shown
 
@@ -18,8 +20,11 @@ NUMBERS = (
     "lead_in",
     "learning_rate",
     "cutouts",
+    "stability",
 )  # with the ranges that config.yaml has
-NAMES = (*FIRST, "end", "prompt", "style", "avoid", *NUMBERS, "image", "mask", "from")
+# What moves the picture, per second, with what each is where it stands still
+CAMERA = {"zoom": "1", "angle": "0", "translation_x": "0", "translation_y": "0", "shear": "0"}
+NAMES = (*FIRST, "end", "prompt", "style", "avoid", *NUMBERS, "image", "mask", "from", *CAMERA)
 OTHERWISE = {"start_seconds": "start", "end_seconds": "end"}
 # What other programs call them
 ELSEWHERE = {
@@ -48,10 +53,17 @@ class Directions:
     iterations: int | None = None
     lead_in: int | None = None
     learning_rate: float | None = None
+    learning_rate_curve: Curve | None = None  # where it is no plain number
     cutouts: int | None = None
+    stability: float | None = None
     image: str | None = None  # the path of the picture that it starts from, as written
     mask: str | None = None  # the path of a picture that is black where that one is kept
     origin: str | None = None  # "canvas" or "previous"
+    zoom: Curve | None = None  # a ratio a second
+    angle: Curve | None = None  # degrees a second
+    translation_x: Curve | None = None  # picture widths a second
+    translation_y: Curve | None = None  # picture heights a second
+    shear: Curve | None = None  # heights to the right, for each height below the middle, a second
 
 
 def header(record: Record) -> list[str] | None:
@@ -102,7 +114,10 @@ def _unknown(name: str, record: Record) -> Exception:
 def directions(record: Record) -> Directions:
     """What a row's cells say; an empty one says nothing. Raises UserError for what does not fit."""
     cells = {name: cell for name, cell in record.more.items() if cell}
-    values: dict[str, Any] = {name: _number(name, cells[name], record) for name in NUMBERS if name in cells}
+    values: dict[str, Any] = {}
+    for name in NUMBERS:
+        if name in cells:
+            values |= _numbered(name, cells[name], record)
     for name, parse in (("prompt", prompts.parse), ("avoid", prompts.parse_avoided)):
         if name in cells:
             none = name == "avoid" and cells[name].lower() == NONE
@@ -112,6 +127,9 @@ def directions(record: Record) -> Directions:
     for name in ("image", "mask"):
         if cells.get(name, NONE).lower() != NONE:
             values[name] = cells[name]
+    for name in CAMERA:
+        if name in cells:
+            values[name] = _curve(name, cells[name], record)
     return _checked(Directions(**values, origin=_origin(cells, record)), record)
 
 
@@ -128,6 +146,23 @@ def _number(name: str, cell: str, record: Record) -> Any:
         return config.value_of(name, cell)
     except ValueError as error:
         raise _in(name, record)(shown(cell), str(error), "correct or delete it") from None
+
+
+def _numbered(name: str, cell: str, record: Record) -> dict[str, Any]:
+    """A number that config.yaml may have, too, or where that may be one, a curve."""
+    if name in config.CURVES:
+        with suppress(ValueError):
+            return {name: config.value_of(name, cell)}
+        curve = curves.parse(cell, f"{record.place.named}, column {name}")
+        if curve.constant is None:
+            return {f"{name}_curve": curve}
+    return {name: _number(name, cell, record)}
+
+
+def _curve(name: str, cell: str, record: Record) -> Curve:
+    """What moves the picture; `none` lets it stand still, whatever the film does."""
+    text = CAMERA[name] if cell.lower() == NONE else cell
+    return curves.parse(text, f"{record.place.named}, column {name}")
 
 
 def _origin(cells: Mapping[str, str], record: Record) -> str | None:

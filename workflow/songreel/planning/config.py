@@ -12,18 +12,21 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from songreel import data
+from songreel.ground.enlarging import Enlarging
 from songreel.ground.errors import UserError
 from songreel.ground.strategy import Strategy
 from songreel.planning import colours
 from songreel.planning.config_file import read as read
 from songreel.planning.config_file import shown
 from songreel.planning.config_values import CONVERTERS, SPECIAL
+
+CURVES = ("learning_rate",)  # what may be a number or a curve
 
 
 @dataclass(frozen=True)
@@ -55,10 +58,21 @@ class Config(Strategy):
 
     frames_per_second: Fraction
     interpolation: str  # "latent" or "motion"
+    smooth: float  # seconds to each side over which keyframes are averaged
+    fps_blend: int  # frames to each side that are mixed into each one
     transition: float  # seconds
     tail: float  # seconds
+    zoom: str  # a curve, as are those that follow: a ratio a second
+    angle: str  # degrees a second
+    translation_x: str  # picture widths a second
+    translation_y: str  # picture heights a second
+    shear: str  # heights to the right, for each height below the middle, a second
+    tempo: float  # beats a minute; 0: as they are heard
     encoder: str
     crf: int
+    upscale: float  # the film's width and height, by those of its pictures
+    upscaler: str  # the path of a model that enlarges them, or ""
+    learning_rate_curve: str = field(default="", kw_only=True)  # where it is no plain number
 
     lyrics: str  # "soft", "burned", "karaoke" or "off"
     lyrics_font: str  # a file's path, a family's name, or "" for the one that comes along
@@ -69,6 +83,11 @@ class Config(Strategy):
     results: Path  # the folder
     jobs_per_gpu: str  # "auto" or a whole number
     ffmpeg: str  # "" is the one that comes with imageio-ffmpeg
+
+    @property
+    def film_size(self) -> tuple[int, int]:
+        """Width and height of the film in pixels."""
+        return Enlarging(self.upscale).size((self.width, self.height))
 
     @property
     def strategy(self) -> Strategy:
@@ -115,7 +134,7 @@ def value_of(key: str, text: str) -> Any:
 
     rule = _property(key)
     with suppress(TypeError, ValueError, OverflowError):
-        value = CONVERTERS[rule["type"]](text)
+        value = CONVERTERS["number" if key in CURVES else rule["type"]](text)
         if Draft202012Validator(rule).is_valid(value):
             return value
     raise ValueError(_expected(rule))
@@ -157,9 +176,12 @@ def _build(values: dict[str, Any]) -> Config:
     width, height = map(int, values.pop("size").split("x"))
     values |= {
         key: _at_home(key, values[key])
-        for key in ("screenplay", "audio", "model", "album", "results", "ffmpeg", "lyrics_font")
+        for key in ("screenplay", "audio", "model", "album", "results", "ffmpeg", "lyrics_font", "upscaler")
     }
     values["origin"] = values.pop("from")
+    if isinstance(values["learning_rate"], str):
+        curve, preset = values["learning_rate"], schema()["presets"][values["preset"]]
+        values |= {"learning_rate_curve": curve, "learning_rate": float(preset["learning_rate"])}
     values["lyrics_colour"] = colours.parsed("lyrics_colour", values["lyrics_colour"])
     values["perceptors"] = tuple(_at_home("perceptors", name) for name in values["perceptors"])
     values |= {"screenplay": Path(values["screenplay"]), "results": _results(values["results"])}

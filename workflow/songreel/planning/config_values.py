@@ -66,8 +66,19 @@ CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "number": lambda value: float(_number(value)),  # one type, so that 15 and 15.0 make one id
     "array": _names,
 }
+
+
+def _number_or_curve(value: Any) -> float | str:
+    """A number, or the text of a curve, which is read when it is known what it may listen to."""
+    try:
+        return float(_number(value))
+    except ValueError:
+        return _text(value)
+
+
 SPECIAL: dict[str, Callable[[Any], Any]] = {
     "size": _size,
     "frames_per_second": rates.parsed,
+    "learning_rate": _number_or_curve,
     "lyrics": _choice,
 }

@@ -71,7 +71,7 @@ def trial(config: Config) -> bytes:
     """A script of words to try ffmpeg with, in the chosen font."""
     main = typefaces.asked_for(config.lyrics_font)
     lettering = _looking(config, 0, 1, (Sung("A trial", 0),), (main.face,))
-    size, rate = (config.width, config.height), Fraction(config.frames_per_second)
+    size, rate = config.film_size, Fraction(config.frames_per_second)
     return ass.script(lettering, size, rate, {main.face.sha256: read_bytes(main.path)})
 
 

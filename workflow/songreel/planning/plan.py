@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from math import ceil
 from pathlib import Path
 
 from songreel.drawing import film
 from songreel.ground.documents import (
     JOINING,
-    MOTION_MARGIN,
     ClipPlan,
     SegmentRecipe,
     Shown,
@@ -24,21 +22,35 @@ from songreel.ground.documents import (
     TimelineClip,
     TimelineLine,
 )
+from songreel.ground.enlarging import Enlarging
 from songreel.ground.errors import UserError
 from songreel.ground.files import write_if_changed, write_json_if_changed
 from songreel.ground.lettering import ON_PICTURE, Lettering
 from songreel.ground.messages import shorten
 from songreel.ground.paths import Paths, latents_file
-from songreel.planning import audio, beginnings, gallery, owners, recipes, screenplay, starts, timeline, trial
+from songreel.planning import (
+    audio,
+    beginnings,
+    enlarging,
+    gallery,
+    listening,
+    owners,
+    recipes,
+    screenplay,
+    starts,
+    timeline,
+    trial,
+)
 from songreel.planning.choices import Choice, Request
 from songreel.planning.config import Config
 from songreel.planning.gallery import Hung
+from songreel.planning.lengths import STEP as STEP
+from songreel.planning.lengths import in_steps
+from songreel.planning.lengths import keyframes_for as keyframes_for
 from songreel.planning.screenplay import Line
 from songreel.planning.timeline import Shot
 
 MOST_NAMED = 20  # lines that an offset left out
-# A segment's length is a multiple of so many keyframes, so that small retimings find it long enough
-STEP = 5
 
 
 @dataclass(frozen=True)
@@ -72,26 +84,21 @@ def make(config: Config, paths: Paths) -> Plan:
     song = screenplay.read_song(config.screenplay, notes.append)
     config = replace(config, title=config.title or song.title, artist=config.artist or song.artist)
     over, lines = timeline.moved(song.lines, config.offset)
-    ffmpeg = film.working(config.ffmpeg)
+    ffmpeg, larger = film.working(config.ffmpeg), enlarging.of(config)
     # A clip is named by the encoder that draws it, not by how that was found.
-    config = replace(config, encoder=film.encoder(config.encoder, (config.width, config.height), ffmpeg))
+    config = replace(config, encoder=film.encoder(config.encoder, config.film_size, ffmpeg))
     sound = audio.find(config.audio, config.audio_track, config.screenplay, ffmpeg, paths)
-    end = timeline.end_seconds(lines, config.tail, sound.seconds if sound else None)
-    shots = timeline.shots(lines, config.frames_per_second, end)
-    if not shots:
-        raise UserError(
-            f"{config.screenplay}: the film would have no frames; expected a second line, audio, or a config"
-            f" key 'tail' above 0."
-        )
+    shots = _shots(lines, sound, config)
     folder = owners.folder(config.screenplay, paths)
     if elsewhere := owners.note(config.screenplay, folder, paths):
         notes.append(elsewhere)
     notes += _of_times(lines, shots, sound, config)
-    script = recipes.of(shots, config, folder, paths, notes.append)
+    heard = listening.of(shots, config, sound, ffmpeg, paths)
+    script = recipes.of(shots, config, folder, paths, notes.append, heard)
     segments = [recipe.id for recipe in script.recipes]
     letters, fonts = _lettered(shots, config, notes.append)
-    clips = _clips(shots, segments, script.chained, letters, config)
-    mix = trial.check(config, sound, ffmpeg, paths)
+    clips = _clips(shots, segments, script.chained, letters, larger, config)
+    mix = trial.check(config, larger, sound, ffmpeg, paths)
     return Plan(
         song=folder,
         screenplay=owners.place(config.screenplay, paths),
@@ -107,6 +114,16 @@ def make(config: Config, paths: Paths) -> Plan:
         began=script.began,
         pictures=script.pictures,
         shots=shots,
+    )
+
+
+def _shots(lines: Sequence[Line], sound: audio.Audio | None, config: Config) -> tuple[Shot, ...]:
+    end = timeline.end_seconds(lines, config.tail, sound.seconds if sound else None)
+    if shots := timeline.shots(lines, config.frames_per_second, end):
+        return shots
+    raise UserError(
+        f"{config.screenplay}: the film would have no frames; expected a second line, audio, or a config"
+        f" key 'tail' above 0."
     )
 
 
@@ -188,19 +205,6 @@ def sources(clip: ClipPlan) -> Iterator[tuple[Shown, int]]:
         yield clip.before, keyframes_for(clip.before.frames + clip.blend_frames, clip)
 
 
-def keyframes_for(frames: int, clip: ClipPlan) -> int:
-    """Keyframes needed to draw a segment's first `frames` frames, rounded up to a multiple of STEP."""
-    rate = clip.keyframe_rate / clip.frames_per_second
-    margin = MOTION_MARGIN if clip.interpolation == "motion" else 0
-    need = ceil((frames - 1) * rate) + 1 + margin
-    return in_steps(need)
-
-
-def in_steps(keyframes: int) -> int:
-    """So many keyframes, rounded up to a multiple of STEP."""
-    return ceil(Fraction(keyframes, STEP)) * STEP
-
-
 def _lettered(
     shots: Sequence[Shot], config: Config, report: Callable[[str], None]
 ) -> tuple[Sequence[Lettering | None], Mapping[str, Path]]:
@@ -219,6 +223,7 @@ def _clips(
     segments: Sequence[str],
     chained: Sequence[bool],
     letters: Sequence[Lettering | None],
+    larger: Enlarging | None,
     config: Config,
 ) -> list[ClipPlan]:
     """What to draw for each shot. One that goes on where the one before ends has no seam to blend."""
@@ -226,7 +231,7 @@ def _clips(
     transition = round(config.transition * config.frames_per_second)  # frames
     befores = [None, *parts] if transition else [None] * len(parts)
     return [
-        ClipPlan.of(config, shown, before, min(transition, shown.frames) if before else 0, words)
+        ClipPlan.of(config, shown, before, min(transition, shown.frames) if before else 0, words, larger)
         for before, shown, words in (
             (None if goes_on else before, shown, words)
             for before, shown, goes_on, words in zip(befores, parts, chained, letters, strict=False)

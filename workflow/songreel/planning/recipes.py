@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 
 from songreel.ground.documents import RECIPE, ModelEntry, PerceptorEntry, SegmentRecipe
 from songreel.ground.errors import UserError
+from songreel.ground.motion import Motion
 from songreel.ground.paths import Paths
 from songreel.ground.steering import Part
 from songreel.models import weights
-from songreel.planning import album, beginnings, starts, steering, wording
+from songreel.planning import album, beginnings, camera, pace, starts, steering, wording
 from songreel.planning.choices import Asked, Choice, Request
 from songreel.planning.config import Config, weighed
 from songreel.planning.gallery import Gallery, Hung
+from songreel.planning.moments import SILENCE, Song
 from songreel.planning.steering import Steering
 from songreel.planning.timeline import Shot
 
@@ -32,7 +34,7 @@ class Look:
 def look(config: Config) -> Look:
     model = weights.vqgan(config.model)
     judges = tuple((weights.perceptor(name), weight) for name, weight in map(weighed, config.perceptors))
-    _check_size(config, model)
+    check_size(config, model)
     return Look(model, judges)
 
 
@@ -48,8 +50,10 @@ class Script:
     pictures: Mapping[str, Hung]  # that the screenplay names, by the sha256 of what they show
 
 
-def of(shots: Sequence[Shot], config: Config, song: str, paths: Paths, report: Report) -> Script:
-    """What to optimise for each shot of a film.
+def of(
+    shots: Sequence[Shot], config: Config, song: str, paths: Paths, report: Report, heard: Song = SILENCE
+) -> Script:
+    """What to optimise for each shot of a film, by what is heard with it.
 
     `report` is told of pictures that are passed over, of chains and of words for which a perceptor has no
     room. Raises UserError for what does not fit.
@@ -59,7 +63,13 @@ def of(shots: Sequence[Shot], config: Config, song: str, paths: Paths, report: R
     lines = [
         Directed(*line)
         for line in zip(
-            shots, steerings, takes(shots, steerings, config), beginnings.of(shots, config), strict=True
+            shots,
+            steerings,
+            takes(shots, steerings, config),
+            beginnings.of(shots, config),
+            camera.of(shots, config, heard),
+            pace.of(shots, config, heard),
+            strict=True,
         )
     ]
     request, choices = chosen(lines, config, film, song, paths, report)
@@ -90,6 +100,8 @@ class Directed:
     steering: Steering
     take: int
     beginning: str
+    motion: Motion | None
+    rates: pace.Rates
 
     @property
     def asks(self) -> bool:
@@ -166,11 +178,12 @@ def _recipes(
             model=ModelEntry(look.model.name, look.model.sha256),
             perceptors=tuple(_readers(line, look, contexts, config, report)),
             size=(config.width, config.height),
-            strategy=beginnings.strategy(line.beginning, shot, config),
+            strategy=pace.applied(beginnings.strategy(line.beginning, shot, config), line.rates),
             start=start,
             parts=() if line.steering.plain else line.steering.parts,
             mask=line.mask(gallery),
-            previous=beginnings.previous(chained[0].id, chained[1], config) if chained else None,
+            previous=beginnings.previous(*chained, config) if chained else None,
+            motion=line.motion,
         )
         before = recipe, shot
         yield recipe
@@ -202,7 +215,8 @@ def _perceptor(judge: weights.Weights, weight: float, words: str, whole: str) ->
     return PerceptorEntry(judge.name, judge.sha256, weight, None if words == whole else words)
 
 
-def _check_size(config: Config, model: weights.Weights) -> None:
+def check_size(config: Config, model: weights.Weights) -> None:
+    """Raise UserError, which names the nearest that does, when a model does not draw pictures of a size."""
     factor = weights.factor(model)
     if config.width % factor or config.height % factor:
         sides = (max(1, round(side / factor)) * factor for side in (config.width, config.height))

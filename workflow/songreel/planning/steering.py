@@ -73,8 +73,8 @@ def of(shots: Sequence[Shot], config: Config, gallery: Gallery) -> list[Steering
 
     Raises UserError when the film's style or what it avoids does not fit, or a picture cannot be read.
     """
-    avoided = _avoided(config)
-    return [_of_line(shot, avoided, config, gallery) for shot in shots]
+    away = avoided(config)
+    return [_of_line(shot, away, config, gallery) for shot in shots]
 
 
 def _of_line(shot: Shot, avoided: tuple[Prompt, ...], config: Config, gallery: Gallery) -> Steering:
@@ -96,8 +96,8 @@ def _steer(part: Prompt, style: str, row: int, gallery: Gallery) -> Steer:
     return Steer(part.words, styled, picture, part.weight, part.stop)
 
 
-def _avoided(config: Config) -> tuple[Prompt, ...]:
-    """What the film avoids."""
+def avoided(config: Config) -> tuple[Prompt, ...]:
+    """What the film avoids. Raises UserError where that does not fit."""
 
     def refuse(found: str, expected: str, remedy: str) -> UserError:
         return UserError(f"config key 'avoid': found {found}, expected {expected}; {remedy}.")

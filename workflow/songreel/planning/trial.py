@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
@@ -19,7 +19,16 @@ import numpy as np
 
 from songreel.drawing import film, sound
 from songreel.ground import rates, stops
-from songreel.ground.documents import JOINING, ClipPlan, Shown, Sound, Timeline, TimelineClip, TimelineLine
+from songreel.ground.documents import (
+    JOINING,
+    ClipPlan,
+    Shown,
+    Sound,
+    Timeline,
+    TimelineClip,
+    TimelineLine,
+)
+from songreel.ground.enlarging import Enlarging
 from songreel.ground.errors import UserError
 from songreel.ground.files import Document, identity, read_json, write_json_if_changed
 from songreel.ground.lettering import ON_PICTURE
@@ -34,26 +43,30 @@ SECONDS = 1  # of sound
 _passed: dict[str, str] = {}  # in this process: the mix that each trial found
 
 
-def check(config: Config, audio: Audio | None, program: str, paths: Paths) -> str:
+def check(
+    config: Config, enlarging: Enlarging | None, audio: Audio | None, program: str, paths: Paths
+) -> str:
     """Make a clip and a film; returns how the sound has to be mixed for a film, `""` if not at all.
 
     Raises UserError for what ffmpeg cannot make of these settings or of this sound.
     """
     ffmpeg = sound.fingerprint(program)
-    trial = identity({"ffmpeg": ffmpeg, "settings": _settings(config), "sound": _facts(audio)})
+    trial = identity({"ffmpeg": ffmpeg, "settings": _settings(config, enlarging), "sound": _facts(audio)})
     known = {**_noted(paths, ffmpeg), **_passed}
     if trial not in known:
-        known[trial] = _try(config, audio, program)
+        known[trial] = _try(config, enlarging, audio, program)
         _note(paths, ffmpeg, trial, known[trial])
     _passed[trial] = known[trial]
     return known[trial]
 
 
-def _settings(config: Config) -> Document:
+def _settings(config: Config, enlarging: Enlarging | None) -> Document:
     size = [config.width, config.height]
     rate = rates.written(config.frames_per_second)
     known = {"size": size, "rate": rate, "encoder": config.encoder, "crf": config.crf} | _motion(config)
-    return known | ({"words": True} if config.lyrics in ON_PICTURE else {})
+    known |= {"mixed": config.fps_blend} if config.fps_blend else {}
+    larger = {"enlarging": asdict(enlarging)} if enlarging else {}
+    return known | larger | ({"words": True} if config.lyrics in ON_PICTURE else {})
 
 
 def _motion(config: Config) -> Document:
@@ -83,28 +96,33 @@ def _note(paths: Paths, ffmpeg: str, trial: str, mix: str) -> None:
             write_json_if_changed(paths.trials(), {"ffmpeg": ffmpeg, "mixes": noted})
 
 
-def _try(config: Config, audio: Audio | None, program: str) -> str:
+def _try(config: Config, enlarging: Enlarging | None, audio: Audio | None, program: str) -> str:
     with (
         tempfile.TemporaryDirectory() as folder,
         stops.undoing(lambda: shutil.rmtree(folder, ignore_errors=True)),
     ):
+        if enlarging and enlarging.upscaler:
+            from songreel.drawing import upscaling  # and with it torch
+
+            upscaling.read(Path(enlarging.upscaler.path))
         clip = Path(folder) / "trial.mp4"
-        _make_clip(config, clip, program)
+        _make_clip(config, enlarging, clip, program)
         _make_film(config, clip, None, program)
         return _mix(config, clip, audio, program) if audio else ""
 
 
-def _make_clip(config: Config, clip: Path, program: str) -> None:
-    drawing = ClipPlan.of(config, Shown("", FRAMES))
-    size = (config.width, config.height)
+def _make_clip(config: Config, enlarging: Enlarging | None, clip: Path, program: str) -> None:
+    drawing = ClipPlan.of(config, Shown("", FRAMES), enlarging=enlarging)
+    size = config.film_size
     script = _words(config)
     frame = np.random.default_rng(0).integers(0, 256, (config.height, config.width, 3), dtype=np.uint8)
     try:
         film.encode([frame[None]] * DRAWN, drawing, size, clip, program, script)
     except film.FFmpegError as error:
-        if script and _works_without(config, clip, program):
+        if script and _works_without(config, enlarging, clip, program):
             raise _wordless(config, error, program) from None
         filters = ", interpolation 'motion'" if drawing.interpolation == "motion" else ""
+        filters += f", fps_blend {drawing.fps_blend}" if drawing.fps_blend else ""
         raise _incapable(
             f"the clips of this film (encoder {config.encoder!r}{filters}, {size[0]}x{size[1]})",
             error,
@@ -121,10 +139,10 @@ def _words(config: Config) -> bytes | None:
     return lettering.trial(config)
 
 
-def _works_without(config: Config, clip: Path, program: str) -> bool:
+def _works_without(config: Config, enlarging: Enlarging | None, clip: Path, program: str) -> bool:
     """Whether it is the words alone that it cannot draw."""
     try:
-        _make_clip(replace(config, lyrics="soft"), clip, program)
+        _make_clip(replace(config, lyrics="soft"), enlarging, clip, program)
     except UserError:
         return False
     return True

@@ -115,7 +115,7 @@ def chain(
     number = first
     while True:
         steps = strategy.iterations + (strategy.lead_in if number == 0 else 0)
-        iteration.begin(latent, _stream(seed, f"{take}/{number}"), steps)
+        iteration.begin(latent, _stream(seed, f"{take}/{number}"), steps, number)
         for _ in range(steps):
             iterate()
             callback()
@@ -145,20 +145,31 @@ class Iteration:
         self.generator = Generator(like.device)
         self.latent = torch.zeros_like(like[None]).requires_grad_()  # [1, c, h, w]
         self.low, self.high = (ends.view(1, -1, 1, 1) for ends in torch.aminmax(vqgan.codebook, dim=0))
-        self.adam = _Adam(self.latent, strategy.learning_rate, most)
+        self.strategy = strategy
+        # What changes from keyframe to keyframe is a tensor, and else a number, which costs a replay nothing.
+        self.adam = _Adam(self.latent, 1.0 if strategy.learning_rates else strategy.learning_rate, most)
+        self.pace = torch.ones((), device=like.device) if strategy.learning_rates else None
         self.total = torch.zeros((), device=like.device)  # of the losses since `begin`
         self.start = start.latent[None] if start else None
         self.kept = start.kept if start else None
         # Of the codes' own spread, so that it means the same for every codebook.
         self.hold = strategy.hold / float(vqgan.codebook.var()) if start and strategy.hold else 0.0
+        self.stability = strategy.stability / float(vqgan.codebook.var()) if strategy.stability else 0.0
+        self.before = torch.zeros_like(like[None]) if strategy.stability else None
+        self.tie = torch.zeros((), device=like.device)  # to the keyframe before; 0 at the first
 
     @torch.no_grad()
-    def begin(self, start: Tensor, stream: int, steps: int = 0) -> None:
-        """Start from a latent [c, h, w] for so many iterations (0: as many as there can be).
+    def begin(self, start: Tensor, stream: int, steps: int = 0, keyframe: int = 0) -> None:
+        """Start a keyframe from a latent [c, h, w], for so many iterations (0: as many as there can be).
 
         With a new optimiser and the random numbers of a seed, which may depend on how many iterations follow.
         """
         self.latent.copy_(start[None])
+        if self.before is not None:
+            self.before.copy_(start[None])
+            self.tie.fill_(self.stability if keyframe else 0.0)
+        if self.pace is not None:
+            self.pace.fill_(self.strategy.learning_rate_of(keyframe))
         self.adam.reset()
         self.total.zero_()
         self.generator.manual_seed(stream)
@@ -170,9 +181,11 @@ class Iteration:
         loss = _distance(self.vqgan, self.pulls, self.looks, self.latent, self.generator, self.adam.steps)
         if self.start is not None and self.hold:
             loss = loss + self.hold * F.mse_loss(self.latent, self.start)
+        if self.before is not None:
+            loss = loss + self.tie * F.mse_loss(self.latent, self.before)
         (gradient,) = torch.autograd.grad(loss, self.latent)
         with torch.no_grad():
-            self.adam.step(gradient)
+            self.adam.step(gradient, self.pace)
             self.latent.clamp_(self.low, self.high)
             if self.start is not None and self.kept is not None:
                 self.latent.copy_(torch.where(self.kept, self.start, self.latent))
@@ -216,9 +229,10 @@ class _Adam:
         for state in (self.mean, self.square, self.steps):
             state.zero_()
 
-    def step(self, gradient: Tensor) -> None:
-        """Move the latent against its gradient."""
+    def step(self, gradient: Tensor, pace: Tensor | None = None) -> None:
+        """Move the latent against its gradient, at `pace` times the learning rate."""
         correction, size = self.corrections.index_select(0, self.steps)[0].unbind()
+        size = size if pace is None else size * pace
         self.steps += 1
         self.mean.lerp_(gradient, 1 - BETA1)
         self.square.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)

@@ -20,7 +20,8 @@ def in_plans(plan: Plan, paths: Paths) -> Iterator[DamageError]:
     """What stands where a plan file is to be written and is no file."""
     files = [*map(paths.segment_plan, plan.segments), *map(paths.clip_plan, plan.clips)]
     files += map(paths.font, plan.fonts)
-    of_song = (paths.owner, paths.timeline, paths.starts_of, paths.film_asked, paths.film_read)
+    of_song = [paths.owner, paths.timeline, paths.starts_of, paths.film_asked, paths.film_read]
+    of_song += [paths.outline, paths.about, paths.run, paths.live, paths.storyboard, paths.storyboard_asked]
     for file in [*files, *(path(plan.song) for path in of_song)]:
         with suppress(FileNotFoundError):
             try:

@@ -54,8 +54,15 @@ def _written(song: str, paths: Paths) -> Iterator[Path]:
     files = [
         *(paths.segment_plan(""), paths.clip_plan(""), paths.audio_facts("")),
         *(paths.latents("", ""), paths.clip(""), paths.film(song), paths.work("any")),
-        *(paths.start(""), paths.ranking(""), paths.seen(""), paths.album_facts("")),
-        *(paths.log(kind, "") for kind in ("keyframes", "clips", "films")),
+        *(
+            paths.score("", ""),
+            paths.strip(""),
+            paths.start(""),
+            paths.ranking(""),
+            paths.seen(""),
+            paths.album_facts(""),
+        ),
+        *(paths.log(kind, "") for kind in ("keyframes", "clips", "films", "storyboards")),
     ]
     folders = {folder for file in files for folder in file.parents if folder.is_relative_to(paths.root)}
     yield from sorted(folders, key=lambda folder: (len(folder.parts), folder))

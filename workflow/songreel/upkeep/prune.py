@@ -140,6 +140,8 @@ def _superseded(segments: Iterable[str], paths: Paths) -> Iterator[tuple[Path, s
             for keyframes in shorter:
                 yield paths.latents(segment, keyframes), words
                 yield paths.log("keyframes", f"{segment}-{keyframes}"), words
+                if paths.score(segment, longest).exists():
+                    yield paths.score(segment, keyframes), words
 
 
 def _whole(path: Path, segment: str, keyframes: int) -> bool:
@@ -175,6 +177,9 @@ def _of_songs(paths: Paths) -> Iterator[Path]:
                 song = timeline.parent.name
                 yield from (paths.film(song), timeline, paths.owner(song))
                 yield from (paths.film_read(song), paths.film_asked(song), paths.starts_of(song))
+                yield from (paths.outline(song), paths.storyboard(song), paths.live(song), paths.about(song))
+                yield from (paths.storyboard_asked(song), paths.run(song))
+                yield paths.flicker(song)
 
 
 def _patterns(paths: Paths) -> list[tuple[str, Path]]:
@@ -184,12 +189,16 @@ def _patterns(paths: Paths) -> list[tuple[str, Path]]:
         ("segments", paths.latents(ID, "[0-9]+")),
         ("segments", paths.log("keyframes", f"{ID}-[0-9]+")),
         ("segments", paths.work(ID)),
+        ("segments", paths.score(ID, "[0-9]+")),
         ("clips", paths.clip_plan(ID)),
         ("clips", paths.clip(ID)),
         ("clips", paths.log("clips", ID)),
+        ("clips", paths.strip(ID)),
         ("fonts", paths.font(SHA256)),
         *(("tunes", file) for file in paths.tunes(ID)),
         ("audio", paths.audio_facts(SHA256)),
+        ("audio", paths.heard(SHA256, "[0-9]+")),
+        ("audio", paths.peaks(SHA256, "[0-9]+")),
         ("starts", paths.start(SHA256)),
         ("rankings", paths.ranking(ID)),
         ("seen", paths.seen(ID)),
@@ -266,6 +275,12 @@ def as_table(items: Sequence[Item]) -> str:
         f"{_size(item.size):>9}  {_age(item.age):>6}  {item.path!s:<{width}}  {item.words}" for item in items
     )
     return "\n".join(row.rstrip() for row in rows)
+
+
+def as_json(items: Sequence[Item], removed: bool) -> str:
+    """The same for other programs, sizes in bytes and ages in seconds."""
+    rows = [{**vars(item), "path": str(item.path), "age": round(item.age)} for item in items]
+    return json.dumps({"removed": removed, "items": rows}, indent=1)
 
 
 def together(items: Sequence[Item]) -> str:

@@ -141,21 +141,28 @@ def segments(paths: Paths, now: float) -> set[str]:
 
 
 def ended(paths: Paths, now: float) -> list[Path]:
-    """What workflows and removals left in results/.running that were killed."""
+    """What workflows, removals and jobs left in results/.running that were killed."""
     records = [*_records(paths, ".json"), *_records(paths, ".prune")]
-    return [path for path in records if not _alive(path, now)]
+    standings = _records(paths, paths.standing("any").suffix)
+    return [path for path in records if not _alive(path, now)] + [
+        path for path in standings if _silent(path, now)
+    ]
 
 
 def _alive(shown: Path, now: float) -> bool:
     """Whether the writer of a heartbeat may be at work: here the kernel knows, elsewhere silence tells."""
     if heartbeat.has_ended(shown):
         return False
-    try:
-        silent = now - shown.stat().st_mtime
-    except FileNotFoundError:
-        return False
     facts = heartbeat.read(shown) or {}
-    return facts.get("machine") == heartbeat.machine() or silent < HOUR
+    return facts.get("machine") == heartbeat.machine() or not _silent(shown, now)
+
+
+def _silent(path: Path, now: float) -> bool:
+    """Whether a file is gone or was not written for an hour."""
+    try:
+        return now - path.stat().st_mtime >= HOUR
+    except FileNotFoundError:
+        return True
 
 
 def _records(paths: Paths, suffix: str) -> list[Path]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 
+from songreel.planning.columns import Directions
 from songreel.planning.lines import Line
 from songreel.planning.lyric_files import cues, lrc, ttml
 from songreel.planning.lyric_files.song import Song, one_line
@@ -23,15 +24,30 @@ def _ass(song: Song) -> str:
 
 
 def csv(song: Song, comment: str = "") -> str:
-    """A screenplay in CSV, with all decimals that a time has."""
+    """A screenplay in CSV, with all decimals that a time has; columns have names where lines have ends."""
     head = [f"# {one_line(comment)}"] if comment else []
-    return "\n".join([*head, *map(_row, song.lines)]) + "\n"
+    columns = _columns(song)
+    if "end" in columns:
+        head.append(",".join(columns))
+    return "\n".join([*head, *(_row(line, columns) for line in song.lines)]) + "\n"
 
 
-def _row(line: Line) -> str:
+def _columns(song: Song) -> list[str]:
+    """What a screenplay says of these lines; without a header, its columns are in this order."""
+    ends = any(line.end_seconds is not None for line in song.lines)
+    takes = any(line.take is not None for line in song.lines)
+    return ["text", "start", *["end"] * ends, *["take"] * takes]
+
+
+def _row(line: Line, columns: Sequence[str]) -> str:
     quoted = line.text.replace('"', '""')
-    take = "" if line.take is None else f",{line.take}"
-    return f'"{quoted}",{_decimal(line.start_seconds)}{take}'
+    cells = {
+        "text": f'"{quoted}"',
+        "start": _decimal(line.start_seconds),
+        "end": "" if line.end_seconds is None else _decimal(line.end_seconds),
+        "take": "" if line.take is None else str(line.take),
+    }
+    return ",".join(cells[name] for name in columns).rstrip(",")
 
 
 def _decimal(seconds: float) -> str:
@@ -71,8 +87,8 @@ def loses(song: Song, ending: str) -> str:
     lost = []
     if ending not in TIMES_OF_WORDS and any(line.words for line in song.lines):
         lost.append("the times of words")
-    if ending == ".csv" and any(line.end_seconds is not None for line in song.lines):
-        lost.append("where lines end before the next one starts")
+    if any(line.directions != Directions() for line in song.lines):
+        lost.append("what steers lines beside their words")
     if ending != ".csv" and any(line.take is not None for line in song.lines):
         lost.append("takes")
     return " and ".join(lost)

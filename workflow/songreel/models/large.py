@@ -1,0 +1,48 @@
+"""Pictures for which a device has too little memory left, drawn in tiles.
+
+An iteration takes far more, and must hold its picture whole: so a film can be drawn where its lines could not
+be optimised. A network's norms are then a tile's own, so large tiles are nearest to the whole.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+from torch import Tensor
+
+from songreel.ground import limits
+from songreel.ground.messages import say
+from songreel.kernels import tiles
+from songreel.models.vqgan import VQGAN
+
+OVERLAP = 16  # cells, over which tiles melt into each other
+LEAST = 32  # cells along a side: with fewer a tile is all edges
+SHARE = 0.8  # of the free memory; the rest is for its gaps
+
+
+@torch.no_grad()
+def decode(vqgan: VQGAN, latents: Tensor) -> Tensor:
+    """Pictures [b, 3, h*factor, w*factor] of latents [b, c, h, w]; see `VQGAN.decode`."""
+    side = _side(vqgan, *latents.shape[2:])
+    return tiles.tiled(vqgan.decode, latents, side, OVERLAP, vqgan.factor)
+
+
+# Once for all pictures: with tiles of another size they would look different.
+@functools.cache
+def _side(vqgan: VQGAN, height: int, width: int) -> int:
+    """The cells along a side of the largest tile for which there is memory, of a picture of so many cells."""
+    free = SHARE * _free(vqgan.codebook.device)
+    side = max(height, width)
+    if vqgan.bytes_to_draw(height, width) <= free:
+        return side
+    while side > LEAST and vqgan.bytes_to_draw(min(side, height), min(side, width)) > free:
+        side = max(LEAST, side * 3 // 4)
+    say(f"pictures are drawn in tiles of {side * vqgan.factor} pixels, for want of memory.")
+    return side
+
+
+def _free(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return limits.free()
