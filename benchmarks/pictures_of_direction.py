@@ -102,6 +102,16 @@ SHEETS = (
             Frame("and a snowman stands beside it", 7.8),
         ),
     ),
+    Sheet(
+        "sound.csv",
+        (
+            Frame("0.0 s, before the drum", 0),
+            Frame("1.9 s, after four strokes", 1.9),
+            Frame("3.9 s, after eight", 3.9),
+            Frame("4.1 s, before the bells", 4.1),
+            Frame("7.9 s, after eight of them", 7.9),
+        ),
+    ),
 )
 
 

@@ -17,11 +17,11 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "lamps.lrc": {"lyrics": "karaoke", "lyrics_colour": "gold"},
     "pictures.csv": LOOSE,
     "prompts.csv": LOOSE,
+    "sound.csv": {"audio": "auto"},
     "styles.csv": LOOSE,
 }
 
 
 def settings(example: Path) -> Mapping[str, Any]:
     """What is asked for, the screenplay and its song among it."""
-    audio = "auto" if example.with_suffix(".mp3").exists() else "none"
-    return {"screenplay": str(example), "audio": audio, **SETTINGS.get(example.name, {})}
+    return {"screenplay": str(example), "audio": "none", **SETTINGS.get(example.name, {})}

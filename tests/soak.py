@@ -31,7 +31,12 @@ from tests.conftest import TINY, Project, Settings, new_project
 
 # About 15 seconds on two cores, most of them imports; ten keyframes a line, a quarter of a second each.
 FILM: Settings = {**TINY, "keyframes_per_second": 4, "iterations": 10, "tail": 1.5}
-LINES = [("a lighthouse at dusk", 0), ("the tide comes in, and in", 1.5), ("a red boat", 3)]
+# One of them moves.
+LINES = """text,start,zoom,angle
+a lighthouse at dusk,0,,
+"the tide comes in, and in",1.5,1.2,"sin(p=1s, a=20)"
+a red boat,3,,
+"""
 
 JOB, FAMILY, SNAKEMAKE, ALL = "a job", "a job with shell and ffmpeg", "snakemake alone", "everything"
 KINDS = (JOB, FAMILY, SNAKEMAKE, ALL)
@@ -228,11 +233,15 @@ def _keyframes(path: Path, segment: str) -> int:
 
 
 def contents(project: Project) -> dict[str, bytes]:
-    """The film and all that it is made of, but for temporary files and the note whose folder it is."""
+    """The film and all that it is made of, but for temporary files and the note whose folder it is.
+
+    The storyboard, too, tells of a run: how long each line took.
+    """
     root = project.results.root
     folders = (root / "latents", root / "clips", project.film.parent)
     files = {path for folder in folders for path in folder.glob("[!.]*")}
     files -= set(root.glob("*/screenplay.json"))  # which tells where the screenplay lies from there
+    files -= set(root.glob("*/storyboard.*"))
     return {str(path.relative_to(root)): path.read_bytes() for path in files}
 
 
@@ -246,7 +255,8 @@ def undisturbed(folder: Path) -> Undisturbed:
 
 def _project(folder: Path) -> Project:
     project = new_project(folder, **FILM)
-    project.write(LINES)
+    project.screenplay.parent.mkdir(parents=True)
+    project.screenplay.write_text(LINES, encoding="utf-8")
     return project
 
 

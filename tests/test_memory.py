@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from songreel.ground.errors import UserError
 from songreel.models import weights
@@ -111,6 +114,48 @@ def test_a_deblocking_keeps_what_is_told(dtype: torch.dtype) -> None:
         measured = kept(maker.deblocking, squares, maker)
     told = memory.deblocking(starter, (16, 24)) * dtype.itemsize
     assert 0.9 < told / measured < 1.2
+
+
+class Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """How many bytes of tensors there are at most at a time, of those that were made since it was entered."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.now = self.most = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = function(*args, **(kwargs or {}))
+        for made in tree_leaves(result):
+            if isinstance(made, Tensor) and all(made is not given for given in tree_leaves(args)):
+                self._count(made.untyped_storage())
+        return result
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        if not hasattr(storage, "counted"):
+            storage.counted = True  # type: ignore[attr-defined]
+            self.now += storage.nbytes()
+            self.most = max(self.most, self.now)
+            weakref.finalize(storage, self._gone, storage.nbytes())
+
+    def _gone(self, size: int) -> None:
+        self.now -= size
+
+
+@pytest.mark.parametrize("size", [(256, 256), (512, 256)])
+@pytest.mark.parametrize("name", VQGANS)
+def test_an_encoder_has_at_a_time_what_is_told(name: str, size: tuple[int, int]) -> None:
+    with META, torch.no_grad():
+        maker, picture = VQGAN(**VQGANS[name]), torch.empty(1, 3, size[1], size[0])
+        with Alive() as alive:
+            maker.encode(picture)
+    assert 1 <= memory.encoding(VQGANS[name], size) / alive.most < 1.6
+
+
+def test_a_moving_picture_takes_more() -> None:
+    job = VQGANS["f16"], [PERCEPTORS["ViT-B/32"]], 0, (256, 256), 8, 0, 2
+    assert memory.needed(*job, moves=True) - memory.needed(*job) == pytest.approx(
+        memory.encoding(VQGANS["f16"], (256, 256)) * memory.MARGIN, abs=2
+    )
 
 
 @PRECISIONS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from contextlib import suppress
@@ -107,7 +108,7 @@ def _clip(options: argparse.Namespace) -> None:
 def _draw(options: argparse.Namespace, target: Path) -> None:
     _set_threads(options.threads)
     from songreel.costs import history
-    from songreel.drawing import draw, film, onpicture, strips, upscaling
+    from songreel.drawing import camera, draw, film, onpicture, strips, upscaling
     from songreel.jobs import latents, progress, render
     from songreel.kernels import devices
     from songreel.models import proofs, vqgan, weights
@@ -116,8 +117,11 @@ def _draw(options: argparse.Namespace, target: Path) -> None:
     clip = ClipPlan.read(options.plan)
     paths = _paths(options.plan)
     parts = zip(sources(clip), options.latents, strict=True)
-    tokens = [latents.load(path, part.segment, need).tokens for (part, need), path in parts]
-    recipe = SegmentRecipe.read(paths.segment_plan(clip.shown.segment))
+    chains = [
+        camera.Chain(latents.load(path, part.segment, need).tokens, _recipe(paths, part.segment).motion)
+        for (part, need), path in parts
+    ]
+    recipe = _recipe(paths, clip.shown.segment)
     scheduler.show(f"{recipe.text}: {clip.shown.frames} frames")
     device = devices.choose()
     model = render.weights_of(recipe.model, weights.vqgan)
@@ -126,7 +130,7 @@ def _draw(options: argparse.Namespace, target: Path) -> None:
         proof.settle()
     started = time.monotonic()
     picker = strips.Picker(draw.drawn_frames(clip))
-    batches = picker.passing(draw.frames(maker, clip, tokens[0], tokens[1] if clip.before else None))
+    batches = picker.passing(camera.frames(maker, clip, chains[0], chains[1] if clip.before else None))
     ffmpeg = film.executable(options.ffmpeg)
     if clip.enlarging and clip.enlarging.upscaler:
         batches = upscaling.load(clip.enlarging.upscaler, device)(batches)
@@ -139,6 +143,10 @@ def _draw(options: argparse.Namespace, target: Path) -> None:
     history.remember(paths, history.drawing(recipe, clip), clip.shown.frames, took)
     with suppress(OSError):  # the storyboard reads them from the clip then
         strips.keep(picker.pictures, paths.strip(target.stem))
+
+
+def _recipe(paths: Paths, segment: str) -> SegmentRecipe:
+    return SegmentRecipe.read(paths.segment_plan(segment))
 
 
 def _declare_film(subparsers: Commands) -> Parser:
@@ -172,6 +180,9 @@ def _film(options: argparse.Namespace) -> None:
 def _declare_storyboard(subparsers: Commands) -> Parser:
     storyboard = subparsers.add_parser("storyboard", help="make the page that shows a film line by line")
     storyboard.add_argument("timeline", type=Path, help="results/<song>/timeline.json")
+    storyboard.add_argument(
+        "--measure", action="store_true", help="also look at lines that were rendered when nobody looked"
+    )
     storyboard.set_defaults(run=_storyboard)
     return storyboard
 
@@ -182,10 +193,20 @@ def _storyboard(options: argparse.Namespace) -> None:
 
     song = options.timeline.parent
     paths = Paths(song.parent)
+    if options.measure:
+        _measure(Timeline.read(options.timeline), paths)
     target = live.finish(song.name, paths, film.executable(options.ffmpeg))
     made_from = (options.timeline, paths.outline(song.name), paths.film(song.name))
     not_later([*made_from, paths.storyboard_asked(song.name)], target)
     say(f"{target} shows it line by line.")
+
+
+def _measure(timeline: Timeline, paths: Paths) -> None:
+    with leases.held():
+        _set_threads(os.cpu_count() or 1)
+        from songreel.jobs import measuring
+
+        measuring.segments(dict.fromkeys(line.segment for line in timeline.lines), paths)
 
 
 def _check_planned_together(timeline: Timeline, options: argparse.Namespace) -> None:

@@ -46,7 +46,8 @@ def gpu_bytes(recipe: SegmentRecipe, micro_batch: int) -> int:
 
 def _iteration_bytes(recipe: SegmentRecipe, micro_batch: int, number_bytes: int) -> int:
     model, judges, cutouts = recipe.model.name, _judges(recipe), recipe.strategy.cutouts
-    return _kept(model, judges, recipe.size, cutouts, micro_batch, number_bytes)
+    moves = recipe.motion is not None
+    return _kept(model, judges, recipe.size, cutouts, micro_batch, number_bytes, moves)
 
 
 def _judges(recipe: SegmentRecipe) -> tuple[str, ...]:
@@ -76,7 +77,8 @@ def _kept(
     cutouts: int,
     micro_batch: int,
     number_bytes: int,
+    moves: bool,
 ) -> int:
     """Bytes that an iteration takes."""
     files = [weights.perceptor(judge) for judge in judges]
-    return memory.estimate(weights.vqgan(model), files, size, cutouts, micro_batch, number_bytes)
+    return memory.estimate(weights.vqgan(model), files, size, cutouts, micro_batch, number_bytes, moves)

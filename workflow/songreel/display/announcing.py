@@ -24,3 +24,9 @@ def damaged(workflow: Any, sentence: str) -> None:
     display = handler.of(workflow)
     if not (display and display.damage(sentence)):
         say(sentence)
+
+
+def await_begin(workflow: Any) -> None:
+    """Have jobs begin after the display."""
+    if display := handler.of(workflow):
+        display.await_begin()

@@ -42,12 +42,13 @@ def of_moving(
     """
     reach = len(neighbours) // 2
     own = pictures[number]
+    size = own.shape[-1], own.shape[-2]
     total, whole = neighbours[reach] * own, torch.full_like(own[:1], neighbours[reach])
     for step, share in zip(range(-reach, reach + 1), neighbours, strict=True):
         if step and number + step in pictures:
             picture = pictures[number + step][None]
-            maps = _between(number + step, number, motion, (picture.shape[-1], picture.shape[-2]))
-            weight = share * moving.seen(picture, maps)[0]
+            maps = _between(number + step, number, motion, size)
+            weight = share * moving.seen(maps, size, own.device)[0]
             total = total + weight * moving.moved(picture, maps)[0]
             whole = whole + weight
     return total / whole

@@ -5,7 +5,7 @@ An interpolated latent is never quantised again: that would make pictures pop fr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
@@ -40,7 +40,7 @@ def frames(
     seam = _seam(vqgan, clip, shown, before) if before is not None and clip.blend_frames else None
     for first in range(0, count, batch):
         instants = [Fraction(n) / rate for n in range(first, min(first + batch, count))]  # seconds
-        yield _as_bytes(_pictures(vqgan, clip, shown, seam, instants))
+        yield as_bytes(_pictures(vqgan, clip, shown, seam, instants))
 
 
 def drawn_frames(clip: ClipPlan) -> int:
@@ -53,14 +53,19 @@ def drawn_frames(clip: ClipPlan) -> int:
 
 
 @dataclass(frozen=True)
-class _Seam:
-    """How the line before turns into the line that is shown."""
+class Blending:
+    """When the line before turns into the line that is shown."""
 
-    before: NDArray[np.uint16]  # tokens [k, h, w]
     offset: Fraction  # seconds on the line before's clock at which the line starts
     blending: Fraction  # seconds
     frame: Fraction  # seconds
-    strength: float  # of the stretching that keeps the blend from greying
+
+    @classmethod
+    def of(cls, clip: ClipPlan) -> Blending:
+        """Of a clip with a line before it."""
+        assert clip.before is not None
+        rate = clip.frames_per_second
+        return cls(clip.before.frames / rate, clip.blend_frames / rate, 1 / rate)
 
     def shares(self, instants: list[Fraction]) -> list[float]:
         """How much of the line itself is seen, for each instant inside the blend."""
@@ -68,17 +73,34 @@ class _Seam:
         return [_smoothstep((instant + self.frame) / (self.blending + self.frame)) for instant in blended]
 
 
+@dataclass(frozen=True)
+class _Seam:
+    """How the line before turns into the line that is shown."""
+
+    before: NDArray[np.uint16]  # tokens [k, h, w]
+    times: Blending
+    strength: float  # of the stretching that keeps the blend from greying
+
+
 def _seam(vqgan: VQGAN, clip: ClipPlan, shown: NDArray[np.uint16], before: NDArray[np.uint16]) -> _Seam:
-    assert clip.before is not None
-    rate = clip.frames_per_second
-    offset, blending = clip.before.frames / rate, clip.blend_frames / rate
+    times = Blending.of(clip)
+    offset, blending = times.offset, times.blending
     ends = _at(vqgan, clip, before, [offset]), _at(vqgan, clip, shown, [blending])
     middle = _at(vqgan, clip, before, [offset + blending / 2]), _at(vqgan, clip, shown, [blending / 2])
     half = torch.full((1, 1, 1, 1), 0.5, device=vqgan.codebook.device)
-    plain, stretched = (_contrast(vqgan, _blend(*middle, half, strength)) for strength in (0, 1))
-    wanted = (_contrast(vqgan, ends[0]) + _contrast(vqgan, ends[1])) / 2
+    blends = [decode(vqgan, blend(*middle, half, strength)) for strength in (0, 1)]
+    return _Seam(before, times, stretching(blends, [decode(vqgan, end) for end in ends]))
+
+
+def stretching(blends: Sequence[Tensor], ends: Sequence[Tensor]) -> float:
+    """How strongly to stretch a blend to keep the mean contrast of its ends.
+
+    By the pictures [1, 3, h, w] of its middle, with a strength of 0 and of 1, and of its ends.
+    """
+    plain, stretched = map(_contrast, blends)
+    wanted = sum(map(_contrast, ends)) / 2
     strength = (wanted - plain) / max(stretched - plain, 1e-3)
-    return _Seam(before, offset, blending, 1 / rate, min(max(strength, 0), MOST_STRENGTH))
+    return min(max(strength, 0), MOST_STRENGTH)
 
 
 def _pictures(
@@ -86,15 +108,21 @@ def _pictures(
 ) -> Tensor:
     """The pictures float32 [b, 3, height, width] in 0..1 at instants on the line's own clock."""
     latents = _at(vqgan, clip, shown, instants)
-    shares = torch.tensor(seam.shares(instants) if seam else [], device=latents.device).view(-1, 1, 1, 1)
+    share = seam.times.shares(instants) if seam else []
+    shares = torch.tensor(share, device=latents.device).view(-1, 1, 1, 1)
     if seam is not None and len(shares):
         blended = len(shares)
-        tail = _at(vqgan, clip, seam.before, [seam.offset + instant for instant in instants[:blended]])
-        latents[:blended] = _blend(tail, latents[:blended], shares, seam.strength)
-    return _decode(vqgan, latents)
+        tail = _at(vqgan, clip, seam.before, [seam.times.offset + instant for instant in instants[:blended]])
+        latents[:blended] = blend(tail, latents[:blended], shares, seam.strength)
+    return decode(vqgan, latents)
 
 
-def _blend(tail: Tensor, head: Tensor, shares: Tensor, strength: float) -> Tensor:
+def pictures(vqgan: VQGAN, clip: ClipPlan, tokens: NDArray[np.uint16], instants: list[Fraction]) -> Tensor:
+    """The pictures float32 [b, 3, height, width] in 0..1 of a segment at instants on its own clock."""
+    return decode(vqgan, _at(vqgan, clip, tokens, instants))
+
+
+def blend(tail: Tensor, head: Tensor, shares: Tensor, strength: float) -> Tensor:
     """Linear interpolation [b, c, h, w], each channel stretched over the picture against greying.
 
     Halfway between unrelated latents the plain mean is less spread out than either and decodes to grey mud.
@@ -110,9 +138,8 @@ def _spread(latents: Tensor) -> Tensor:
     return latents.std((2, 3), keepdim=True, correction=0)
 
 
-def _contrast(vqgan: VQGAN, latents: Tensor) -> float:
-    """The standard deviation of the brightness of the picture decoded from latents [1, c, h, w]."""
-    picture = _decode(vqgan, latents)
+def _contrast(picture: Tensor) -> float:
+    """The standard deviation of the brightness of a picture [1, 3, h, w]."""
     luma = torch.tensor(LUMA, device=picture.device).view(1, 3, 1, 1)
     return float((picture * luma).sum(1).std(correction=0))
 
@@ -157,10 +184,12 @@ def _smoothstep(share: Fraction) -> float:
 
 
 @torch.no_grad()
-def _decode(vqgan: VQGAN, latents: Tensor) -> Tensor:
+def decode(vqgan: VQGAN, latents: Tensor) -> Tensor:
+    """The pictures float32 [b, 3, height, width] in 0..1 of quantised latents [b, c, h, w]."""
     return large.decode(vqgan, latents).clamp(0, 1)
 
 
-def _as_bytes(pictures: Tensor) -> NDArray[np.uint8]:
+def as_bytes(pictures: Tensor) -> NDArray[np.uint8]:
+    """Pictures [b, 3, height, width] in 0..1 as uint8 [b, height, width, 3]."""
     whole = pictures.mul(255).round().to(torch.uint8)
     return whole.permute(0, 2, 3, 1).contiguous().cpu().numpy()

@@ -11,7 +11,7 @@ from songreel.ground.paths import Paths, latents_file
 from songreel.ground.steering import Previous
 from songreel.jobs import latents, targets
 from songreel.models.vqgan import VQGAN
-from songreel.sampling import sampler
+from songreel.sampling import camera, sampler
 from songreel.sampling.sampler import Start
 
 
@@ -21,10 +21,14 @@ def of(recipe: SegmentRecipe, vqgan: VQGAN, paths: Paths) -> Start:
         return Start(_drawn_before(recipe, recipe.previous, vqgan, paths))
     if recipe.start is None:
         return Start(sampler.canvas(vqgan, recipe.size, recipe.seed))
-    latent = sampler.started(vqgan, targets.picture(recipe.start, recipe, paths))
-    if recipe.mask is None:
-        return Start(latent)
-    return Start(latent, sampler.kept_where_black(vqgan, targets.picture(recipe.mask, recipe, paths)))
+    picture = targets.picture(recipe.start, recipe, paths)
+    mask = targets.picture(recipe.mask, recipe, paths) if recipe.mask else None
+    kept = None if mask is None else sampler.kept_where_black(vqgan, mask)
+    start = Start(sampler.started(vqgan, picture), kept)
+    if recipe.motion is None:
+        return start
+    masking = None if mask is None else sampler.pixels(vqgan, mask)
+    return start.moving(sampler.pixels(vqgan, picture), masking)
 
 
 def _drawn_before(recipe: SegmentRecipe, before: Previous, vqgan: VQGAN, paths: Paths) -> torch.Tensor:
@@ -40,4 +44,5 @@ def _drawn_before(recipe: SegmentRecipe, before: Previous, vqgan: VQGAN, paths: 
         )
     tokens = latents.load(path, before.segment, before.keyframes).tokens[before.keyframes - 1]
     with torch.no_grad():
-        return vqgan.embed(torch.from_numpy(tokens.astype("int64"))[None].to(vqgan.codebook.device))[0]
+        latent = vqgan.embed(torch.from_numpy(tokens.astype("int64"))[None].to(vqgan.codebook.device))[0]
+    return camera.moved_on(vqgan, latent, before.move) if before.move else latent

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from songreel.ground.errors import UserError
@@ -62,25 +62,31 @@ def rest(motion: Motion | None, shot: Shot, keyframes: int, config: Config) -> M
 
 
 def _row(name: str, curve: Curve, reading: Reading, need: int) -> list[float]:
-    """What a curve makes of each move, as far as is known now: the last one is that of all that follow."""
+    """What a curve makes of each move, as far as is known now: the last one is that of all that follow.
+
+    After the line's end, where it blends into the next one, it may have no value.
+    """
     if curve.constant is not None:
         return [_move(name, curve, reading, 0)]
-    if reading.depends_on_song(curve):
-        return [_move(name, curve, reading, keyframe) for keyframe in range(need - 1)]
-    row = [_move(name, curve, reading, keyframe) for keyframe in range(need - 1)]
-    return [*row, *_beyond(name, curve, reading, need - 1)]
-
-
-def _beyond(name: str, curve: Curve, reading: Reading, known: int) -> Iterator[float]:
-    """The moves after those that are needed, until the line's span ends or the curve has no value."""
-    span = SPAN * reading.keyframe_rate  # keyframes
-    while span < known:
-        span *= 2
-    for keyframe in range(known, math.ceil(span)):
+    known = need - 1 if reading.depends_on_song(curve) else spanned(need - 1, reading)
+    shown = reading.shot.frames * reading.keyframe_rate / reading.frames_per_second  # keyframes
+    row: list[float] = []
+    for keyframe in range(known):
         try:
-            yield _move(name, curve, reading, keyframe)
+            row.append(_move(name, curve, reading, keyframe))
         except UserError:
-            return
+            if keyframe + 1 < shown or not row:
+                raise
+            break
+    return row
+
+
+def spanned(moves: int, reading: Reading) -> int:
+    """So many moves, or as many as a line's span has."""
+    span = SPAN * reading.keyframe_rate
+    while span < moves:
+        span *= 2
+    return math.ceil(span)
 
 
 def _move(name: str, curve: Curve, reading: Reading, keyframe: int) -> float:

@@ -33,6 +33,8 @@ HEAD, MLP = 64, 4
 QUICK, INSIDE = 2, {"gelu": 1, "gelu_tanh": 1}  # the same for each value inside, by the activation
 STEM, BOTTLENECK = 2.0, 4.0  # the same for a ResNet's first convolutions and for each of its blocks
 RESNET = 1.8
+ENCODING = 5  # copies of the largest picture inside an encoder that it has at a time
+MATRICES = 3  # the same of the matrix of weights of an attention block
 CUTTING = 16  # copies of a cutout, float32, that its warping, recolouring and erasing keep
 STATES = 6  # latents: as it is, quantised, its gradient, two moments and a step
 MARGIN = 1.25  # for what is kept for a moment only, and for the allocator's gaps
@@ -47,11 +49,13 @@ def needed(
     cutouts: int,
     micro_batch: int,
     number_bytes: int,
+    moves: bool = False,
 ) -> int:
     """Bytes for one iteration of a VQGAN and perceptors with these arguments and `stored` bytes of weights.
 
     `size` is the picture's width and height in pixels, `micro_batch` the cutouts judged at a time (0 is all),
-    `number_bytes` 2 for bfloat16 and 4 for float32.
+    `number_bytes` 2 for bfloat16 and 4 for float32. Where the picture `moves`, it is encoded between
+    keyframes, when a recorded graph still has what an iteration keeps.
     """
     fold = vqgan.get("fold", 1)
     cells = size[0] // fold, size[1] // fold
@@ -62,7 +66,14 @@ def needed(
         at_once = min(micro_batch or cutouts, cutouts)
         total += at_once * judge(perceptor, number_bytes)
         total += cutouts * CUTTING * 3 * perceptor["image_resolution"] ** 2 * 4
-    return round(total * MARGIN)
+    return round((total + (encoding(vqgan, size) if moves else 0)) * MARGIN)
+
+
+def encoding(vqgan: Mapping[str, Any], size: tuple[int, int]) -> int:
+    """Bytes that taming's encoder has at a time of a picture, in float32; the decoder has no more."""
+    ddconfig, fold = vqgan["ddconfig"], vqgan.get("fold", 1)
+    pixels, cells = prod(size) // fold**2, _cells(vqgan, size)
+    return int(ENCODING * pixels * ddconfig["ch"] * ddconfig["ch_mult"][0] + MATRICES * cells**2) * 4
 
 
 def distances(vqgan: Mapping[str, Any], size: tuple[int, int]) -> int:
@@ -135,11 +146,12 @@ def estimate(
     cutouts: int,
     micro_batch: int,
     number_bytes: int,
+    moves: bool = False,
 ) -> int:
     """Bytes for one iteration of a segment; see `needed`."""
     stored = sum(_loaded_bytes(files) for files in (model, *judges))
     networks = weights.architecture(model), [weights.params(judge) for judge in judges]
-    return needed(*networks, stored, size, cutouts, micro_batch, number_bytes)
+    return needed(*networks, stored, size, cutouts, micro_batch, number_bytes, moves)
 
 
 def check(
@@ -151,8 +163,9 @@ def check(
     precision: torch.dtype,
 ) -> None:
     """Raise UserError, which says what to lower, when a device has less memory free than a segment needs."""
-    size, cutouts = recipe.size, recipe.strategy.cutouts
-    needs, free = estimate(model, judges, size, cutouts, micro_batch, precision.itemsize), _free(device)
+    size, cutouts, moves = recipe.size, recipe.strategy.cutouts, recipe.motion is not None
+    needs = estimate(model, judges, size, cutouts, micro_batch, precision.itemsize, moves)
+    free = _free(device)
     if needs > free:
         at_once = min(micro_batch or cutouts, cutouts)
         raise UserError(

@@ -17,17 +17,19 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from songreel.ground.motion import Motion
 from songreel.ground.pictures import Pixels
 from songreel.ground.strategy import Strategy
 from songreel.kernels.cutouts import Look
 from songreel.models.perceptor import Perceptor
 from songreel.models.vqgan import VQGAN
-from songreel.sampling import graphs
+from songreel.sampling import camera, graphs
+from songreel.sampling.camera import DARK
+from songreel.sampling.camera import Start as Start
 from songreel.sampling.loss import Weighing, clamp_inwards, spherical_distance, straight_through
 
 # Of the noise that a film starts from. With more, all lines keep its blots; with less, blends turn grey.
 CANVAS_CONTRAST = 0.1
-DARK = 0.5  # below which a mask keeps what lies there
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # Adam's, as published
 
 
@@ -44,14 +46,6 @@ class Pull:
     weight: float = 1.0
     micro_batch: int = 0
     weighing: Weighing | None = None  # None: towards all of them alike
-
-
-@dataclass(frozen=True)
-class Start:
-    """What a chain is kept to: the latent that it began with, and where it may not leave it at all."""
-
-    latent: Tensor  # [c, h, w]
-    kept: Tensor | None = None  # bool [h, w]
 
 
 @dataclass(frozen=True)
@@ -82,9 +76,13 @@ def canvas(vqgan: VQGAN, size: tuple[int, int], seed: int) -> Tensor:
 
 def started(vqgan: VQGAN, picture: Pixels) -> Tensor:
     """The latent float32 [c, h, w] of a picture that a chain starts from, in the codes that draw it."""
-    pixels = torch.from_numpy(picture).to(vqgan.codebook.device).permute(2, 0, 1)[None] / 255  # [1, 3, h, w]
     with torch.no_grad():
-        return vqgan.embed(vqgan.tokens(pixels))[0]
+        return vqgan.embed(vqgan.tokens(pixels(vqgan, picture)[None]))[0]
+
+
+def pixels(vqgan: VQGAN, picture: Pixels) -> Tensor:
+    """A picture as float32 [3, height, width] in 0..1, where the model is."""
+    return torch.from_numpy(picture).to(vqgan.codebook.device).permute(2, 0, 1) / 255
 
 
 def kept_where_black(vqgan: VQGAN, mask: Pixels) -> Tensor:
@@ -103,18 +101,26 @@ def chain(
     first: int,
     callback: Callable[[], None] = lambda: None,
     start: Start | None = None,
+    motion: Motion | None = None,
 ) -> Iterator[Keyframe]:
     """Keyframes `first`, `first + 1`, … without end, from the latent [c, h, w] after keyframe `first - 1`.
 
     Nothing here depends on where the chain will stop or was resumed: k keyframes are a prefix of k + 1. The
-    callback is called after every iteration. It is kept to its `start`, as the strategy says.
+    callback is called after every iteration. It is kept to its `start`, as the strategy says, and where its
+    picture moves, the start moves along.
     """
     longest = strategy.iterations + (strategy.lead_in if first == 0 else 0)
+    held = start if motion and start and start.moves and (strategy.hold or start.mask is not None) else None
     iteration = Iteration(vqgan, pulls, strategy, latent, longest + graphs.REHEARSALS, start)
     iterate = graphs.replayed(iteration, iteration.generator)
     number = first
     while True:
         steps = strategy.iterations + (strategy.lead_in if number == 0 else 0)
+        if motion and number:
+            if held:
+                iteration.keep_to(along := camera.start_after(vqgan, held, motion, number))
+            like = along.latent if held else None
+            latent = camera.moved_on(vqgan, latent, motion.move(number - 1), like)
         iteration.begin(latent, _stream(seed, f"{take}/{number}"), steps, number)
         for _ in range(steps):
             iterate()
@@ -150,8 +156,9 @@ class Iteration:
         self.adam = _Adam(self.latent, 1.0 if strategy.learning_rates else strategy.learning_rate, most)
         self.pace = torch.ones((), device=like.device) if strategy.learning_rates else None
         self.total = torch.zeros((), device=like.device)  # of the losses since `begin`
-        self.start = start.latent[None] if start else None
-        self.kept = start.kept if start else None
+        self.start = start.latent[None].clone() if start else None
+        self.kept = start.kept.clone() if start and start.kept is not None else None
+        self.seen = start.seen.clone() if start and start.seen is not None else None
         # Of the codes' own spread, so that it means the same for every codebook.
         self.hold = strategy.hold / float(vqgan.codebook.var()) if start and strategy.hold else 0.0
         self.stability = strategy.stability / float(vqgan.codebook.var()) if strategy.stability else 0.0
@@ -176,11 +183,19 @@ class Iteration:
         for look in self.looks:
             look.roll(self.generator, steps or self.most)
 
+    @torch.no_grad()
+    def keep_to(self, start: Start) -> None:
+        """Keep to another start, of the same parts as the first one."""
+        parts = (self.start, start.latent[None]), (self.kept, start.kept), (self.seen, start.seen)
+        for own, other in parts:
+            if own is not None and other is not None:
+                own.copy_(other)
+
     def __call__(self) -> None:
         """Decode, cut, embed, compare, step."""
         loss = _distance(self.vqgan, self.pulls, self.looks, self.latent, self.generator, self.adam.steps)
         if self.start is not None and self.hold:
-            loss = loss + self.hold * F.mse_loss(self.latent, self.start)
+            loss = loss + self.hold * _away(self.latent, self.start, self.seen)
         if self.before is not None:
             loss = loss + self.tie * F.mse_loss(self.latent, self.before)
         (gradient,) = torch.autograd.grad(loss, self.latent)
@@ -271,6 +286,13 @@ def _judged(pull: Pull, cutouts: Tensor) -> Tensor:
     # Its value is the loss, its gradient that of all parts; what the perceptor kept for them is freed by now.
     pulled = (cutouts * torch.cat(gradients)).sum()
     return loss + pulled - pulled.detach()
+
+
+def _away(latent: Tensor, start: Tensor, seen: Tensor | None) -> Tensor:
+    """How far a latent [1, c, h, w] is from another one, float32 [], where that one's picture is seen."""
+    if seen is None:
+        return F.mse_loss(latent, start)
+    return (seen * (latent - start).square()).mean()
 
 
 def _mean_distance(pull: Pull, cutouts: Tensor) -> Tensor:
