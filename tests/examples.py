@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parents[1] / "screenplays/examples"
-PICTURES = sorted(FOLDER.glob("*.png"))
-FILES = sorted(set(FOLDER.iterdir()) - set(PICTURES))
+BESIDE = (".png", ".mp3")  # of what screenplays name or are sung to
+FILES = sorted(file for file in FOLDER.iterdir() if file.suffix not in BESIDE)
 
 LOOSE: Mapping[str, Any] = {"hold": 0.1, "lead_in": 30}  # so that what steers shows more than usual
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
@@ -17,10 +17,11 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "lamps.lrc": {"lyrics": "karaoke", "lyrics_colour": "gold"},
     "pictures.csv": LOOSE,
     "prompts.csv": LOOSE,
+    "sound.csv": {"audio": "auto"},
     "styles.csv": LOOSE,
 }
 
 
 def settings(example: Path) -> Mapping[str, Any]:
-    """What is asked for beside the screenplay."""
+    """What is asked for, the screenplay and its song among it."""
     return {"screenplay": str(example), "audio": "none", **SETTINGS.get(example.name, {})}

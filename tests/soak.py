@@ -233,11 +233,15 @@ def _keyframes(path: Path, segment: str) -> int:
 
 
 def contents(project: Project) -> dict[str, bytes]:
-    """The film and all that it is made of, but for temporary files and the note whose folder it is."""
+    """The film and all that it is made of, but for temporary files and the note whose folder it is.
+
+    The storyboard, too, tells of a run: how long each line took.
+    """
     root = project.results.root
     folders = (root / "latents", root / "clips", project.film.parent)
     files = {path for folder in folders for path in folder.glob("[!.]*")}
     files -= set(root.glob("*/screenplay.json"))  # which tells where the screenplay lies from there
+    files -= set(root.glob("*/storyboard.*"))
     return {str(path.relative_to(root)): path.read_bytes() for path in files}
 
 

@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +24,19 @@ from snakemake_logger_plugin_songreel import LogHandler, LogHandlerSettings
 from songreel.cli import main
 from songreel.display import capture, events, lines, screen, state, words
 from songreel.display.capture import Capture
-from songreel.display.events import CLIP, FILM, KEYFRAMES, Began, Ended, Event, Failed, Idle, Stopped, Trouble
+from songreel.display.events import (
+    CLIP,
+    FILM,
+    KEYFRAMES,
+    STORYBOARD,
+    Began,
+    Ended,
+    Event,
+    Failed,
+    Idle,
+    Stopped,
+    Trouble,
+)
 from songreel.display.film import Film, Line
 from songreel.display.handler import Handler
 from songreel.display.state import Run
@@ -35,7 +48,7 @@ from songreel.jobs.standing import Standing
 from tests.conftest import REPOSITORY, TINY, Project, environment, new_project
 from tests.terminal import Terminal
 
-TEXTS = ("Over the river", "星星 🌟 שלום", "To grandmother's house we go \x1b[31m\x1b[2J now")
+TEXTS = ("Over the river" + ", and on" * 20, "星星 🌟 שלום", "To grandmother's house \x1b[31m\x1b[2J now")
 
 
 def line(number: int, text: str = "", **more: Any) -> Line:
@@ -149,13 +162,19 @@ def record(message: str = "", level: int = logging.INFO, **facts: Any) -> loggin
 
 
 def test_records_of_jobs_are_read_whatever_their_rules_are_called() -> None:
-    facts = {"jobid": 3, "rule_name": "mine_keyframes", "log": ["a.log"], "threads": 2}
-    gpu = {**facts, "wildcards": {"segment": "s", "keyframes": "5"}, "resources": {"gpu": 1}}
+    facts: dict[str, Any] = {"jobid": 3, "rule_name": "mine_keyframes", "log": ["a.log"], "threads": 2}
+    gpu: dict[str, Any] = {**facts, "wildcards": {"segment": "s", "keyframes": "5"}, "resources": {"gpu": 1}}
     assert events.read(record(event=LogEvent.JOB_INFO, **gpu)) == Began(
         3, KEYFRAMES, "s", Path("a.log"), 1, True
     )
-    clip = {**facts, "wildcards": {"clip": "c"}, "resources": {"gpu": 0}, "log": []}
+    clip: dict[str, Any] = {**facts, "wildcards": {"clip": "c"}, "resources": {"gpu": 0}, "log": []}
     assert events.read(record(event=LogEvent.JOB_INFO, **clip)) == Began(3, CLIP, "c", None, 2)
+    for made, kind in (
+        ("results/river/film.mp4", FILM),
+        ("results/river/storyboard.html (update)", STORYBOARD),
+    ):
+        song = record(event=LogEvent.JOB_INFO, **{**facts, "wildcards": {"song": "river"}, "output": [made]})
+        assert events.read(song) == Began(3, kind, "river", Path("a.log"), 2)
     assert events.read(record(event=LogEvent.JOB_FINISHED, job_id=3)) == Ended(3)
     assert events.read(record(event=LogEvent.JOB_ERROR, level=40, **facts)) == Failed(
         3, "mine_keyframes", Path("a.log")
@@ -198,20 +217,20 @@ def forty() -> Run:
 def test_what_is_shown_fits_the_window(columns: int, rows: int) -> None:
     shown = rendered(forty(), columns, rows, price=2.5)
     assert len(shown) < rows
-    assert max(map(cell_len, shown)) <= columns
+    assert max(map(cell_len, shown)) < columns
     assert not any(letter in each for each in shown for letter in "\x1b\x07\r\t")
     bars = sum("━" in each or "─" in each for each in shown)
     assert bars == 40 or shown[-1] == f"and {40 - bars} more"
     assert bars or rows == 6
 
 
-@pytest.mark.parametrize("columns", [40, 80, 120])
-def test_bars_and_words_stand_below_each_other(columns: int) -> None:
+@pytest.mark.parametrize(("columns", "bar"), [(40, 10), (80, 20), (120, 24)])
+def test_bars_and_words_stand_below_each_other(columns: int, bar: int) -> None:
     shown = [each for each in rendered(forty(), columns, 60) if "━" in each or "─" in each]
-    assert len({re.match("[━╸─]+", each)[0].__len__() for each in shown}) == 1  # type: ignore[index]
-    places = {each.index("Over") for each in shown if "Over" in each}
-    places |= {each.index("星星") for each in shown if "星星" in each}
+    assert all(re.fullmatch(f"[━╸─]{{{bar}}}  .*", each) for each in shown)
+    places = {each.index(begun) for each in shown for begun in ("Over", "星星", "To g") if begun in each}
     assert len(places) == 1
+    assert all(each.endswith("…") for each in shown if "Over" in each)
 
 
 def test_a_wide_window_says_more() -> None:
@@ -278,13 +297,13 @@ def test_each_event_is_a_line() -> None:
 
 def test_the_end_tells_where_the_film_is_and_what_to_do_next(tmp_path: Path) -> None:
     run = played(Run((film(CACHED, line(0), root=tmp_path),), 0.0), began(200, FILM), Ended(200))
-    ready, then = words.ending(run, 0.0, 42.0)
+    (ready,), (then,) = words.films_ending(run, 0.0, 42.0), words.next_steps(run)
     assert ready == f"{tmp_path}/river/film.mp4 is ready: 20 s, 2 lines, 1 cached; it took 42 s."
     assert "Change a line in screenplays/river.csv and run the same command" in then
     board = tmp_path / "river/storyboard.html"
     board.parent.mkdir()
     board.touch()
-    assert str(board) in words.ending(run, 0.0, 42.0)[1]
+    assert str(board) in words.next_steps(run)[0]
 
 
 def failing(tmp_path: Path, log: str, jobs: int = 1) -> Run:
@@ -313,10 +332,32 @@ def test_a_job_that_ends_without_a_word_is_said_to(tmp_path: Path) -> None:
     assert "ended without a word, as when it is killed" in error
     assert str(tmp_path / "job.log") in error
     assert "run the same command again" in error
+    # A scheduler may know more.
+    slurm = Failed(0, "keyframes", None, "SLURM-job '7' failed, SLURM status is: 'TIMEOUT'. For further …")
+    (error,) = words.errors(played(run_of(line(0)), began(0), slurm))
+    assert error == (
+        "'line 0': ended without a word, SLURM-job '7' failed, SLURM status is: 'TIMEOUT';"
+        " run the same command again, finished keyframes are kept."
+    )
     # Ctrl-C ends jobs, too, and that is no failure.
     stopped = state.apply(run, Stopped(), 9.0)
     assert words.errors(stopped) == []
-    assert words.ending(stopped, 0.0, 9.0)[-1] == words.STOPPED
+    assert words.next_steps(stopped) == [words.STOPPED]
+
+
+def test_what_a_job_cannot_write_into_its_log_is_heard(tmp_path: Path) -> None:
+    """As on a full disk, or on one that may only be read."""
+    run, full = failing(tmp_path, "", 2), "the disk is full; free some space."
+    assert words.errors(run, [full, full]) == [f"'line 0' and 1 more: {full}"]
+    # What a log says is not told once more for a job that says nothing.
+    told = tmp_path / "told.log"
+    told.write_text(f"{STAMP}error: {full}\n")
+    run = played(run, began(1, log=told), Failed(1, "keyframes", told))
+    assert [error.partition(" and ")[0] for error in words.errors(run, [full])] == [
+        f"'line 1': {full.partition(' and ')[0]}",
+        f"'line 0': ended without a word, as when it is killed or memory runs out; {tmp_path}/job.log tells"
+        " how far it came; run the same command again, finished keyframes are kept.",
+    ]
 
 
 def test_a_job_that_fails_calls_its_last_words_an_error(
@@ -398,7 +439,10 @@ def test_what_jobs_print_is_kept_from_the_terminal_and_the_unknown_told_once(
         subprocess.run(["bash", "-c", "bash -c 'kill -9 $$'; true"], check=False)
         kept.terminal.write("shown\n")
         kept.terminal.flush()
+        said = "from songreel.ground.messages import fail; fail('the disk is full.')"
+        subprocess.run([sys.executable, "-c", said], check=True)
         assert kept.news() == ["strange"]
+        assert kept.failures == ["the disk is full."]
         os.write(2, b"later")
     finally:
         rest = kept.end()
@@ -432,7 +476,8 @@ def test_snakemake_finds_the_plugin() -> None:
 
 def handler(settings: LogHandlerSettings | None = None, **common: Any) -> Handler:
     plain = dict.fromkeys(("verbose", "debug_dag", "printshellcmds", "show_failed_logs", "nocolor", "dryrun"))
-    return LogHandler(SimpleNamespace(**{**plain, "quiet": None, "stdout": False, **common}), settings)
+    told: Any = SimpleNamespace(**{**plain, "quiet": None, "stdout": False, **common})
+    return LogHandler(told, settings)
 
 
 STARTED = record("Workflow has started!", event=LogEvent.WORKFLOW_STARTED)
@@ -442,7 +487,7 @@ def test_snakemake_prints_itself_where_its_details_are_wanted() -> None:
     assert handler().writes_to_stream
     assert not handler(LogHandlerSettings(off=True)).writes_to_stream
     for wish in ("verbose", "debug_dag", "printshellcmds", "show_failed_logs", "dryrun"):
-        assert not handler(**{wish: True}).writes_to_stream
+        assert not handler(None, **{wish: True}).writes_to_stream
 
 
 def test_what_begins_no_run_prints_what_it_printed(capfd: pytest.CaptureFixture[str]) -> None:
@@ -473,7 +518,7 @@ def test_a_run_without_a_terminal_is_told_in_lines(capfd: pytest.CaptureFixture[
     shown = handler(LogHandlerSettings(price=2.5))
     shown.film(film(CACHED, line(0), root=tmp_path), True)
     shown.damage("a clip was damaged.")
-    facts = {"jobid": 1, "wildcards": {"clip": "clip0"}, "log": [], "threads": 1}
+    facts: dict[str, Any] = {"jobid": 1, "wildcards": {"clip": "clip0"}, "log": [], "threads": 1}
     shown.emit(STARTED)
     shown.emit(record("Building DAG of jobs..."))
     shown.emit(record(event=LogEvent.JOB_INFO, **facts))
@@ -507,7 +552,7 @@ def test_a_quiet_run_tells_its_end_or_its_errors_alone(
 ) -> None:
     shown = handler(quiet=[SimpleNamespace(name=quiet)])
     shown.film(film(line(0), root=tmp_path), True)
-    facts = {"jobid": 1, "wildcards": {"clip": "clip0"}, "log": [], "threads": 1}
+    facts: dict[str, Any] = {"jobid": 1, "wildcards": {"clip": "clip0"}, "log": [], "threads": 1}
     for each in (STARTED, record(event=LogEvent.JOB_INFO, **facts), record("Missing input", logging.ERROR)):
         shown.emit(each)
     shown.close()
@@ -560,6 +605,7 @@ def test_a_run_on_a_terminal_shows_bars_and_leaves_where_the_film_is(ours: Proje
     assert terminal.process.returncode == 0, terminal.lines
     heads = {each for shown in screens for each in shown if each.startswith("song  ")}
     assert any(head.startswith("song  0 of 1 line done") for head in heads)
+    assert terminal.colour("results/song/film.mp4 is ready") == "green"
     bars = {each for shown in screens for each in shown if each.endswith("  a lighthouse at dusk")}
     assert len({bar.split()[1] for bar in bars}) > 1
     assert not [each for each in terminal.lines if "─" in each or "━" in each or "lines done" in each]
@@ -601,9 +647,7 @@ def test_a_run_in_a_pipe_prints_plain_lines_and_a_dry_run_what_it_printed(ours: 
     out, said = told("--dry-run")
     assert re.search(r"^film +1$", out, re.MULTILINE)
     assert "This was a dry-run" in out
-    assert (
-        said.splitlines()[-1]
-        == "songreel: a run would join 1 film; `songreel plan` says how long that takes."
-    )
+    would = "a run would join 1 film, make 1 storyboard; `songreel plan` says how long that takes."
+    assert said.splitlines()[-1] == f"songreel: {would}"
     out, _ = told("--dag")
     assert out.startswith("digraph")

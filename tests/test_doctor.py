@@ -128,13 +128,13 @@ def test_outside_a_project_the_machine_is_looked_at(
 FAULTS = {
     "screenplay=none.csv": ("Screenplay", "found no such file"),
     "album=nowhere": ("Album", "no such folder"),
-    "model=none.ckpt": ("Model", "none.yaml"),
-    "perceptors=None.pt": ("Model", "None.pt"),
+    "model=none.ckpt": ("Model", "found no <model>"),
+    "perceptors=None.pt": ("Model", "<perceptor>"),
     "results=/proc/songreel": ("Results", "see to that"),
     "results=config.yaml": ("Results", "found a file, expected a folder"),
     "ffmpeg=./none": ("ffmpeg", "does not run"),
     "lyrics_font=none.ttf": ("Fonts", "no such file"),
-    "audio=none.mp3": ("Sound", "none.mp3"),
+    "audio=none.mp3": ("Sound", "<audio>"),
     "size=huge": ("Config", "size"),
     "size=36x32": ("Size", "the nearest is"),
 }
@@ -171,6 +171,14 @@ def test_an_ffmpeg_without_what_films_take_is_a_fault(
         tmp_path / "bin/ffmpeg2", f'case "$*" in *-version*) {real} -version ;; *) kill -9 $$ ;; esac'
     )
     assert "ffmpeg" in fault(capsys, "ffmpeg", "--config", f"ffmpeg={crashing}")
+
+
+def test_an_ffmpeg_that_hangs_is_not_waited_for(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(media, "LISTED_SECONDS", 0.2)
+    hanging = program(tmp_path / "bin/ffmpeg", "exec sleep 60")
+    assert "says nothing within" in fault(capsys, "ffmpeg", "--config", f"ffmpeg={hanging}")
 
 
 def test_words_without_a_font_are_a_fault_where_they_are_drawn(
@@ -300,7 +308,7 @@ def test_the_json_names_neither_user_nor_home_nor_machine(
     song.parent.mkdir()
     album.mkdir()
     song.write_text("Down by the river,0\nthe water runs,1.5\n")
-    monkeypatch.setenv("SONGREEL_WEIGHTS", str(home / "big disk/weights"))
+    monkeypatch.setenv("SONGREEL_WEIGHTS", str(home / "wedding disk/weights"))
     torch(
         TorchError(f"{home}/env/lib/python3.11/torch/lib/libc10.so: undefined symbol of maria@marias-laptop")
     )
@@ -308,8 +316,18 @@ def test_the_json_names_neither_user_nor_home_nor_machine(
     main(["doctor", "--json", "--config", *own, setting])
     printed = capsys.readouterr().out
     json.loads(printed)
-    for name in ("maria", "laptop", "secret", "anna", "songs", str(home), str(home.resolve())):
+    for name in ("maria", "laptop", "secret", "anna", "wedding", "songs", str(home), str(home.resolve())):
         assert name not in printed.lower(), (name, printed)
+
+
+def test_the_json_names_no_file_of_the_project(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "screenplays/for-anna.csv").write_text("Down by the river,0\nthe water runs,1.5\n")
+    (project / "holidays").mkdir()
+    own = ("screenplay=screenplays/for-anna.csv", "album=holidays", "model=bens/hidden.ckpt")
+    main(["doctor", "--json", "--config", *own])
+    printed = capsys.readouterr().out
+    assert "<screenplay>: 2 lines" in printed and "no picture in the folder '<album>'" in printed
+    assert not any(name in printed for name in ("anna", "holidays", "bens", "hidden"))
 
 
 # In a process of its own: what is the matter with Python itself

@@ -34,6 +34,7 @@ from songreel.jobs import heartbeat, latents
 from songreel.models import vqgan, weights
 from songreel.planning import plan as planning
 from songreel.planning.config import resolve
+from songreel.storyboard import about, outlining
 from songreel.upkeep import damage
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -75,8 +76,11 @@ class Project:
 
     def plan(self) -> planning.Plan:
         with contextlib.chdir(self.folder):
-            plan = planning.make(resolve(self.raw), Paths())
+            settings = resolve(self.raw)
+            plan = planning.make(settings, Paths())
             planning.write(plan, Paths())
+            outlining.write(plan, settings, Paths())
+            about.write(plan, self.raw, settings.screenplay, Paths())
         return plan
 
     def keyframes(self, segment: str, keyframes: int) -> int:
@@ -105,7 +109,8 @@ class Project:
         plan = self.plan()
         steps = [self.keyframes(segment, need) for segment, need in plan.needs.items()]
         steps += [self.clip(clip) for clip in plan.clips]
-        assert [*steps, self.film()] == [0] * (len(steps) + 1)
+        steps += [self.film(), self.run("storyboard", self.timeline())]
+        assert steps == [0] * len(steps)
         return self
 
 
@@ -150,7 +155,10 @@ def only_sentence(output: str) -> str:
     """The one line that tells what is wrong, besides the progress of keyframes and which sound is heard."""
     assert "Traceback" not in output, output
     lines = [line for line in output.splitlines() if line.startswith("songreel: ")]
-    usual = r": keyframe \d+ of \d+|^songreel: sound: "
+    usual = (
+        r": keyframe \d+ of \d+|^songreel: sound: |: \d+ lines?, \d+ cached$|: \d+ of \d+ lines? done, in |"
+        r"(: drawing|: drawn; .*|: sampling .*|: going on .*|are there, .*|joining the film| failed)$"
+    )
     (sentence,) = (line for line in lines if not re.search(usual, line))
     return sentence
 

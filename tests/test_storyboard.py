@@ -125,10 +125,20 @@ def test_one_line_that_was_not_measured_is_said(rendered: Project) -> None:
     unlink(rendered.results.score(rendered.segments[0], 5))
     found = board(rendered)
     assert found.notes == (
-        "1 of 3 lines are yet to be measured: how well their pictures follow their words is kept when they"
-        " are rendered.",
+        "1 line was rendered when nobody looked how the pictures follow the words; songreel storyboard"
+        f" {rendered.results.timeline(SONG)} --measure does.",
     )
     assert [line.out_of for line in found.lines] == [0, 2, 2]
+
+
+def test_a_line_can_be_measured_that_was_rendered_when_nobody_looked(rendered: Project) -> None:
+    before = board(rendered)
+    unlink(rendered.results.score(rendered.segments[1], 5))
+    assert cli.main(["storyboard", str(Paths().timeline(SONG)), "--measure"]) == 0
+    after = board(rendered)
+    assert after.notes == ()
+    assert after.lines[1] == replace(before.lines[1], seconds_taken=None, cosine=after.lines[1].cosine)
+    assert after.lines[1].cosine == pytest.approx(before.lines[1].cosine, abs=1e-3)
 
 
 def test_what_is_missing_is_told_as_missing(rendered: Project) -> None:
@@ -233,6 +243,12 @@ def test_a_page_that_is_not_finished_is_asked_for_again(rendered: Project, damag
     assert paths.storyboard_asked(SONG).stat().st_mtime > paths.storyboard(SONG).stat().st_mtime
 
 
+def test_a_page_that_is_made_before_its_film_is_not_the_last_one(rendered: Project) -> None:
+    unlink(rendered.results.film(SONG))
+    live.finish(SONG, rendered.results, film.executable(""))
+    assert live.ask(SONG, rendered.results)
+
+
 def test_editing_one_line_makes_one_line_new(rendered: Project) -> None:
     before = board(rendered)
     rendered.write([(A, 0), ("a blue boat", 2), (C, 4)])
@@ -259,6 +275,7 @@ def test_a_report_holds_film_storyboard_screenplay_and_settings(rendered: Projec
         names = {Path(name).name: name for name in report.namelist()}
         text = report.read(names["report.html"]).decode()
         assert report.read(names["film.mp4"]) == rendered.film.read_bytes()
+        assert gather.of(SONG, Paths()).elsewhere == f"../{Path(names['film.mp4']).parent.name}/film.mp4"
         assert report.read(names["storyboard.html"]) == rendered.results.storyboard(SONG).read_bytes()
     for words in (A, B, C, "style: in oil", "rank of"):
         assert words in text

@@ -105,7 +105,7 @@ def test_a_wheel_holds_the_package_and_what_it_needs_and_nothing_of_its_builders
     ]
     carried += [f"profiles/{name}/config.yaml" for name in ("default", "slurm")]
     carried += [f"screenplays/over-the-river.{suffix}" for suffix in ("csv", "mp3")]
-    for folder in ("fonts", "models/starter", "workflow/rules", "workflow/schemas"):
+    for folder in ("fonts", "models/starter", "workflow/report", "workflow/rules", "workflow/schemas"):
         carried += [f"{folder}/{path.name}" for path in (REPOSITORY / folder).iterdir()]
     kinds = (".py", ".typed", ".html", ".css", ".js")
     packages = [REPOSITORY / "workflow" / name for name in ("songreel", "snakemake_logger_plugin_songreel")]

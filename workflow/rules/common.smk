@@ -25,7 +25,7 @@ from songreel.jobs.environment import hand_on, threads_per_job
 from songreel.ground.errors import UserError, sentence
 from songreel.ground.files import set_aside
 from songreel.ground.paths import Paths
-from songreel.ground.messages import say, say_first
+from songreel.ground.messages import fail, say, say_first
 from songreel.ground.stops import stop_jobs_too
 from songreel.drawing import film as ffmpeg
 from songreel.storyboard import about, live, outlining
@@ -41,7 +41,7 @@ wildcard_constraints:
 
 def stop(error):
     """End with one sentence instead of a traceback."""
-    say(str(error))
+    fail(str(error))
     sys.exit(1)
 
 
@@ -87,6 +87,8 @@ try:
         starts.settle(plan, planning.missing_latents(plan, paths), paths)
         outdated = damage.is_outdated(plan, paths)
         page_outdated = live.ask(song, paths)
+        if outdated or page_outdated or not paths.film(song).exists():
+            places.check_page(song, paths)
 except UserError as error:
     stop(error)
 except OSError as error:
@@ -129,6 +131,7 @@ def line_threads(_):
 
 
 onstart:
+    display.await_begin(workflow)
     try:
         places.check_results(song, paths)
     except OSError as error:

@@ -194,7 +194,7 @@ def _bench(options: argparse.Namespace) -> None:
 
 def _declare_convert(commands: Commands) -> Parser:
     convert = commands.add_parser("convert", help="write lyrics as another kind of file, or make a draft")
-    convert.add_argument("source", type=Path, metavar="IN", help="a screenplay, or any file of lyrics")
+    convert.add_argument("source", type=Path, metavar="IN", help="a screenplay, lyrics, Deforum's settings …")
     convert.add_argument("target", type=Path, metavar="OUT", help="the file to write, by its ending")
     convert.add_argument("--audio", type=Path, metavar="SONG", help="to spread words without times over")
     convert.add_argument("--force", action="store_true", help="replace OUT if it is there")

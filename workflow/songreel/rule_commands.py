@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from contextlib import suppress
@@ -179,6 +180,9 @@ def _film(options: argparse.Namespace) -> None:
 def _declare_storyboard(subparsers: Commands) -> Parser:
     storyboard = subparsers.add_parser("storyboard", help="make the page that shows a film line by line")
     storyboard.add_argument("timeline", type=Path, help="results/<song>/timeline.json")
+    storyboard.add_argument(
+        "--measure", action="store_true", help="also look at lines that were rendered when nobody looked"
+    )
     storyboard.set_defaults(run=_storyboard)
     return storyboard
 
@@ -189,10 +193,20 @@ def _storyboard(options: argparse.Namespace) -> None:
 
     song = options.timeline.parent
     paths = Paths(song.parent)
+    if options.measure:
+        _measure(Timeline.read(options.timeline), paths)
     target = live.finish(song.name, paths, film.executable(options.ffmpeg))
     made_from = (options.timeline, paths.outline(song.name), paths.film(song.name))
     not_later([*made_from, paths.storyboard_asked(song.name)], target)
     say(f"{target} shows it line by line.")
+
+
+def _measure(timeline: Timeline, paths: Paths) -> None:
+    with leases.held():
+        _set_threads(os.cpu_count() or 1)
+        from songreel.jobs import measuring
+
+        measuring.segments(dict.fromkeys(line.segment for line in timeline.lines), paths)
 
 
 def _check_planned_together(timeline: Timeline, options: argparse.Namespace) -> None:

@@ -18,6 +18,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "convert": (
         "songreel convert river.lrc screenplays/river.csv",
         "songreel convert words.txt draft.csv --audio river.mp3",
+        "songreel convert film_settings.txt film.csv  # Deforum's, or a Parseq document",
     ),
     "export": (
         "songreel export srt",

@@ -13,18 +13,20 @@ from typing import Any
 
 from snakemake_interface_logger_plugins.common import LogEvent
 
-KEYFRAMES, CLIP, FILM, FETCH, OTHER = "keyframes", "clip", "film", "fetch", "other"
+KEYFRAMES, CLIP, FILM, STORYBOARD, FETCH = "keyframes", "clip", "film", "storyboard", "fetch"
+OTHER = "other"
 _KINDS = {"segment": KEYFRAMES, "clip": CLIP, "song": FILM, "weights": FETCH}
 
 # What Snakemake says in words alone
 STOPPED = ("Terminating processes on user request", "Cancelling snakemake on user request")
 NOTHING = "Nothing to be done"
-# What only repeats that a job failed, of which there is an event that says more
+# What only repeats that a job failed, of which an event says more, or that files come and go as planned
 REPEATED = (
     "At least one job did not complete",
     "Exiting because a job execution failed",
     "CalledProcessError",
     "Cannot restore ",
+    "were not present when the DAG was created",
 )
 
 
@@ -54,6 +56,7 @@ class Failed:
     job: int
     rule: str
     log: Path | None
+    words: str = ""  # a scheduler's, of how it ended
 
 
 @dataclass(frozen=True)
@@ -99,13 +102,17 @@ def read(record: logging.LogRecord) -> Event | None:
 
 def _began(facts: Mapping[str, Any]) -> Began:
     kind, name = _kind(facts.get("wildcards") or {})
+    # Both are made of a song. Snakemake writes kinds of files behind their names: `storyboard.html (update)`.
+    if kind == FILM and any(Path(path).name.startswith("storyboard.") for path in facts.get("output") or ()):
+        kind = STORYBOARD
     gpus = (facts.get("resources") or {}).get("gpu")
     gpus = gpus if isinstance(gpus, int) else 0
     return Began(facts["jobid"], kind, name, _log(facts), gpus or facts.get("threads") or 1, gpus > 0)
 
 
 def _failed(facts: Mapping[str, Any]) -> Failed:
-    return Failed(facts["jobid"], str(facts.get("rule_name") or ""), _log(facts))
+    words = " ".join(str(facts.get("rule_msg") or "").split())
+    return Failed(facts["jobid"], str(facts.get("rule_name") or ""), _log(facts), words)
 
 
 def _kind(wildcards: Mapping[str, str]) -> tuple[str, str]:

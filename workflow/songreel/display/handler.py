@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from songreel.display.show import Show
 
 BUILDING = "Building DAG"  # what Snakemake says first of what it does with the rules
+PATIENCE_SECONDS = 30.0
 NO_SCREEN = ("", "dumb", "unknown")  # terminals, by TERM, that know no cursor
 
 
@@ -42,12 +44,14 @@ class Handler(LogHandlerBase):
         self._local = True
         self._early: list[logging.LogRecord] = []  # what was logged before it was known whether a run begins
         self._show: Show | None = None
+        self._begun = threading.Event()
         self._own: logging.Handler | None = None  # Snakemake's, once it is known that none does
         self._planned: Mapping[str, int] = {}  # jobs by rule
+        self.is_songreels = False  # whether the rules are songreel's
 
     @property
     def writes_to_stream(self) -> bool:
-        """Whether Snakemake prints nothing itself."""
+        """Whether this handler shows runs, and Snakemake prints nothing itself."""
         return self._active
 
     writes_to_file = property(lambda _: False)
@@ -57,7 +61,15 @@ class Handler(LogHandlerBase):
 
     def film(self, film: Film, local: bool) -> None:
         """Show this film, too, when the run begins; `local` where jobs work when they are begun."""
+        from songreel.display import show  # noqa: F401
+
+        # Imported here, where the workflow waits for it: its jobs may not begin before the display does.
         self._films, self._local = (*self._films, film), local
+
+    def await_begin(self) -> None:
+        """Wait until the display has the terminal, for the jobs that are about to begin would write on it."""
+        if self._active and self._films:
+            self._begun.wait(PATIENCE_SECONDS)
 
     def damage(self, sentence: str) -> bool:
         """Keep for the end what was found damaged; False where this handler shows nothing."""
@@ -93,9 +105,10 @@ class Handler(LogHandlerBase):
     def _begin(self) -> None:
         from songreel.display import show
 
+        own = _snakemakes(self.common_settings)
         for record in self._early:
             if record.levelno >= logging.WARNING:
-                say(str(record.msg))
+                own.handle(record)
         wishes = show.Wishes(
             kind=self._kind(),
             price=self._settings.price,
@@ -104,6 +117,7 @@ class Handler(LogHandlerBase):
         )
         self._show = show.Show(self._films, self._damage, wishes)
         self._early, self._damage = [], ()
+        self._begun.set()
 
     def _kind(self) -> str:
         from songreel.display import show
@@ -119,6 +133,7 @@ class Handler(LogHandlerBase):
             self._show.give_up()
         if self._own is None:
             self._own = _snakemakes(self.common_settings)
+        self._begun.set()
         early, self._early = self._early, []
         for record in (*early, *records):
             self._own.handle(record)
@@ -127,8 +142,9 @@ class Handler(LogHandlerBase):
         """Show what there is at the end."""
         if self._active:
             self._end()
-        elif self.common_settings.dryrun and not self._settings.off and self._planned:
-            say(_in_words(self._planned))
+        elif self.common_settings.dryrun and self.is_songreels and not (self._settings.off or self._quiet):
+            if self._planned:
+                say(_in_words(self._planned))
             self._planned = {}
         super().close()
 
@@ -169,6 +185,7 @@ def _in_words(planned: Mapping[str, int]) -> str:
             ("keyframes", "optimise", "line", "lines"),
             ("clip", "draw", "clip", "clips"),
             ("film", "join", "film", "films"),
+            ("storyboard", "make", "storyboard", "storyboards"),
         )
         if planned.get(rule)
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from songreel.display import state, words
-from songreel.display.events import CLIP, FETCH, FILM, KEYFRAMES, Began, Ended, Event, Failed
+from songreel.display.events import CLIP, FETCH, KEYFRAMES, OTHER, Began, Ended, Event, Failed
 from songreel.display.state import Job, Run
 from songreel.ground.messages import shorten
 
@@ -21,7 +21,7 @@ def opening(run: Run) -> list[str]:
 def of(before: Run, event: Event, after: Run) -> str | None:
     """What is said of an event, by the run before and after it."""
     match event:
-        case Began() if event.kind in (KEYFRAMES, CLIP, FETCH, FILM) and event.job in after.running:
+        case Began() if event.kind != OTHER and event.job in after.running:
             return _began(after, after.running[event.job])
         case Ended() if event.job in before.running:
             return _ended(before, after, before.running[event.job])

@@ -6,32 +6,33 @@ from collections.abc import Iterator, Sequence
 
 from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from songreel.display import state, words
-from songreel.display.events import CLIP, FILM, KEYFRAMES
+from songreel.display.events import CLIP, FETCH, KEYFRAMES
 from songreel.display.state import Job, Run
 
-WIDE, WIDEST = 60, 100  # columns from which on speeds are shown, and units are written out
+WIDE, WIDEST = 59, 99  # columns from which on speeds are shown, and units are written out
 BAR = (8, 24)  # columns of a bar, at least and at most
 MOST_TITLE = 40  # columns
+MOST_SPEED = 30  # letters of what is said of a download
 COLOURS = {KEYFRAMES: "cyan", CLIP: "green"}
 # What is done, where it ends, what is not: to be told apart without colours, too
 STROKES, ASCII_STROKES = ("━", "╸", "─"), ("=", ">", "-")
 
 
 def render(run: Run, price: float, now: float, console: Console) -> RenderableType:
-    """What is shown on a console of some width and height, of which one row stays free."""
-    width, height = console.size
+    """What is shown on a console of some width and height, of which one row and column stay free."""
+    # Terminals do not agree on where the cursor is after a row's last column.
+    width, height = console.width - 1, console.height
     head = _head(run, price, now, width)
     troubles = [Text(words.plain(trouble), style="red") for trouble in words.troubles(run)]
     taken = 2 + len(head) + sum(len(trouble.wrap(console, width)) for trouble in troubles)
     shown, more = _fitting(run, height - taken)
     strokes = STROKES if console.encoding.startswith("utf") else ASCII_STROKES
-    table = [_table(run, shown, width, strokes)] if shown else []
+    rows = _rows(run, shown, width, strokes) if shown else []
     rest = [Text(f"and {more} more", style="dim")] if more else []
-    return Group(Text(), *head, *table, *rest, *troubles)
+    return Group(Text(), *head, *rows, *rest, *troubles)
 
 
 def _fitting(run: Run, rows: int) -> tuple[list[Job], int]:
@@ -60,42 +61,45 @@ def _head(run: Run, price: float, now: float, width: int) -> list[Text]:
     return [*lines, line]
 
 
-def _table(run: Run, jobs: Sequence[Job], width: int, strokes: Sequence[str]) -> Table:
+def _rows(run: Run, jobs: Sequence[Job], width: int, strokes: Sequence[str]) -> list[Text]:
     """A row for each job. Words stand last: terminals do not agree on how wide some letters are."""
-    table = Table.grid(padding=(0, 2), pad_edge=False)
-    table.add_column(no_wrap=True)
-    table.add_column(justify="right", no_wrap=True, min_width=5 if width < WIDEST else 17)
-    if width >= WIDE:
-        table.add_column(justify="right", no_wrap=True, min_width=9 if width < WIDEST else 17)
-    table.add_column(no_wrap=True, overflow="ellipsis")
-    columns = max(BAR[0], min(BAR[1], width // 4))
-    for job in jobs:
-        cells = [_bar(run, job, columns, strokes), *_figures(run, job, width)]
-        table.add_row(*cells, Text(words.of_job(run, job)))
-    return table
+    columns = max(BAR[0], min(BAR[1], (width + 1) // 4))
+    figures = [[*_figures(run, job, width)] for job in jobs]
+    least = (5, 9) if width < WIDEST else (17, 17)
+    widths = [max(least[at], *map(len, column)) for at, column in enumerate(zip(*figures, strict=True))]
+    rows = []
+    for job, cells in zip(jobs, figures, strict=True):
+        row = _bar(run, job, columns, strokes)
+        for cell, cell_width in zip(cells, widths, strict=True):
+            row.append(f"  {cell:>{cell_width}}", style="dim" if cell is not cells[0] else "")
+        row.append(f"  {words.of_job(run, job)}")
+        row.truncate(width, overflow="ellipsis")
+        rows.append(row)
+    return rows
 
 
 def _bar(run: Run, job: Job, columns: int, strokes: Sequence[str]) -> Text:
     full, end, empty = strokes
     if job.kind not in COLOURS:
-        return Text(empty * columns, style="dim")
+        return Text().append(empty * columns, style="dim")
     halves = int(state.share(run, job) * columns * 2)
     stroke = full * (halves // 2) + end * (halves % 2)
-    return Text(stroke, style=COLOURS[job.kind]).append(empty * (columns - len(stroke)), style="dim")
+    bar = Text().append(stroke, style=COLOURS[job.kind])
+    return bar.append(empty * (columns - len(stroke)), style="dim")
 
 
-def _figures(run: Run, job: Job, width: int) -> Iterator[Text]:
+def _figures(run: Run, job: Job, width: int) -> Iterator[str]:
     """How many keyframes or frames there are of how many and, where there is room, how fast they come."""
     done, total = state.count(run, job)
     unit = {KEYFRAMES: "keyframe ", CLIP: "frame "}.get(job.kind, "") if width >= WIDEST else ""
-    yield Text((f"{unit}{done} of {total}" if unit else f"{done}/{total}") if total else "")
+    yield (f"{unit}{done} of {total}" if unit else f"{done}/{total}") if total else ""
     if width >= WIDE:
-        yield Text(_speed(run, job, width >= WIDEST), style="dim")
+        yield _speed(run, job, width >= WIDEST)
 
 
 def _speed(run: Run, job: Job, in_full: bool) -> str:
     if job.kind not in COLOURS:
-        return "" if job.kind == FILM else words.last_line(job.began.log)
+        return words.last_line(job.began.log)[:MOST_SPEED] if job.kind == FETCH else ""
     if not job.standing or not job.standing.speed:
         return "starting" if run.local or job.standing else "waiting"
     units = {KEYFRAMES: ("iterations/s", "it/s"), CLIP: ("frames/s", "fps")}[job.kind]

@@ -89,7 +89,9 @@ class Show:
     def note(self, message: str) -> None:
         """Print what somebody says meanwhile above what is shown."""
         with self._lock:
-            if self.wishes.kind == SCREEN and not self._ended.is_set():
+            if message.startswith(messages.FAILED):
+                self.take(Trouble(message.removeprefix(messages.FAILED), grave=True))
+            elif self.wishes.kind == SCREEN and not self._ended.is_set():
                 self._console.print(Text(message, style="dim"))
             elif self.wishes.kind != NOTHING:
                 self._say(message)
@@ -151,9 +153,13 @@ class Show:
         before, size = self._console.size, _size(self._console)
         if size.width < before.width and self._shown:
             cells = [sum(segment.cell_length for segment in line) for line in self._shown]
-            # Live knows nothing of windows that change
             rows = sum(max(1, -(-line // size.width)) for line in cells)
-            self._live._live_render._shape = (size.width, rows)
+            up = f"\x1b[{rows - 1}A" if rows > 1 else ""
+            # The rows are deleted: of erased ones, some terminals remember that they are parts of one.
+            self._capture.terminal.write(f"\r{up}\x1b[{rows}M")
+            self._capture.terminal.flush()
+            # Live knows nothing of windows that change.
+            self._live._live_render._shape, self._shown = None, []
         self._console.size = size
 
     @property
@@ -167,11 +173,14 @@ class Show:
         if tracebacks is None:
             return
         run, now = self.run, time.monotonic()
-        errors = words.errors(run)
+        errors = words.errors(run, self._capture.failures)
         is_wrong = bool(errors) and not (run.joined or run.idle)
         console = _console(None, self.wishes)
         if self.wishes.kind != NOTHING:
-            _print(console, words.ending(run, self.wishes.price, now), "")
+            ready = "green" if (run.joined or run.idle) and not errors else ""
+            films, then = words.films_ending(run, self.wishes.price, now), words.next_steps(run)
+            _print(console, films, ready)
+            _print(console, then, "")
         told = run.damage if self.wishes.kind == LINES else ()
         _print(console, [error for error in errors if error not in told], "red")
         if is_wrong and not run.failed:

@@ -49,7 +49,7 @@ class Run:
     since: float
     local: bool = True  # whether a job works from when it is begun; on a cluster it may have to wait
     running: Mapping[int, Job] = field(default_factory=dict)
-    failed: Mapping[int, Job | Failed] = field(default_factory=dict)  # what was tried for the last time
+    failed: Mapping[int, tuple[Failed, Job | None]] = field(default_factory=dict)  # unless tried again
     sampled: frozenset[str] = frozenset()  # segments, in this run
     drawn: frozenset[str] = frozenset()  # clips, in this run
     joined: frozenset[str] = frozenset()  # songs, in this run
@@ -101,7 +101,7 @@ def _ended(run: Run, number: int, now: float) -> Run:
 
 
 def _failed(run: Run, event: Failed, now: float) -> Run:
-    failed = {**run.failed, event.job: run.running.get(event.job, event)}
+    failed = {**run.failed, event.job: (event, run.running.get(event.job))}
     return replace(_without(run, event.job, now), failed=failed)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from songreel.display import state
-from songreel.display.events import CLIP, FETCH, FILM, KEYFRAMES, Failed
+from songreel.display.events import CLIP, FETCH, FILM, KEYFRAMES, STORYBOARD, Failed
 from songreel.display.film import Film
 from songreel.display.state import Job, Run
 from songreel.ground import files
@@ -18,7 +18,7 @@ TAIL = 8192  # bytes of a log that are looked at
 STOPPED = "stopped; finished keyframes are kept and the next run goes on from them."
 AGAIN = "run the same command again, finished keyframes are kept"
 # Escape sequences and the like, also those that turn what follows around
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile("\x1b\\[[0-9;?]*[A-Za-z]|[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def plain(text: str) -> str:
@@ -61,7 +61,12 @@ def of_job(run: Run, job: Job) -> str:
     if job.kind in (KEYFRAMES, CLIP):
         line = state.line_of(run, job.began.name)
         return plain(line.text) if line else job.began.name
-    return {FETCH: f"fetching {job.began.name}", FILM: "joining the film"}.get(job.kind, job.began.name)
+    made = {
+        FETCH: f"fetching {job.began.name}",
+        FILM: "joining the film",
+        STORYBOARD: "making the storyboard",
+    }
+    return made.get(job.kind, job.began.name)
 
 
 def last_line(log: Path | None) -> str:
@@ -70,18 +75,22 @@ def last_line(log: Path | None) -> str:
     return plain(lines[-1][20:]) if lines else ""
 
 
-def failures(run: Run) -> Iterator[tuple[str, str]]:
-    """Why lines are missing, each reason once: what is missing, and the job's sentence."""
-    reasons: dict[str, list[tuple[str, Path | None]]] = defaultdict(list)
-    for job in run.failed.values():
-        log = job.log if isinstance(job, Failed) else job.began.log
-        name = job.rule if isinstance(job, Failed) else of_job(run, job)
-        reason = reason_in(log)
+def failures(run: Run, heard: Sequence[str] = ()) -> Iterator[tuple[str, str]]:
+    """Why lines are missing, each reason once: what is missing, and the job's sentence.
+
+    `heard` are sentences of jobs, of which one may have been unable to write its log, as on a full disk.
+    """
+    reasons: dict[str, list[tuple[str, Failed]]] = defaultdict(list)
+    for event, job in run.failed.values():
+        reason = reason_in(event.log)
         if not (reason is None and run.stopped):
-            reasons[reason or ""].append((name, log))
+            reasons[reason or ""].append((of_job(run, job) if job else event.rule, event))
+    if "" in reasons:
+        unwritten = [plain(sentence) for sentence in heard if plain(sentence) not in reasons]
+        silent = reasons.pop("")
+        reasons |= {"; ".join(dict.fromkeys(unwritten)) or _without_reason(silent[0][1]): silent}
     for reason, jobs in reasons.items():
-        names = shorten(jobs[0][0]) + (f" and {len(jobs) - 1} more" if len(jobs) > 1 else "")
-        yield names, reason or _without_reason(jobs[0][1])
+        yield shorten(jobs[0][0]) + (f" and {len(jobs) - 1} more" if len(jobs) > 1 else ""), reason
 
 
 def reason_in(log: Path | None) -> str | None:
@@ -90,9 +99,10 @@ def reason_in(log: Path | None) -> str | None:
     return words.removeprefix(FAILED) if words.startswith(FAILED) else None
 
 
-def _without_reason(log: Path | None) -> str:
-    there = f" {log} tells how far it came;" if log and log.exists() else ""
-    return f"ended without a word, as when it is killed or memory runs out;{there} {AGAIN}."
+def _without_reason(event: Failed) -> str:
+    there = f" {event.log} tells how far it came;" if event.log and event.log.exists() else ""
+    how = event.words.partition(". ")[0].rstrip(".") or "as when it is killed or memory runs out"
+    return f"ended without a word, {how};{there} {AGAIN}."
 
 
 def _tail(log: Path | None) -> list[str]:
@@ -112,22 +122,20 @@ def troubles(run: Run) -> list[str]:
     return [*run.damage, *(trouble.words for trouble in run.troubles if trouble.grave)]
 
 
-def errors(run: Run) -> list[str]:
+def errors(run: Run, heard: Sequence[str] = ()) -> list[str]:
     """All that went wrong, each once, with what to do."""
-    return [*run.damage, *(f"{names}: {reason}" for names, reason in failures(run)), *_unexplained(run)]
+    missing = [f"{names}: {reason}" for names, reason in failures(run, heard)]
+    return [*run.damage, *missing, *_unexplained(run)]
 
 
 def _unexplained(run: Run) -> list[str]:
     return [trouble.words for trouble in run.troubles if trouble.grave]
 
 
-def ending(run: Run, price: float, now: float) -> list[str]:
-    """What there is at the end of a run, and what to do next."""
+def films_ending(run: Run, price: float, now: float) -> list[str]:
+    """What there is of each film at the end of a run."""
     took = duration(now - run.since) + (f" and cost {cost(run, price, now)}" if price else "")
-    films = [_film_ending(run, film, took) for film in run.films]
-    if run.stopped:
-        return [*films, STOPPED]
-    return [*films, *_next(run)]
+    return [_film_ending(run, film, took) for film in run.films]
 
 
 def _film_ending(run: Run, film: Film, took: str) -> str:
@@ -140,12 +148,14 @@ def _film_ending(run: Run, film: Film, took: str) -> str:
     return f"{path} is ready: {duration(film.seconds)}, {lines}{cached}; it took {took}."
 
 
-def _next(run: Run) -> list[str]:
-    """What to do with a film that is ready."""
+def next_steps(run: Run) -> list[str]:
+    """What to do with a film that is ready, or was stopped."""
+    if run.stopped:
+        return [STOPPED]
     ready = [film for film in run.films if film.song in run.joined or run.idle]
     if not ready or run.failed:
         return []
-    board = ready[0].paths.film(ready[0].song).with_name("storyboard.html")
+    board = ready[0].paths.storyboard(ready[0].song)
     look = f"Look at it line by line in {board}. " if board.exists() else ""
     return [
         f"{look}Change a line in {ready[0].screenplay} and run the same command:"

@@ -29,8 +29,8 @@ from songreel.planning.dialects import Report
 from songreel.planning.plan import Plan
 from songreel.planning.timeline import Shot
 
-RATE = Fraction(20)  # frames a second: cuts are within 25 ms
-LONGER_SIDE = 400  # pixels of a picture
+RATE = Fraction(15)  # frames a second: cuts are within a thirtieth
+LONGER_SIDE = 320  # pixels of a picture
 PER_SECOND = 48.0  # pixels of the chart
 BATCH = 32  # frames
 LABEL = 11  # pixels of its letters
@@ -62,6 +62,7 @@ class Scene:
 def make(config: Config, paths: Paths, output: Path | None, force: bool, report: Report) -> Path:
     """Write the preview of a film; returns its file. Raises UserError, OSError."""
     config = _quick(config)
+    paths.root.mkdir(parents=True, exist_ok=True)  # where what is heard is kept
     made = plan.make(config, paths)
     for note in made.notes:
         report(note)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -33,13 +34,22 @@ def _print(message: str) -> None:
     sys.stderr.flush()
 
 
-TERMINAL = Handler(_print)
+class _Terminal(Handler):
+    """Hands each message to a function, and says to a display of an error that it is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        is_error = record.levelno >= logging.ERROR and DISPLAYED in os.environ
+        self.write((FAILED if is_error else "") + record.getMessage())
+
+
+DISPLAYED = "SONGREEL_DISPLAYED"  # in the environment of jobs whose standard error a display reads
+FAILED = "error: "  # before the sentence that tells why a job failed, in its log file and to a display
+
+TERMINAL = _Terminal(_print)
 LOGGER = logging.getLogger("songreel")
 LOGGER.setLevel(logging.INFO)
 LOGGER.addHandler(TERMINAL)
 LOGGER.propagate = False  # to what a program around it prints of all that it hears
-
-FAILED = "error: "  # before the sentence in a log file that tells why a job failed
 
 
 def say(message: str) -> None:

@@ -5,6 +5,7 @@ They are loaded by then, and a few looks at whole pictures take them no longer t
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from songreel.ground.documents import PerceptorEntry, SegmentRecipe
+from songreel.ground.documents import SegmentRecipe
 from songreel.ground.messages import say, shorten
 from songreel.ground.paths import Paths
 from songreel.ground.pictures import Pixels
@@ -27,22 +28,25 @@ from songreel.sampling.sampler import Pull
 MOST = 8  # keyframes of a segment that are looked at
 
 
-def keep(
-    model: VQGAN,
-    pulls: Sequence[Pull],
-    recipe: SegmentRecipe,
-    name: str,
-    segment: Segment,
-    seconds: float | None,
-    paths: Paths,
-) -> None:
-    """Look at a finished segment and keep what is seen. What hinders that is said, and harms no film."""
-    try:
-        judged = tuple(_judged(model, pulls, recipe, segment))
-        scores.keep(Score(segment.loss, judged, seconds), name, paths)
-    except (OSError, RuntimeError) as error:  # a full disk, or a full GPU
-        reason = " ".join(str(error).split())[:80]
-        say(f"{shorten(recipe.text)}: how well its pictures follow the words was not measured ({reason}).")
+class Looker:
+    """Looks at a segment once it is rendered, by a job that begins now and with so many keyframes."""
+
+    def __init__(self, recipe: SegmentRecipe, name: str, begun: int, paths: Paths) -> None:
+        self.recipe, self.name, self.begun, self.paths = recipe, name, begun, paths
+        self.started = time.monotonic()
+
+    def look(self, model: VQGAN, pulls: Sequence[Pull], segment: Segment) -> None:
+        """Keep what is seen of a finished segment. What hinders that is said, and harms no film."""
+        seconds = total_seconds(self.name, self.begun, time.monotonic() - self.started, self.paths)
+        try:
+            judged = tuple(seen(model, pulls, self.recipe, segment))
+            scores.keep(Score(segment.loss, judged, seconds), self.name, self.paths)
+        except (OSError, RuntimeError, MemoryError) as error:  # a full disk, GPU or memory
+            reason = " ".join(str(error).split())[:80]
+            say(
+                f"{shorten(self.recipe.text)}: how well its pictures follow the words was not measured"
+                f" ({reason})."
+            )
 
 
 def total_seconds(name: str, keyframes: int, seconds: float, paths: Paths) -> float | None:
@@ -56,17 +60,14 @@ def total_seconds(name: str, keyframes: int, seconds: float, paths: Paths) -> fl
     return None if known is None or known.seconds is None else known.seconds + seconds
 
 
-def _judged(model: VQGAN, pulls: Sequence[Pull], recipe: SegmentRecipe, segment: Segment) -> Iterator[Judged]:
+def seen(model: VQGAN, pulls: Sequence[Pull], recipe: SegmentRecipe, segment: Segment) -> Iterator[Judged]:
+    """What each perceptor makes of a segment, of those that steer it towards anything."""
     pictures = list(_pictures(model, segment))
     for pull, entry in zip(pulls, recipe.perceptors, strict=True):
         words = _words(pull)
         if words is not None:
-            seen = torch.stack([embedded(pull.perceptor, picture) for picture in pictures])
-            yield _as_kept(entry, seen, words)
-
-
-def _as_kept(entry: PerceptorEntry, seen: Tensor, words: Tensor) -> Judged:
-    return Judged(entry.name, entry.weight, _half(seen), _half(words))
+            vectors = torch.stack([embedded(pull.perceptor, picture) for picture in pictures])
+            yield Judged(entry.name, entry.weight, _half(vectors), _half(words))
 
 
 def _half(vectors: Tensor) -> NDArray[np.float16]:

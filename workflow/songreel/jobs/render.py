@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -48,7 +47,8 @@ def segment(
     try:
         with locks.held(paths.work(name)) as lock:
             so_far = _longest(name, [*paths.rendered(name).items(), (0, lock.kept)])
-            for grown in _grow(recipe, name, so_far, keyframes, paths, watcher, micro_batch):
+            looker = looks.Looker(recipe, name, len(so_far) if so_far else 0, paths)
+            for grown in _grow(recipe, so_far, keyframes, paths, watcher, looker, micro_batch):
                 _keep(lock, grown, recipe)
                 so_far = grown
             if not target.exists():  # another workflow may have been quicker
@@ -80,21 +80,19 @@ def _longest(name: str, files: Iterable[tuple[int, Path]]) -> Segment | None:
 
 def _grow(
     recipe: SegmentRecipe,
-    name: str,
     so_far: Segment | None,
     keyframes: int,
     paths: Paths,
     watcher: Watcher,
+    looker: looks.Looker,
     micro_batch: int,
 ) -> Iterator[Segment]:
     """The segment after each keyframe that it still lacks; what is seen of the last one is kept, too."""
     if so_far is not None and len(so_far) >= keyframes:
         return
-    started = time.monotonic()
     device, precision = _device()
     picture_maker, pulls, proof = _loaded(recipe, paths, micro_batch, device, precision)
     so_far, start = _begun(recipe, so_far, picture_maker, paths)
-    begun = len(so_far)
     watcher.keyframe(so_far)
     state = torch.from_numpy(so_far.latent).to(device)
     chain = sampler.chain(
@@ -116,8 +114,7 @@ def _grow(
             so_far = so_far.extended(link.tokens.cpu().numpy(), link.loss, link.latent.cpu().numpy())
             watcher.keyframe(so_far)
             yield so_far  # and it is kept
-    seconds = looks.total_seconds(name, begun, time.monotonic() - started, paths)
-    looks.keep(picture_maker, pulls, recipe, name, so_far, seconds, paths)
+    looker.look(picture_maker, pulls, so_far)
 
 
 def _loaded(

@@ -68,7 +68,7 @@ def _row(name: str, curve: Curve, reading: Reading, need: int) -> list[float]:
     """
     if curve.constant is not None:
         return [_move(name, curve, reading, 0)]
-    known = need - 1 if reading.depends_on_song(curve) else _spanned(need - 1, reading)
+    known = need - 1 if reading.depends_on_song(curve) else spanned(need - 1, reading)
     shown = reading.shot.frames * reading.keyframe_rate / reading.frames_per_second  # keyframes
     row: list[float] = []
     for keyframe in range(known):
@@ -81,7 +81,7 @@ def _row(name: str, curve: Curve, reading: Reading, need: int) -> list[float]:
     return row
 
 
-def _spanned(moves: int, reading: Reading) -> int:
+def spanned(moves: int, reading: Reading) -> int:
     """So many moves, or as many as a line's span has."""
     span = SPAN * reading.keyframe_rate
     while span < moves:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 
 from songreel.ground.errors import UserError
 from songreel.ground.strategy import Strategy
-from songreel.planning import curves, lengths
-from songreel.planning.camera import SPAN
+from songreel.planning import camera, curves, lengths
 from songreel.planning.config import Config
 from songreel.planning.curves import Curve
 from songreel.planning.moments import Reading, Song
@@ -47,22 +45,23 @@ def _of_line(number: int, shot: Shot, config: Config, song: Song) -> Rates:
         return ()
     reading = Reading(shot, number, config.frames_per_second, config.exact_keyframe_rate, song)
     need = lengths.of_shot(shot, config)
-    rates = [_rate(curve, reading, keyframe) for keyframe in range(need)]
-    if not reading.depends_on_song(curve):
-        rates += _beyond(curve, reading, need)
+    known = need if reading.depends_on_song(curve) else camera.spanned(need, reading)
+    rates = [*_known(curve, reading, known)]
     while len(rates) > 1 and rates[-1] == rates[-2]:
         rates.pop()
     return tuple(rates)
 
 
-def _beyond(curve: Curve, reading: Reading, known: int) -> Iterator[float]:
-    """The rates of keyframes that are not needed: a line that becomes longer has those that it had."""
-    span = SPAN * reading.keyframe_rate  # keyframes
-    while span < known:
-        span *= 2
-    with suppress(UserError):
-        for keyframe in range(known, math.ceil(span)):
+def _known(curve: Curve, reading: Reading, keyframes: int) -> Iterator[float]:
+    """The rate of each keyframe. After the line's end, where it blends into the next, it may have none."""
+    shown_keyframes = reading.shot.frames * reading.keyframe_rate / reading.frames_per_second
+    for keyframe in range(keyframes):
+        try:
             yield _rate(curve, reading, keyframe)
+        except UserError:
+            if keyframe < shown_keyframes:
+                raise
+            return
 
 
 def _rate(curve: Curve, reading: Reading, keyframe: int) -> float:

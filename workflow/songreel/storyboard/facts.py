@@ -60,6 +60,7 @@ class Storyboard:
     # (lowest, highest) of the song in each of equally long parts of the film, -1 to 1; () where it is silent
     waveform: tuple[tuple[float, float], ...]
     lines: tuple[Line, ...]
+    elsewhere: str | None = None  # the film seen from the page where Snakemake's report has both
     notes: tuple[str, ...] = ()  # what could not be told and why, a sentence each
 
     def to_json(self) -> Document:

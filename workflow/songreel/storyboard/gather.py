@@ -5,8 +5,10 @@ Whatever is missing, damaged or being written is told as missing. Nothing slow i
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -55,7 +57,8 @@ def of(song: str, paths: Paths) -> Storyboard:
         seconds=float(timeline.seconds),
         waveform=_waveform(timeline, paths),
         lines=tuple(_lines(song, timeline, plan, known, paths)),
-        notes=tuple(_notes(known)),
+        elsewhere=_in_report(paths.film(song)) if film else None,
+        notes=tuple(_notes(song, timeline, known, paths)),
     )
 
 
@@ -68,6 +71,11 @@ def _film(song: str, timeline: Timeline, paths: Paths) -> str | None:
     return None
 
 
+def _in_report(film: Path) -> str:
+    """Where Snakemake's report has the film, seen from where it has the page: by a hash of its path."""
+    return f"../{hashlib.sha256(str(film).encode()).hexdigest()[:16]}/{film.name}"
+
+
 def _waveform(timeline: Timeline, paths: Paths) -> tuple[tuple[float, float], ...]:
     if timeline.audio is None:
         return ()
@@ -76,14 +84,16 @@ def _waveform(timeline: Timeline, paths: Paths) -> tuple[tuple[float, float], ..
     return () if peaks is None else waveform.columns(peaks, seconds)
 
 
-def _notes(known: Sequence[Score | None]) -> Iterator[str]:
+def _notes(song: str, timeline: Timeline, known: Sequence[Score | None], paths: Paths) -> Iterator[str]:
     """What is missing and may be asked about."""
-    unmeasured = sum(score is None or not score.judged for score in known)
-    if 0 < unmeasured < len(known):
-        yield (
-            f"{unmeasured} of {len(known)} lines are yet to be measured: how well their pictures follow their"
-            f" words is kept when they are rendered."
-        )
+    rows = zip(timeline.lines, known, strict=True)
+    unseen = sum(
+        bool(paths.rendered(line.segment)) and (score is None or not score.judged) for line, score in rows
+    )
+    if unseen:
+        are = "line was" if unseen == 1 else "lines were"
+        command = f"songreel storyboard {shlex.quote(str(paths.timeline(song)))} --measure"
+        yield f"{unseen} {are} rendered when nobody looked how the pictures follow the words; {command} does."
 
 
 # Lines

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from songreel.drawing import joined
 from songreel.ground import files
+from songreel.ground.documents import Timeline
 from songreel.ground.files import identity, replacing, write_json_if_changed
 from songreel.ground.messages import say
 from songreel.ground.paths import Paths
@@ -80,11 +81,11 @@ def show(song: str, paths: Paths) -> None:
 
 
 def finish(song: str, paths: Paths, program: str) -> Path:
-    """Make the page of a film that is joined, with all that can be known of it. Raises UserError, OSError."""
-    mark = _mark(song, paths)
+    """Make the page of a film with all that can be known of it. Raises UserError, OSError."""
+    mark = b"\n" + _mark(song, paths)
     completing.everything(song, paths, program)
     board = gather.of(song, paths)
-    _write(paths.storyboard(song), page.html(board).encode() + b"\n" + mark)
+    _write(paths.storyboard(song), page.html(board).encode() + (mark if board.finished else b""))
     # For a page that is open: it reads this once more
     _write(paths.live(song), page.script(board).encode())
     return paths.storyboard(song)
@@ -97,9 +98,9 @@ def _show(song: str, paths: Paths) -> None:
     each looks once more.
     """
     for _ in range(TRIES):
-        board = replace(gather.of(song, paths), finished=False)
-        if _was_shown_just_now(song, len(board.lines), paths):
+        if _was_shown_just_now(song, paths):
             return
+        board = replace(gather.of(song, paths), finished=False)
         if not paths.live(song).exists() or not paths.storyboard(song).exists():
             _write(paths.storyboard(song), page.html(board).encode())
         _write(paths.live(song), page.script(board).encode())
@@ -112,8 +113,9 @@ def _there(board: Storyboard) -> list[tuple[str | None, bool]]:
     return [(line.clip, line.keyframes == line.keyframes_needed) for line in board.lines]
 
 
-def _was_shown_just_now(song: str, lines: int, paths: Paths) -> bool:
+def _was_shown_just_now(song: str, paths: Paths) -> bool:
     """Whether a page of many lines is so new that it can wait for the next job or report."""
+    lines = len(Timeline.read(paths.timeline(song)).lines)
     if lines <= MANY:
         return False
     with suppress(OSError):

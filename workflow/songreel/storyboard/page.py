@@ -58,6 +58,7 @@ def _facts(storyboard: Storyboard) -> Document:
     ]
     return {
         "film": storyboard.film,
+        "elsewhere": storyboard.elsewhere,
         "finished": storyboard.finished,
         "rate": [rate.numerator, rate.denominator],
         "frames": storyboard.frames,

@@ -49,6 +49,15 @@ def check_results(song: str, paths: Paths) -> None:
         _write(folder)
 
 
+def check_page(song: str, paths: Paths) -> None:
+    """Raise OSError when a storyboard is there, to be made again, and nothing can be written.
+
+    Snakemake would say that in many lines, and before the run begins.
+    """
+    if paths.storyboard(song).exists():
+        check_results(song, paths)
+
+
 def _written(song: str, paths: Paths) -> Iterator[Path]:
     """The folders that jobs write to, and their parents before them."""
     files = [

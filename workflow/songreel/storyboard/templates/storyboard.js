@@ -42,6 +42,15 @@
     id("empty").hidden = true;
   }
 
+  // In Snakemake's report, page and film lie in two folders.
+  function lookElsewhere() {
+    if (loaded !== board.film || source !== board.film || !board.elsewhere) return;
+    source = board.elsewhere;
+    load(source);
+  }
+  video.addEventListener("error", lookElsewhere);
+  if (video.error) lookElsewhere();
+
   function toFilm() {
     stale = false;
     playing = null;

@@ -6,8 +6,11 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 
 from songreel.drawing import film, fonts
+from songreel.ground.errors import UserError
 from songreel.ground.lettering import ON_PICTURE
 from songreel.planning import enlarging, trial, typefaces
 from songreel.planning.config import Config
@@ -19,18 +22,17 @@ NEEDED = ("libx264", "aac")  # for `encoder: libx264` and for any song
 LISTED_SECONDS = 10
 
 
-def program(film_: Film) -> str | None:
+def program(opened: Film) -> str | None:
     """The ffmpeg that is used, if it runs."""
-    try:
-        return film.working(film_.config.ffmpeg)
-    except Exception:  # told by `ffmpeg`
-        return None
+    with suppress(Exception):  # told by `ffmpeg`
+        return _working(opened.config)
+    return None
 
 
-def ffmpeg(film_: Film) -> Iterator[Check]:
+def ffmpeg(opened: Film) -> Iterator[Check]:
     """Whether it runs, has what films take of it, and makes a film of this size. Raises UserError."""
-    config = film_.config
-    used = film.working(config.ffmpeg)
+    config = opened.config
+    used = _working(config)
     whose = "the one that comes along" if not config.ffmpeg else used
     encoders, filters = _listed(used, "-encoders"), _listed(used, "-filters")
     wanted = dict.fromkeys((*NEEDED, *({config.encoder} - {"auto"})))
@@ -41,7 +43,7 @@ def ffmpeg(film_: Film) -> Iterator[Check]:
         yield fault("ffmpeg", f"{version}, {whose}, has no {' and no '.join(missing)}", advice)
         return
     settings = _settled(config, used)
-    trial.check(settings, enlarging.of(settings), None, used, film_.paths)
+    trial.check(settings, enlarging.of(settings), None, used, opened.paths)
     yield ok(
         "ffmpeg",
         f"{version}, {whose}: makes films of {'x'.join(map(str, config.film_size))} with {settings.encoder}",
@@ -50,9 +52,20 @@ def ffmpeg(film_: Film) -> Iterator[Check]:
         yield note("ffmpeg", "it has no libass, which draws words on the picture", "lyrics: soft needs none")
 
 
-def _settled(config: Config, used: str) -> Config:
-    from dataclasses import replace
+def _working(config: Config) -> str:
+    """The ffmpeg that the config names. Raises UserError when it does not run, or hangs."""
+    with suppress(OSError, RuntimeError):  # of which `film.working` says more
+        try:
+            _output(film.executable(config.ffmpeg), "-version")
+        except subprocess.TimeoutExpired:
+            raise UserError(
+                f"config key 'ffmpeg': found one that says nothing within {LISTED_SECONDS} s, expected one"
+                f" that runs; correct it, or leave it empty for the one that comes with songreel."
+            ) from None
+    return film.working(config.ffmpeg)
 
+
+def _settled(config: Config, used: str) -> Config:
     return replace(config, encoder=film.encoder(config.encoder, config.film_size, used))
 
 
@@ -79,16 +92,16 @@ def _output(used: str, *arguments: str) -> str:
     ).stdout
 
 
-def words(film_: Film) -> Iterator[Check]:
+def words(opened: Film) -> Iterator[Check]:
     """Whether there are fonts for the screenplay's words. Raises UserError for a font that cannot be used."""
-    main = typefaces.asked_for(film_.config.lyrics_font)
-    lines = film_.song.lines if film_.song else ()
+    main = typefaces.asked_for(opened.config.lyrics_font)
+    lines = opened.song.lines if opened.song else ()
     texts = [line.text for line in lines]
     letters = dict.fromkeys(letter for text in texts for letter in fonts.clusters(text))
     lacking = [letter for letter in letters if not fonts.is_space(letter) and not main.font.draws(letter)]
     language = typefaces.language(texts)
     missing = [letter for letter in lacking if not typefaces.standing_in(letter, language)]
-    on_picture = film_.config.lyrics in ON_PICTURE
+    on_picture = opened.config.lyrics in ON_PICTURE
     if missing:
         report = fault if on_picture else note
         named = " ".join(missing[:MOST_NAMED])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,14 +23,14 @@ NAME = "Model"
 
 def there(config: Config) -> Iterator[Check]:
     """Each model that the config names; what is not there is looked for, not fetched. Raises UserError."""
-    judges = dict.fromkeys(weighed(entry)[0] for entry in config.perceptors)
-    makers = [(config.model, catalogue.vqgan(config.model), weights.vqgan)]
-    for name, published, entry in [
-        *makers,
-        *((name, catalogue.perceptor(name), weights.perceptor) for name in judges),
-    ]:
-        kind = "VQGAN" if entry is weights.vqgan else "CLIP"
-        yield from guarded(NAME, lambda: _one(f"{kind} {name}", entry(name), published))  # noqa: B023
+    vqgan, judges = config.model, dict.fromkeys(weighed(entry)[0] for entry in config.perceptors)
+    yield from guarded(NAME, lambda: _one(f"VQGAN {vqgan}", weights.vqgan(vqgan), catalogue.vqgan(vqgan)))
+    for name in judges:
+        yield from guarded(NAME, functools.partial(_judge, name))
+
+
+def _judge(name: str) -> Iterator[Check]:
+    yield from _one(f"CLIP {name}", weights.perceptor(name), catalogue.perceptor(name))
 
 
 def drawn(config: Config) -> Iterator[Check]:
@@ -68,10 +69,8 @@ def _to_come(title: str, entry: Weights, missing: int) -> Iterator[Check]:
         advice = f"free some space in {folder}, or name another folder with {digests.FOLDER}"
         yield fault(NAME, f"{what}, with {gigabytes(free)} free where weights are kept", advice)
     else:
-        advice = f"the first run does that, or songreel fetch {entry.name}" + (
-            " where there is a network" if missing else ""
-        )
-        yield note(NAME, what, advice)
+        where = " where there is a network" if missing else ""
+        yield note(NAME, what, f"the first run does that, or songreel fetch {entry.name}{where}")
 
 
 def _existing(folder: Path) -> Path:
