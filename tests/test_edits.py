@@ -17,6 +17,7 @@ from songreel.drawing import film
 from songreel.ground.documents import SegmentRecipe
 from songreel.ground.errors import UserError
 from songreel.ground.paths import Paths
+from songreel.ground.strategy import Strategy
 from songreel.models import weights
 from songreel.planning import audio, plan, trial
 from songreel.planning.audio import Audio
@@ -109,9 +110,9 @@ class Results:
 
 
 def _facts(recipe: SegmentRecipe) -> Segment:
-    *strategy, kept = astuple(recipe.strategy)
-    assert not kept and recipe.start is None
-    return Segment(recipe.text, recipe.seed, recipe.take, recipe.size, tuple(strategy))
+    strategy = astuple(recipe.strategy)[:4]
+    assert recipe.strategy == Strategy(*strategy) and recipe.start is None and recipe.motion is None
+    return Segment(recipe.text, recipe.seed, recipe.take, recipe.size, strategy)
 
 
 class Session:
