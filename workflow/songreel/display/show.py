@@ -26,6 +26,7 @@ from songreel.ground import messages
 from songreel.jobs import standing
 
 SCREEN, LINES, ENDING, NOTHING = "screen", "lines", "ending", "nothing"
+OURS = "songreel: "  # before what songreel says, where there is no screen
 TICK = 0.25  # seconds
 MOST_LOOKS = 16  # files of jobs that are read in one tick: many may lie on a slow disk
 
@@ -82,7 +83,7 @@ class Show:
             if isinstance(event, Began):
                 self._told[event.job] = standing.read(self._path(event))[0]
             if isinstance(event, Trouble) and not event.grave and event not in before.troubles:
-                self.note(event.words)
+                self._pass_on(event.words)
             if self.wishes.kind == LINES and (line := lines.of(before, event, self.run)):
                 self._say(line)
 
@@ -91,12 +92,17 @@ class Show:
         with self._lock:
             if message.startswith(messages.FAILED):
                 self.take(Trouble(message.removeprefix(messages.FAILED), grave=True))
-            elif self.wishes.kind == SCREEN and not self._ended.is_set():
-                self._console.print(Text(message, style="dim"))
-            elif self.wishes.kind != NOTHING:
-                self._say(message)
+            else:
+                self._pass_on(message, by=OURS)
 
-    def _say(self, *messages: str, by: str = "songreel: ") -> None:
+    def _pass_on(self, message: str, by: str = "") -> None:
+        """Print words that are not the display's own."""
+        if self.wishes.kind == SCREEN and not self._ended.is_set():
+            self._console.print(Text(message, style="dim"))
+        elif self.wishes.kind != NOTHING:
+            self._say(message, by=by)
+
+    def _say(self, *messages: str, by: str = OURS) -> None:
         self._spoken = time.monotonic()
         for message in messages:
             self._capture.terminal.write(f"{by}{message}\n")
@@ -116,10 +122,7 @@ class Show:
 
     def _look(self) -> None:
         for line in self._capture.news():
-            if self.wishes.kind == SCREEN:
-                self.note(line)
-            elif self.wishes.kind != NOTHING:
-                self._say(line, by="")
+            self._pass_on(line)
         jobs = [job for job in self.run.running.values() if job.kind in (KEYFRAMES, CLIP)]
         self._turn += MOST_LOOKS
         first = self._turn % len(jobs) if len(jobs) > MOST_LOOKS else 0
@@ -232,5 +235,5 @@ def _size(console: Console) -> ConsoleDimensions:
 def _print(console: Console, said: Iterable[str], style: str) -> None:
     for message in said:
         for line in message.splitlines():
-            prefix = "" if console.is_terminal else "songreel: "
+            prefix = "" if console.is_terminal else OURS
             console.print(Text(prefix + line, style=style))
