@@ -5,8 +5,9 @@ album composes for the phrase alone (or with album=none from the canvas), so tha
 Then a CLIP that has steered nothing, a pair's in a folder, says how near both last keyframes are to what the
 direction names:
 
-- avoid: to another phrase, which is pushed away at -0.5, with and without that: lower is right;
-- weight: to that other phrase as a second part, at 1 against 0.25: higher is right;
+- avoid: to the other phrase that the pair's CLIP sees most of in the phrase's picture; in another take, so
+  that it was not chosen by what that one happens to show, pushed away at -0.5 and not: lower is right;
+- weight: to another phrase as a second part, at 1 against 0.25: higher is right;
 - style: to the style's words, with and without it: higher is right;
 - image: to the plain picture of another phrase, as an image prompt, with and without it: higher is right.
 """
@@ -37,9 +38,9 @@ from songreel_starter.measures import Embedder, Sighted
 ROOT = Path(__file__).resolve().parents[1]
 CPU = torch.device("cpu")
 STYLE = "in the snow at night"
-FAR = 7  # phrases further on is what is avoided, added or shown: of another theme
+FAR = 7  # phrases further on is what is added or shown: of another theme
 KINDS = ("avoid", "weight", "style", "image")
-Draw = Callable[[str, Sequence[Tensor], Sequence[float]], Tensor]
+Draw = Callable[..., Tensor]  # `picture` of a studio
 Rows = dict[str, dict[str, float]]  # of each phrase, by how much each kind moved the judge
 
 
@@ -57,7 +58,10 @@ def main() -> None:
     for number, phrase in enumerate(phrases):
         if phrase not in rows:
             other = phrases[(number + FAR) % len(phrases)]
-            rows[phrase] = moved(studio, judge, draw, phrase, other, plain(phrase), plain(other))
+            rows[phrase] = {
+                "avoid": avoided(studio, judge, draw, phrase, phrases, plain(phrase)),
+                **moved(studio, judge, draw, phrase, other, plain(phrase), plain(other)),
+            }
             if options.kept:
                 options.kept.write_text(json.dumps(rows, indent=1))
         row = rows[phrase]
@@ -71,10 +75,9 @@ def main() -> None:
 def moved(
     studio: Studio, judge: Embedder, draw: Draw, phrase: str, other: str, plain: Tensor, shown: Tensor
 ) -> dict[str, float]:
-    """By how much each direction moves the judge's cosine, above 0 where it does so as asked."""
+    """By how much what is added moves the judge's cosine, above 0 where it does so as asked."""
     own, second = text(studio, phrase), text(studio, other)
     weak, strong = (draw(phrase, [own, second], [1.0, weight]) for weight in (0.25, 1.0))
-    avoiding = draw(phrase, [own, second], [1.0, -0.5])
     styled = draw(phrase, [text(studio, f"{phrase}, {STYLE}")], [1.0])
     with torch.no_grad():
         image = Sighted(studio.clip).embed_images(shown)
@@ -82,11 +85,24 @@ def moved(
     prompted = draw(phrase, [own, image], [1.0, 1.0])
     words, style = judge.embed_texts([other, STYLE])
     return {
-        "avoid": near(judge, plain, words) - near(judge, avoiding, words),
         "weight": near(judge, strong, words) - near(judge, weak, words),
         "style": near(judge, styled, style) - near(judge, plain, style),
         "image": near(judge, prompted, seen) - near(judge, plain, seen),
     }
+
+
+def avoided(
+    studio: Studio, judge: Embedder, draw: Draw, phrase: str, phrases: Sequence[str], plain: Tensor
+) -> float:
+    """By how much what is avoided lowers the judge's cosine with it."""
+    others = [other for other in phrases if other != phrase]
+    with torch.no_grad():
+        likings = Sighted(studio.clip).embed_images(plain) @ studio.clip.embed_texts(others).T
+    seen = others[int(likings.argmax())]
+    own, away, words = text(studio, phrase), text(studio, seen), judge.embed_texts([seen])[0]
+    without = draw(phrase, [own], [1.0], take=1)
+    avoiding = draw(phrase, [own, away], [1.0, -0.5], take=1)
+    return near(judge, without, words) - near(judge, avoiding, words)
 
 
 def text(studio: Studio, phrase: str) -> Tensor:
@@ -95,7 +111,12 @@ def text(studio: Studio, phrase: str) -> Tensor:
 
 
 def picture(
-    studio: Studio, keyframes: int, phrase: str, targets: Sequence[Tensor], weights: Sequence[float]
+    studio: Studio,
+    keyframes: int,
+    phrase: str,
+    targets: Sequence[Tensor],
+    weights: Sequence[float],
+    take: int = 0,
 ) -> Tensor:
     """The last of some keyframes that parts of these weights draw, float32 [1, 3, h, w] in 0..1.
 
@@ -105,7 +126,7 @@ def picture(
     pull = Pull(studio.clip, torch.cat(list(targets)), 1.0, 0, Weighing(torch.tensor(weights), stops))
     film, start = studio.film, started(studio, phrase)
     strategy, latent = (film.strategy_of_pictures, start.latent) if start else (film.strategy, studio.canvas)
-    chain = sampler.chain(studio.vqgan, [pull], strategy, latent, film.seed, 0, 0, start=start)
+    chain = sampler.chain(studio.vqgan, [pull], strategy, latent, film.seed, take, 0, start=start)
     *_, last = itertools.islice(chain, keyframes)
     with torch.no_grad():
         return studio.vqgan.decode(studio.vqgan.embed(last.tokens[None])).clamp(0, 1)

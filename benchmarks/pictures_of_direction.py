@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +24,17 @@ from tests.films import ffmpeg
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs/direction"
-DRAWN: Mapping[str, Any] = {"frames_per_second": 10, "transition": 0}
+RATE = 5  # frames a second
+DRAWN: Mapping[str, Any] = {"frames_per_second": RATE, "keyframes_per_second": 2, "transition": 0, "tail": 2}
 SIDE, GAP, LETTERS = 156, 4, 11  # pixels of a frame, between two, and of what is written below
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A moment of an example's line, or a picture that lies beside it."""
+    """A moment of an example's film, or a picture that lies beside the example."""
 
     label: str
-    line: int = 0  # counted from 0
-    at: float = 0.97  # of the line
+    second: float = 0
     file: str = ""
 
 
@@ -44,7 +44,6 @@ class Sheet:
 
     example: str
     frames: Sequence[Frame]
-    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 SHEETS = (
@@ -52,70 +51,65 @@ SHEETS = (
         "pictures.csv",
         (
             Frame("the picture boat.png", file="boat.png"),
-            Frame("a house on a hill | [boat.png]", 0),
-            Frame("image boat.png, prompt a field of yellow flowers", 1),
+            Frame("a house on a hill | [boat.png]", 1.8),
+            Frame("image boat.png, prompt a field of yellow flowers", 3.8),
             Frame("the mask sky-stays.png", file="sky-stays.png"),
-            Frame("the same with the mask", 2),
+            Frame("the same with the mask", 5.8),
         ),
     ),
     Sheet(
         "prompts.csv",
         (
-            Frame("a house on a hill", 0),
-            Frame("a house on a hill | a red sunset:2", 1),
-            Frame("a house on a hill | red roof:-1", 2),
-            Frame("a house on a hill | red roof:-1:-0.8", 3),
-            Frame(r"a train at 7\:30 | rain:0.5", 4),
+            Frame("a house on a hill", 1.8),
+            Frame("a house on a hill | a red sunset:2", 3.8),
+            Frame("a house on a hill | red roof:-1", 5.8),
+            Frame("a house on a hill | red roof:-1:-1.3", 7.8),
+            Frame(r"a train at 7\:30 | rain:0.5", 9.8),
         ),
     ),
     Sheet(
         "styles.csv",
         (
-            Frame("a house on a hill", 0),
-            Frame("style pink and violet", 1),
-            Frame("style {text}, on fire", 2),
-            Frame("avoid green grass:-1", 3),
+            Frame("a house on a hill", 1.8),
+            Frame("style pink and violet", 3.8),
+            Frame("style {text}, on fire", 5.8),
+            Frame("avoid green grass:-1", 7.8),
         ),
     ),
     Sheet(
         "lamps.lrc",
         (
-            Frame("0.2 s", 0, 0.2 / 3),
-            Frame("1.0 s", 0, 1 / 3),
-            Frame("2.5 s", 0, 2.5 / 3),
-            Frame("4.2 s", 1, 0.4),
+            Frame("0.2 s", 0.2),
+            Frame("1.0 s", 1),
+            Frame("2.4 s", 2.4),
+            Frame("4.2 s", 4.2),
         ),
     ),
     Sheet(
         "harbour.srt",
         (
-            Frame("1.0 s", 0, 1 / 3),
-            Frame("2.5 s: the words end before", 0, 2.5 / 3),
-            Frame("4.0 s", 1, 1 / 4),
+            Frame("1.0 s", 1),
+            Frame("2.4 s: the words end before", 2.4),
+            Frame("4.0 s", 4),
         ),
-    ),
-    Sheet(
-        "karaoke.csv",
-        (Frame("1.2 s", 0, 0.3), Frame("2.8 s", 0, 0.7), Frame("6.0 s", 1, 0.5), Frame("10.0 s", 2, 0.5)),
     ),
     Sheet(
         "chain.csv",
         (
-            Frame("A seed in the earth", 0),
-            Frame("becomes a green leaf, from previous", 1),
-            Frame("becomes a red flower, from previous", 2),
-            Frame("and snow falls over all, from canvas", 3),
+            Frame("A tree in the meadow", 1.8),
+            Frame("turns into a golden tree (from: previous)", 3.8),
+            Frame("turns into a red tree (from: previous)", 5.8),
+            Frame("and a snowman stands beside it", 7.8),
         ),
     ),
-    Sheet("columns.csv", (Frame("", 0, 0.5), Frame("", 1, 0.5))),
     Sheet(
         "sound.csv",
         (
-            Frame("0.0 s, before the drum", 0, 0.0),
-            Frame("1.9 s, after four strokes", 0, 0.475),
-            Frame("3.9 s, after eight", 0, 0.97),
-            Frame("4.1 s, before the bells", 1, 0.03),
-            Frame("7.9 s, after eight of them", 1, 0.97),
+            Frame("0.0 s, before the drum", 0),
+            Frame("1.9 s, after four strokes", 1.9),
+            Frame("3.9 s, after eight", 3.9),
+            Frame("4.1 s, before the bells", 4.1),
+            Frame("7.9 s, after eight of them", 7.9),
         ),
     ),
 )
@@ -135,9 +129,9 @@ def main() -> None:
 
 def drawn(sheet: Sheet) -> Image.Image:
     """The frames of an example side by side, with their labels below."""
-    film, starts = rendered(sheet)
+    film = rendered(sheet)
     pictures = [
-        Image.open(examples.FOLDER / it.file).convert("RGB") if it.file else frame(film, starts, it)
+        Image.open(examples.FOLDER / it.file).convert("RGB") if it.file else frame(film, it.second)
         for it in sheet.frames
     ]
     font = ImageFont.truetype(str(data.FONT), LETTERS)
@@ -149,17 +143,17 @@ def drawn(sheet: Sheet) -> Image.Image:
     for number, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
         left = number * (SIDE + GAP)
         page.paste(picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS), (left, 0))
+        pen.rectangle((left, 0, left + SIDE - 1, SIDE - 1), outline="grey")
         pen.multiline_text((left + 1, SIDE + 1), label, "black", font, spacing=2)
     return page
 
 
-def rendered(sheet: Sheet) -> tuple[Path, Sequence[float]]:
-    """The film of an example, and when its lines start and end in seconds."""
+def rendered(sheet: Sheet) -> Path:
+    """The film of an example."""
     file = examples.FOLDER / sheet.example
     settings = {
         **examples.settings(file),
         **DRAWN,
-        **sheet.settings,
         "results": str(ROOT / "results/directed"),
     }
     resolved = config.resolve(settings)
@@ -168,15 +162,14 @@ def rendered(sheet: Sheet) -> tuple[Path, Sequence[float]]:
     made = plan.make(resolved, paths)
     plan.write(made, paths)
     plans.render(made, paths)
-    lines = made.timeline.lines
-    return paths.film(made.song), [*(line.start_seconds for line in lines), lines[-1].end_seconds]
+    return paths.film(made.song)
 
 
-def frame(film: Path, starts: Sequence[float], moment: Frame) -> Image.Image:
-    """A frame of a film."""
-    start, end = starts[moment.line], starts[moment.line + 1]
-    second = f"{start + (end - start) * moment.at:.3f}"
-    shown = ffmpeg("-ss", second, "-i", film, "-frames:v", "1", "-f", "image2pipe", "-c:v", "png", "-")
+def frame(film: Path, second: float) -> Image.Image:
+    """The frame of a film that is shown from a second on."""
+    # A little earlier, since ffmpeg seeks to the first frame that is not before it.
+    seek = f"{max(second - 0.1 / RATE, 0):.3f}"
+    shown = ffmpeg("-ss", seek, "-i", film, "-frames:v", "1", *("-f", "image2pipe", "-c:v", "png", "-"))
     return Image.open(io.BytesIO(shown)).convert("RGB")
 
 

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parents[1] / "screenplays/examples"
-PICTURES = sorted(FOLDER.glob("*.png"))
-SONGS = sorted(FOLDER.glob("*.mp3"))
-FILES = sorted(set(FOLDER.iterdir()) - {*PICTURES, *SONGS})
+BESIDE = (".png", ".mp3")  # of what screenplays name or are sung to
+FILES = sorted(file for file in FOLDER.iterdir() if file.suffix not in BESIDE)
 
 LOOSE: Mapping[str, Any] = {"hold": 0.1, "lead_in": 30}  # so that what steers shows more than usual
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
@@ -24,5 +23,5 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
 
 
 def settings(example: Path) -> Mapping[str, Any]:
-    """What is asked for beside the screenplay."""
+    """What is asked for, the screenplay and its song among it."""
     return {"screenplay": str(example), "audio": "none", **SETTINGS.get(example.name, {})}

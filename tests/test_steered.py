@@ -218,14 +218,14 @@ def test_a_chain_is_rendered_in_order_and_from_the_line_that_was_edited(tmp_path
     project = example(tmp_path / "project", "chain")
     run = project.run()
     assert run.status == 0 and run.executed == {"keyframes": 4, "clip": 4, "film": 1}, run.output
-    assert "the longest chain has 3 lines, rows 3 to 5" in run.output
+    assert "the longest chain has 3 lines, rows 4 to 6" in run.output
     first, second, third = (project.results.rendered(name) for name in project.segments[:3])
     times = [next(iter(files.values())).stat().st_mtime_ns for files in (first, second, third)]
     assert times == sorted(times)
     for file in first.values():  # what goes on from it has been rendered
         file.unlink()
     rows = project.screenplay.read_text(encoding="utf-8")
-    project.screenplay.write_text(rows.replace("a red flower", "a blue flower"), encoding="utf-8")
+    project.screenplay.write_text(rows.replace("a red tree", "a blue tree"), encoding="utf-8")
     assert project.planned() == {"keyframes": 1, "clip": 2, "film": 1}
 
 
