@@ -238,9 +238,16 @@ def test_a_page_that_is_not_finished_is_asked_for_again(rendered: Project, damag
         file = paths.storyboard(SONG)
         file.write_bytes(file.read_bytes()[:-5])
     else:
+        aside = paths.film(SONG).rename(rendered.folder / "aside")
         live.begin(SONG, paths, film.executable(""))
+        aside.rename(paths.film(SONG))
     assert live.ask(SONG, paths)
     assert paths.storyboard_asked(SONG).stat().st_mtime > paths.storyboard(SONG).stat().st_mtime
+
+
+def test_a_finished_page_stays_where_no_run_will_make_it_again(rendered: Project) -> None:
+    live.begin(SONG, rendered.results, film.executable(""))
+    assert live.is_current(SONG, rendered.results)
 
 
 def test_a_page_that_is_made_before_its_film_is_not_the_last_one(rendered: Project) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from songreel.drawing import joined
 from songreel.ground import files
 from songreel.ground.documents import Timeline
-from songreel.ground.files import identity, replacing, write_json_if_changed
+from songreel.ground.files import identity, not_later, replacing, write_json_if_changed
 from songreel.ground.messages import say
 from songreel.ground.paths import Paths
 from songreel.jobs.progress import FILM
@@ -42,8 +42,14 @@ def is_current(song: str, paths: Paths) -> bool:
 
 
 def ask(song: str, paths: Paths) -> bool:
-    """Whether there is a page that is not the latest plan's; if so, Snakemake is asked to make it again."""
-    old = paths.storyboard(song).is_file() and not is_current(song, paths)
+    """Whether there is a page that is not the latest plan's, or whose film is to be joined.
+
+    If so, Snakemake is asked to make it again; if not, the film's time may not lie ahead, which would do so.
+    """
+    current = is_current(song, paths) and paths.film(song).exists()
+    if current:
+        not_later([paths.film(song)], paths.storyboard(song))
+    old = paths.storyboard(song).is_file() and not current
     if old:
         joined.ask_again(paths.storyboard(song), paths.storyboard_asked(song))
     return old
@@ -62,6 +68,8 @@ def begin(song: str, paths: Paths, program: str) -> None:
         timeline, _ = outline.read(song, paths)
         cached = sorted({clip.clip for clip in timeline.clips if paths.clip(clip.clip).exists()})
         write_json_if_changed(paths.run(song), {"cached": cached}, lasting=False)
+        if is_current(song, paths) and paths.film(song).exists():
+            return  # nobody will make it again
         completing.song_heard(song, paths, program)
         paths.live(song).unlink(missing_ok=True)
         _show(song, paths)
