@@ -13,7 +13,11 @@ from songreel.planning.plan import Plan
 
 def announce(workflow: Any, plan: Plan, paths: Paths, screenplay: Path, jobs_per_gpu: int) -> None:
     """Have a film shown while it is rendered."""
-    if display := handler.of(workflow):
+    display = handler.of(workflow)
+    if display is None:
+        return
+    display.is_songreels = True
+    if display.writes_to_stream:
         from songreel.display import film
 
         display.film(film.of(plan, paths, screenplay, jobs_per_gpu), workflow.local_exec)

@@ -47,10 +47,11 @@ class Handler(LogHandlerBase):
         self._begun = threading.Event()
         self._own: logging.Handler | None = None  # Snakemake's, once it is known that none does
         self._planned: Mapping[str, int] = {}  # jobs by rule
+        self.is_songreels = False  # whether the rules are songreel's
 
     @property
     def writes_to_stream(self) -> bool:
-        """Whether Snakemake prints nothing itself."""
+        """Whether this handler shows runs, and Snakemake prints nothing itself."""
         return self._active
 
     writes_to_file = property(lambda _: False)
@@ -141,8 +142,9 @@ class Handler(LogHandlerBase):
         """Show what there is at the end."""
         if self._active:
             self._end()
-        elif self.common_settings.dryrun and not self._settings.off and self._planned:
-            say(_in_words(self._planned))
+        elif self.common_settings.dryrun and self.is_songreels and not (self._settings.off or self._quiet):
+            if self._planned:
+                say(_in_words(self._planned))
             self._planned = {}
         super().close()
 
