@@ -7,7 +7,8 @@ direction names:
 
 - avoid: to the other phrase that the pair's CLIP sees most of in the phrase's picture; in another take, so
   that it was not chosen by what that one happens to show, pushed away at -0.5 and not: lower is right;
-- weight: to another phrase as a second part, at 1 against 0.25: higher is right;
+- absent: to another phrase, pushed away at -0.5 and not: lower is right;
+- weight: to that other phrase as a second part, at 1 against 0.25: higher is right;
 - style: to the style's words, with and without it: higher is right;
 - image: to the plain picture of another phrase, as an image prompt, with and without it: higher is right.
 """
@@ -39,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CPU = torch.device("cpu")
 STYLE = "in the snow at night"
 FAR = 7  # phrases further on is what is added or shown: of another theme
-KINDS = ("avoid", "weight", "style", "image")
+KINDS = ("avoid", "absent", "weight", "style", "image")
 Draw = Callable[..., Tensor]  # `picture` of a studio
 Rows = dict[str, dict[str, float]]  # of each phrase, by how much each kind moved the judge
 
@@ -78,6 +79,7 @@ def moved(
     """By how much what is added moves the judge's cosine, above 0 where it does so as asked."""
     own, second = text(studio, phrase), text(studio, other)
     weak, strong = (draw(phrase, [own, second], [1.0, weight]) for weight in (0.25, 1.0))
+    avoiding = draw(phrase, [own, second], [1.0, -0.5])
     styled = draw(phrase, [text(studio, f"{phrase}, {STYLE}")], [1.0])
     with torch.no_grad():
         image = Sighted(studio.clip).embed_images(shown)
@@ -85,6 +87,7 @@ def moved(
     prompted = draw(phrase, [own, image], [1.0, 1.0])
     words, style = judge.embed_texts([other, STYLE])
     return {
+        "absent": near(judge, plain, words) - near(judge, avoiding, words),
         "weight": near(judge, strong, words) - near(judge, weak, words),
         "style": near(judge, styled, style) - near(judge, plain, style),
         "image": near(judge, prompted, seen) - near(judge, plain, seen),
