@@ -11,7 +11,7 @@ film: .venv/film.installed
 	$(BIN)/snakemake --cores $(CORES)
 
 test: check
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(CORES) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
 
 check: .venv/test.installed
 	$(BIN)/ruff format --check

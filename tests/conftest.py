@@ -27,6 +27,13 @@ from songreel.planning import album
 
 REPOSITORY = Path(__file__).parents[1]
 
+# Files of tests that take longest, which are begun first: else one worker ends with them, and others wait.
+LONGEST = (
+    *("slurm", "edits", "workflow", "failures", "soak", "album", "direction", "steered", "storyboard"),
+    *("examples", "wheel", "browser", "display", "camera", "host", "joined", "growth", "fused", "doctor"),
+    *("starter_evaluation", "starter_vqgan", "starter_towers", "models", "prune", "places", "bench"),
+)
+
 Settings = Mapping[str, Any]
 
 STORYBOARD = "storyboard"  # the rule
@@ -182,6 +189,12 @@ class Project:
     def segments(self) -> list[str]:
         """The lines' segments in order."""
         return [line.segment for line in self.timeline.lines]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest."""
+    places = {f"test_{name}.py": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
 
 
 def environment() -> dict[str, str]:
