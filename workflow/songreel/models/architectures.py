@@ -5,6 +5,8 @@ taming-transformers' YAMLs are OmegaConf's: `${model.params.embed_dim}` stands f
 
 from __future__ import annotations
 
+import copy
+import functools
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -40,6 +42,12 @@ def document(path: Path) -> Any:
     data = files.read_bytes(path, MOST_BYTES)
     if len(data) > MOST_BYTES:
         raise ArchitectureError(f"found more than {MOST_BYTES} bytes, expected a model's YAML")
+    return copy.deepcopy(_parsed(data))
+
+
+# A film's lines ask for the same few again and again, and PyYAML takes longer than all else in a plan.
+@functools.lru_cache(maxsize=16)
+def _parsed(data: bytes) -> Any:
     try:
         return yaml.load(data.decode("utf-8"), Loader=_Loader)
     except Exception as error:  # PyYAML lets out whatever a constructor meets
