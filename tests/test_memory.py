@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from songreel.ground.errors import UserError
+from songreel.kernels import devices
 from songreel.models import weights
 from songreel.models.perceptor import Perceptor, build
 from songreel.models.vqgan import VQGAN, ready
@@ -179,9 +180,9 @@ def test_a_card_of_6_gb_takes_384x384_a_few_cutouts_at_a_time() -> None:
 def test_what_does_not_fit_is_said_with_what_to_lower(monkeypatch: pytest.MonkeyPatch) -> None:
     models = weights.vqgan("starter"), [weights.perceptor("starter")]
     job = (*models, recipe(size=(512, 256), cutouts=32), 8, torch.device("cpu"), torch.float32)
-    monkeypatch.setattr(memory, "_free", lambda _: 1_500_000_000)
+    monkeypatch.setattr(devices, "free_bytes", lambda _: 1_500_000_000)
     memory.check(*job)
-    monkeypatch.setattr(memory, "_free", lambda _: 40_000_000)
+    monkeypatch.setattr(devices, "free_bytes", lambda _: 40_000_000)
     with pytest.raises(UserError) as told:
         memory.check(*job)
     assert re.fullmatch(

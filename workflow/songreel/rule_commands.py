@@ -111,7 +111,7 @@ def _draw(options: argparse.Namespace, target: Path) -> None:
     from songreel.drawing import camera, draw, film, onpicture, strips, upscaling
     from songreel.jobs import latents, progress, render
     from songreel.kernels import devices
-    from songreel.models import proofs, vqgan, weights
+    from songreel.models import vqgan, weights
     from songreel.planning.plan import sources
 
     clip = ClipPlan.read(options.plan)
@@ -124,10 +124,7 @@ def _draw(options: argparse.Namespace, target: Path) -> None:
     recipe = _recipe(paths, clip.shown.segment)
     scheduler.show(f"{recipe.text}: {clip.shown.frames} frames")
     device = devices.choose()
-    model = render.weights_of(recipe.model, weights.vqgan)
-    with proofs.reading([model]) as proof:
-        maker = vqgan.load(model, device, devices.precision(device))
-        proof.settle()
+    maker = render.loaded(recipe.model, weights.vqgan, vqgan.load, device)
     started = time.monotonic()
     picker = strips.Picker(draw.drawn_frames(clip))
     batches = picker.passing(camera.frames(maker, clip, chains[0], chains[1] if clip.before else None))

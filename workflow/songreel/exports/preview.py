@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -37,15 +37,6 @@ LABEL = 11  # pixels of its letters
 MARGIN = 4  # pixels around them
 NAMES = 160  # pixels wide
 QUALITY = {"c:v": "libx264", "preset": "ultrafast", "crf": 24, "pix_fmt": "yuv420p"}
-PER_SECOND_OF: Mapping[
-    str, Callable[[float, float], float]
-] = {  # what a camera's numbers are a second, of what they are from a keyframe to the next
-    "zoom": lambda value, rate: value**rate,
-    "angle": lambda value, rate: value * rate,
-    "x": lambda value, rate: value * rate,
-    "y": lambda value, rate: value * rate,
-    "shear": lambda value, rate: value * rate,
-}
 
 
 @dataclass(frozen=True)
@@ -81,8 +72,7 @@ def make(config: Config, paths: Paths, output: Path | None, force: bool, report:
 
 def _quick(config: Config) -> Config:
     """The same film with few frames a second, and with nothing that takes a while to plan."""
-    lyrics = config.lyrics if config.lyrics in ON_PICTURE else "burned"
-    lyrics = "off" if config.lyrics == "off" else lyrics
+    lyrics = config.lyrics if config.lyrics in (*ON_PICTURE, "off") else "burned"
     return replace(
         config,
         frames_per_second=RATE,
@@ -221,16 +211,21 @@ def _chart(
 def _rows(scenes: Sequence[Scene], config: Config) -> Iterator[Row]:
     """What of the camera moves anywhere, at each frame, a second."""
     rate = float(config.exact_keyframe_rate)
-    for name, a_second in PER_SECOND_OF.items():
+    for name in (it.name for it in fields(Move)):
         values: list[float] = []
         for scene in scenes:
             moves = [
                 (scene.motion or Motion()).move(int(frame * rate / RATE))
                 for frame in range(scene.shot.frames)
             ]
-            values += [a_second(getattr(move, name), rate) for move in moves]
+            values += [_a_second(name, getattr(move, name), rate) for move in moves]
         if len(set(values)) > 1 or (values and values[0] != getattr(Move(), name)):
             yield Row(name, np.array(values), min(values), max(values))
+
+
+def _a_second(name: str, value: float, rate: float) -> float:
+    """What a camera's number is a second, of what it is from a keyframe to the next: a zoom multiplies."""
+    return float(value**rate if name == "zoom" else value * rate)
 
 
 # The film

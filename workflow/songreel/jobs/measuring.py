@@ -10,10 +10,10 @@ from songreel.ground.errors import DamageError
 from songreel.ground.messages import say, shorten
 from songreel.ground.paths import Paths
 from songreel.jobs import latents, looks, scores, targets
-from songreel.jobs.render import weights_of
+from songreel.jobs.render import loaded
 from songreel.jobs.scores import Score
 from songreel.kernels import devices
-from songreel.models import perceptor, proofs, vqgan, weights
+from songreel.models import perceptor, vqgan, weights
 from songreel.models.perceptor import Perceptor
 from songreel.models.vqgan import VQGAN
 
@@ -52,19 +52,9 @@ def _unmeasured(names: Iterable[str], paths: Paths) -> Iterator[tuple[str, int]]
 
 @cache
 def _judge(entry: ModelEntry) -> Perceptor:
-    found = weights_of(entry, weights.perceptor)
-    device = devices.choose()
-    with proofs.reading([found]) as proof:
-        judge = perceptor.load(found, device, devices.precision(device))
-        proof.settle()
-    return judge
+    return loaded(entry, weights.perceptor, perceptor.load, devices.choose())
 
 
 @cache
 def _picture_maker(entry: ModelEntry) -> VQGAN:
-    found = weights_of(entry, weights.vqgan)
-    device = devices.choose()
-    with proofs.reading([found]) as proof:
-        model = vqgan.load(found, device, devices.precision(device))
-        proof.settle()
-    return model
+    return loaded(entry, weights.vqgan, vqgan.load, devices.choose())

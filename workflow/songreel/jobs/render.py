@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 
@@ -22,6 +22,8 @@ from songreel.models.vqgan import VQGAN
 from songreel.models.weights import Weights
 from songreel.sampling import memory, sampler
 from songreel.sampling.sampler import Pull, Start
+
+Model = TypeVar("Model")
 
 
 class Watcher(Protocol):
@@ -149,6 +151,23 @@ def _device() -> tuple[torch.device, torch.dtype]:
     if device.type == "cuda" and (obstacle := fused.obstacle(device)):
         say(f"this GPU takes the plain path, which is about a third as fast: {obstacle}.")
     return device, devices.precision(device)
+
+
+def loaded(
+    entry: ModelEntry,
+    find: Callable[[str], Weights],
+    load: Callable[[Weights, torch.device, torch.dtype], Model],
+    device: torch.device,
+) -> Model:
+    """A model that a plan names, on a device, once its file is proved whole.
+
+    Raises UserError as `weights_of` and loading do, DamageError where the file was read damaged.
+    """
+    found = weights_of(entry, find)
+    with proofs.reading([found]) as proof:
+        model = load(found, device, devices.precision(device))
+        proof.settle()
+    return model
 
 
 def weights_of(entry: ModelEntry, find: Callable[[str], Weights]) -> Weights:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from songreel.ground import limits
+
 
 def choose() -> torch.device:
     """The GPU when there is one, else the CPU. cuDNN is told to add up in the same order each time."""
@@ -21,6 +23,11 @@ def precision(device: torch.device) -> torch.dtype:
     else:
         native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return torch.bfloat16 if native else torch.float32
+
+
+def free_bytes(device: torch.device) -> int:
+    """The memory that a device has left for this process."""
+    return int(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else limits.free()
 
 
 def memory_format(device: torch.device) -> torch.memory_format:

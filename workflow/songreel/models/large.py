@@ -11,9 +11,8 @@ import functools
 import torch
 from torch import Tensor
 
-from songreel.ground import limits
 from songreel.ground.messages import say
-from songreel.kernels import tiles
+from songreel.kernels import devices, tiles
 from songreel.models.vqgan import VQGAN
 
 OVERLAP = 16  # cells, over which tiles melt into each other
@@ -32,7 +31,7 @@ def decode(vqgan: VQGAN, latents: Tensor) -> Tensor:
 @functools.cache
 def _side(vqgan: VQGAN, height: int, width: int) -> int:
     """The cells along a side of the largest tile for which there is memory, of a picture of so many cells."""
-    free = SHARE * _free(vqgan.codebook.device)
+    free = SHARE * devices.free_bytes(vqgan.codebook.device)
     side = max(height, width)
     if vqgan.bytes_to_draw(height, width) <= free:
         return side
@@ -40,9 +39,3 @@ def _side(vqgan: VQGAN, height: int, width: int) -> int:
         side = max(LEAST, side * 3 // 4)
     say(f"pictures are drawn in tiles of {side * vqgan.factor} pixels, for want of memory.")
     return side
-
-
-def _free(device: torch.device) -> int:
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    return limits.free()

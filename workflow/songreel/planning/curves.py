@@ -96,7 +96,13 @@ def parse(text: str, what: str) -> Curve:
         raise refused(what, "nothing", EXPECTED, "write one")
     if not _BEGINS_WITH_KEY.match(text):
         return Curve(text, what, (Key(0.0, "s", expressions.parse(text, what)),))
-    pieces = list(_split(text, what))
+    try:
+        pieces = list(split(text))
+    except ValueError:
+        found = f"a bracket without the other one in {shown(text)}"
+        raise refused(what, found, EXPECTED, "add it") from None
+    # A comma may end the last one, too.
+    pieces = pieces if pieces[-1].strip() else pieces[:-1]
     if len(pieces) > MOST_KEYS:
         raise refused(what, f"{len(pieces)} keys", f"{MOST_KEYS} at most", "leave some out")
     keys = tuple(_key(piece, what) for piece in pieces)
@@ -106,8 +112,8 @@ def parse(text: str, what: str) -> Curve:
     return Curve(text, what, keys)
 
 
-def _split(text: str, what: str) -> Iterator[str]:
-    """What stands between commas outside of brackets."""
+def split(text: str) -> Iterator[str]:
+    """What stands between commas outside of brackets. Raises ValueError where one is not closed."""
     depth, start = 0, 0
     for at, letter in enumerate(text):
         depth += (letter == "(") - (letter == ")")
@@ -117,10 +123,8 @@ def _split(text: str, what: str) -> Iterator[str]:
             yield text[start:at]
             start = at + 1
     if depth:
-        raise refused(what, f"a bracket without the other one in {shown(text)}", EXPECTED, "add it")
-    # A comma may end the last one, too.
-    if text[start:].strip():
-        yield text[start:]
+        raise ValueError("a bracket without the other one")
+    yield text[start:]
 
 
 def _key(piece: str, what: str) -> Key:

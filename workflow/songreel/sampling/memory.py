@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import safe_open
 
-from songreel.ground import limits
 from songreel.ground.documents import SegmentRecipe
 from songreel.ground.errors import UserError
 from songreel.models import weights
@@ -163,9 +162,11 @@ def check(
     precision: torch.dtype,
 ) -> None:
     """Raise UserError, which says what to lower, when a device has less memory free than a segment needs."""
+    from songreel.kernels import devices  # and with it torch
+
     size, cutouts, moves = recipe.size, recipe.strategy.cutouts, recipe.motion is not None
     needs = estimate(model, judges, size, cutouts, micro_batch, precision.itemsize, moves)
-    free = _free(device)
+    free = devices.free_bytes(device)
     if needs > free:
         at_once = min(micro_batch or cutouts, cutouts)
         raise UserError(
@@ -179,11 +180,3 @@ def _loaded_bytes(files: Weights) -> int:
     """What a file's tensors take in float32, by its header alone."""
     with weights.readable(files), safe_open(files.tensors, "np") as tensors:
         return sum(4 * prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
-
-
-def _free(device: torch.device) -> int:
-    if device.type == "cuda":
-        import torch
-
-        return int(torch.cuda.mem_get_info(device)[0])
-    return limits.free()

@@ -13,6 +13,7 @@ import numpy as np
 
 from songreel.exports.elsewhere import formulas
 from songreel.exports.elsewhere.formulas import Formula, FormulaError, Values
+from songreel.planning import curves
 
 MOST_KEYS = 100_000
 
@@ -78,17 +79,10 @@ def _keys(text: str, known: Mapping[str, float]) -> Iterator[tuple[int, Formula]
 
 def _split(text: str) -> Iterator[str]:
     """What stands between commas outside of brackets. Raises FormulaError where one is not closed."""
-    depth = start = 0
-    for at, letter in enumerate(text):
-        depth += (letter == "(") - (letter == ")")
-        if depth < 0:
-            break
-        if letter == "," and not depth:
-            yield text[start:at]
-            start = at + 1
-    if depth:
-        raise FormulaError("a bracket without the other one")
-    yield text[start:]
+    try:
+        yield from curves.split(text)
+    except ValueError as error:
+        raise FormulaError(str(error)) from None
 
 
 def _scheduled(keys: list[tuple[int, Formula]], frames: int, known: Mapping[str, float]) -> Schedule:
