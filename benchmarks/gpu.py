@@ -2,7 +2,7 @@
 
 `paths`: iterations/s of the full size by the fused and the plain path. `exact`: how far pictures and
 gradients by both are from float32. `bench`: `songreel bench` of the full size and of the starter.
-`demo`: seconds that the demo film takes, one line at a time and as many as songreel chooses.
+`demo`: seconds that the demo film and an edit of it take, with and without workers.
 """
 
 from __future__ import annotations
@@ -11,21 +11,18 @@ import argparse
 import os
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from benchmarks import workers
 from songreel.costs import bench, bench_models, bench_parts
 from songreel.costs.bench_models import Bench
 from songreel.kernels import devices, fused
 from songreel.planning.config import resolve
 from songreel.sampling.sampler import Iteration
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 SETTINGS = resolve(bench.CASES["full"])
 
 
@@ -105,20 +102,14 @@ def whole_bench(_: Bench) -> None:
 
 
 def demo(_: Bench) -> None:
-    """The demo film from nothing, and again from nothing once kernels are compiled."""
-    options = ("--cores", str(os.cpu_count()), "--quiet", "all")
-    for jobs in ("auto", "auto", "1"):
-        with tempfile.TemporaryDirectory() as folder:
-            began = time.monotonic()
-            keys = f"results={folder}/results", f"jobs_per_gpu={jobs}"
-            subprocess.run(
-                [sys.executable, "-m", "snakemake", *options, "--config", *keys],
-                cwd=REPOSITORY,
-                check=True,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-            print(f"the demo film with jobs_per_gpu={jobs}: {time.monotonic() - began:.1f} s", flush=True)
+    """The demo film and an edit, from nothing and once kernels are compiled, and without workers."""
+    for told, settings in (
+        ("from nothing", {}),
+        ("kernels compiled", {}),
+        ("a process for each job", workers.ALONE),
+    ):
+        film, edit = workers.film_and_edit(settings)
+        print(f"the demo film, {told}: {film:.1f} s, and with a line edited {edit:.1f} s", flush=True)
 
 
 if __name__ == "__main__":

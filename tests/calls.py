@@ -86,6 +86,10 @@ class Call:
         segments = {text: segment for segment, text in self.texts.items()}
         return [(segments[text], int(keyframes)) for text, keyframes in first]
 
+    def workers(self) -> list[psutil.Process]:
+        """The processes that do its jobs' work, those included that are idle."""
+        return [process for process in self.members() if _words(process)[1:3] == ["-m", "songreel.worker"]]
+
     def jobs(self) -> Iterator[Job]:
         """The jobs that run, whether snakemake still does or not."""
         begun = {segment for segment, _ in self.begun()}
@@ -133,9 +137,13 @@ def happens(condition: Callable[[], bool], seconds: float) -> bool:
 
 def _command(process: psutil.Process) -> list[str]:
     """The words after `python -m songreel`; none when it is another program."""
+    words = _words(process)
+    return words[3:] if words[1:3] == ["-m", "songreel"] else []
+
+
+def _words(process: psutil.Process) -> list[str]:
     with contextlib.suppress(psutil.NoSuchProcess):
-        words = process.cmdline()
-        return list(words[3:]) if words[1:3] == ["-m", "songreel"] else []
+        return list(process.cmdline())
     return []
 
 
@@ -149,4 +157,4 @@ def _doing(command: list[str], begun: set[str]) -> str:
     kind, plan, *_ = command
     if kind == "keyframes":
         return SAMPLING if Path(plan).stem in begun else IMPORTING
-    return {"clip": DRAWING, "film": JOINING}[kind]
+    return {"clip": DRAWING, "film": JOINING, "storyboard": JOINING}[kind]

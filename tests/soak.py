@@ -30,9 +30,9 @@ from tests import bands
 from tests.calls import DRAWING, IMPORTING, JOINING, SAMPLING, Call, happens, kill
 from tests.conftest import TINY, Project, Settings, new_project
 
-# About 15 seconds on two cores, most of them imports; ten keyframes a line, a quarter of a second each.
+# About 12 seconds on two cores; ten keyframes a line, a quarter of a second each.
 SECONDS = 4.5
-FILM: Settings = {**TINY, "keyframes_per_second": 4, "iterations": 10, "audio": "auto"}
+FILM: Settings = {**TINY, "keyframes_per_second": 4, "iterations": 20, "audio": "auto"}
 # One of them moves, by the song, and is held to itself.
 LINES = """text,start,zoom,angle,learning_rate,stability
 a lighthouse at dusk,0,,,,
@@ -40,13 +40,14 @@ a lighthouse at dusk,0,,,,
 a red boat,3,,,,
 """
 
-JOB, FAMILY, SNAKEMAKE, ALL = "a job", "a job with shell and ffmpeg", "snakemake alone", "everything"
-KINDS = (JOB, FAMILY, SNAKEMAKE, ALL)
+JOB, FAMILY, WORKER = "a job", "a job with shell and ffmpeg", "a worker"
+SNAKEMAKE, ALL = "snakemake alone", "everything"
+KINDS = (JOB, FAMILY, WORKER, SNAKEMAKE, ALL)
 PLANNING = "planning"  # or between two jobs
 DOINGS = (PLANNING, IMPORTING, DRAWING, JOINING, SAMPLING)  # of two at a time the later one counts
 
 MOST_KILLS = 4  # in a round
-STARTING = 5.0  # seconds, about, until a run that goes on has come to where the one before was killed
+STARTING = 3.0  # seconds, about, until a run that goes on has come to where the one before was killed
 PATIENCE = 600.0  # seconds after which a process hangs
 
 
@@ -134,7 +135,7 @@ class Round:
             return
         self._strike(blow, call)
         self._look()
-        if self.kills[-1].kind in (JOB, FAMILY):
+        if self.kills[-1].kind in (JOB, FAMILY, WORKER):
             self._expect(call, 0, 1)  # 0 when the job was left over from a call before
 
     def _finish(self) -> None:
@@ -180,14 +181,18 @@ class Round:
     def _strike(self, blow: Blow, call: Call) -> None:
         """Kill what was drawn, and see it dead. Where no job runs, snakemake is killed instead of one."""
         jobs = [job for each in self.calls for job in each.jobs()]
+        workers = [worker for each in self.calls for worker in each.workers()]
         if blow.kind == ALL:
             kind, hit = ALL, jobs
             self._kill_all()
         elif blow.kind == SNAKEMAKE or not jobs:
             kind, hit = SNAKEMAKE, []
             kill([psutil.Process(call.process.pid)])
+        elif blow.kind == WORKER and workers:
+            kind, hit = WORKER, jobs  # one of them, or none where it was idle
+            kill([workers[int(blow.job * len(workers))]])
         else:
-            kind, hit = blow.kind, [jobs[int(blow.job * len(jobs))]]
+            kind, hit = (FAMILY if blow.kind == FAMILY else JOB), [jobs[int(blow.job * len(jobs))]]
             kill(hit[0].family() if kind == FAMILY else [hit[0].process])
         doing = max((job.doing for job in hit or jobs), key=DOINGS.index, default=PLANNING)
         self.kills.append(Kill(kind, doing, sum(job.doing == SAMPLING for job in hit)))
@@ -208,7 +213,7 @@ def drawn(seed: int) -> list[Blow]:
     """The kills of a round."""
     lot = random.Random(seed)
     kills = lot.randint(1, MOST_KILLS)
-    kinds = (JOB, FAMILY, SNAKEMAKE, SNAKEMAKE, ALL, ALL)
+    kinds = (JOB, FAMILY, WORKER, SNAKEMAKE, SNAKEMAKE, ALL, ALL)
     return [Blow(lot.choice(kinds), lot.random(), lot.random()) for _ in range(kills)]
 
 

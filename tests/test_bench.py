@@ -108,6 +108,7 @@ def test_a_run_measures_both_and_tells_all() -> None:
     assert sum(case["start_up_by_part"][part] for part in bench_table.STARTS) == pytest.approx(
         case["start_up_seconds"], abs=0.01
     )
+    assert 0 < case["next_start_up_seconds"] < case["start_up_seconds"]
     assert min(case["seconds_by_part"].values()) > 0
     table = bench_table.as_table(found).splitlines()
     assert table[2].split() == ["starter"]
@@ -131,10 +132,11 @@ def test_a_film_is_planned_from_the_measured_parts() -> None:
         "decoded_frames_per_second": 20.0,
         "encoded_frames_per_second": 30.0,
         "start_up_seconds": 2.0,
+        "next_start_up_seconds": 0.5,
     }
     lines, seconds = 4, 20
     optimising = bench.iterations(resolve({"preset": "draft"}), seconds, lines) / 10
-    expected = optimising + seconds * 30 * (1 / 20 + 1 / 30) + 2 * lines * 2
+    expected = optimising + seconds * 30 * (1 / 20 + 1 / 30) + 2 + (2 * lines - 1) * 0.5
     assert bench.film_seconds("draft", parts, seconds, lines) == pytest.approx(expected)
 
 

@@ -78,7 +78,7 @@ def test_tiles_that_differ_in_brightness_meet_without_an_edge() -> None:
 def scarce(monkeypatch: pytest.MonkeyPatch) -> None:
     """So little memory that nothing but the smallest tile fits."""
     monkeypatch.setattr(limits, "free", lambda: 1000)
-    large._side.cache_clear()
+    large._sides.clear()
 
 
 def test_a_picture_that_does_not_fit_is_drawn_in_tiles_that_nobody_sees(

@@ -230,6 +230,19 @@ def test_devices_are_those_that_the_driver_tells(smi: Path) -> None:
     assert leases.devices() == ["0"]  # a driver that tells nothing has one device
 
 
+def test_jobs_need_not_ask_the_driver_again(smi: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(leases.MACHINE, "")  # to be restored
+    leases.tell_jobs()
+    smi.write_text("#!/bin/sh\nexit 1\n")
+    assert leases.devices() == ["GPU-11111111-aaaa", "GPU-22222222-bbbb"]
+    smi.write_text(SPLIT)
+    leases.tell_jobs()
+    assert leases.devices() == ["MIG-33333333-cccc", "MIG-44444444-dddd"]
+    smi.write_text(SMI)
+    leases.forget()
+    assert leases.devices() == ["GPU-11111111-aaaa", "GPU-22222222-bbbb"]
+
+
 def test_a_machine_without_a_driver_has_none(smi: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "DRIVERS", (f"{smi}-driver",))
     assert leases.devices() == []

@@ -13,7 +13,7 @@ from songreel.display import announcing as display
 from songreel.upkeep import damage, places, running
 from songreel import data
 from songreel.costs import history, request, sharing
-from songreel.jobs import host, leases, slurm
+from songreel.jobs import host, leases, slurm, workers
 from songreel.planning import owners, starts
 from songreel.ground import shortage
 from songreel.planning import plan as planning
@@ -56,6 +56,9 @@ except UserError as error:
 configfile: "config.yaml"
 
 
+host.share_workers(workflow)
+gpus = leases.devices()
+
 try:
     settings = resolve(config)
     paths = Paths(settings.results)
@@ -84,7 +87,8 @@ try:
                 workflow,
                 f"{fault}; it is now {set_aside(fault.path).name}, and rendered again.",
             )
-        starts.settle(plan, planning.missing_latents(plan, paths), paths)
+        missing = planning.missing_latents(plan, paths)
+        starts.settle(plan, missing, paths)
         outdated = damage.is_outdated(plan, paths)
         page_outdated = live.ask(song, paths)
         if outdated or page_outdated or not paths.film(song).exists():
@@ -102,7 +106,6 @@ if workflow.is_main_process:
 # With --use-conda. Snakemake takes what is in braces for a wildcard, also in the path of a checkout.
 packages = str(data.CONDA).replace("{", "{{").replace("}", "}}")
 
-gpus = leases.devices()
 if gpus and plan and workflow.local_exec:
     per_gpu = sharing.jobs_per_gpu(
         settings.jobs_per_gpu,
@@ -130,6 +133,12 @@ def line_threads(_):
     return threads_per_job(workflow.cores, len(plan.segments))
 
 
+if plan and workers.are_shared():
+    at_once = len(gpus) * per_gpu or workflow.cores or 1
+    undrawn = [clip for clip in plan.clips if not paths.clip(clip).exists()]
+    workers.prepare(min(at_once, len(missing) + len(undrawn)), line_threads(None))
+
+
 onstart:
     display.await_begin(workflow)
     try:
@@ -137,6 +146,7 @@ onstart:
     except OSError as error:
         stop(sentence(error))
     stop_jobs_too()
+    host.share_workers(workflow)
     if plan:
         live.begin(song, paths, ffmpeg.executable(settings.ffmpeg))
 

@@ -15,6 +15,7 @@ from songreel.ground import shortage, stops
 from songreel.ground.errors import DamageError, UserError, sentence
 from songreel.ground.files import set_aside
 from songreel.ground.messages import FAILED, fail, logged, note, print_anywhere, quiet
+from songreel.jobs import leases
 
 UNREAD = 128 + signal.SIGPIPE  # exit status
 
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     options = parser.parse_args(given)
+    options.given = given
     with logged(options.log), quiet(options.quiet):
         try:
             with stops.handled(lambda: _report_stop(options.log)):
@@ -69,6 +71,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _report_stop(log: Path | None) -> None:
+    if leases.HELD in os.environ:  # the job that this process works for says it
+        return
     message = "stopped; finished keyframes are kept and the next run goes on from them."
     # `print` fails inside a `print` that was interrupted
     os.write(2, f"songreel: {message}\n".encode())

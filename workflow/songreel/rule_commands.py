@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -17,7 +18,7 @@ from songreel.ground.errors import UserError
 from songreel.ground.files import not_later
 from songreel.ground.messages import duration, say
 from songreel.ground.paths import Paths
-from songreel.jobs import leases, scheduler, standing
+from songreel.jobs import leases, scheduler, standing, workers
 
 if TYPE_CHECKING:
     from songreel.commands import Commands, Parser
@@ -44,9 +45,12 @@ def _declare_keyframes(subparsers: Commands) -> Parser:
     return keyframes
 
 
-def _keyframes(options: argparse.Namespace) -> None:
+def _keyframes(options: argparse.Namespace) -> int | None:
     with leases.held():
-        _optimise(options)
+        status = workers.run(options.given)
+        if status is None:
+            _optimise(options)
+        return status
 
 
 def _optimise(options: argparse.Namespace) -> None:
@@ -92,17 +96,21 @@ def _declare_clip(subparsers: Commands) -> Parser:
     return clip
 
 
-def _clip(options: argparse.Namespace) -> None:
-    from songreel.drawing import film
-
+def _clip(options: argparse.Namespace) -> int | None:
     target = _paths(options.plan).clip(options.plan.stem)
     if target.exists():  # another workflow has drawn it since this one was planned
+        from songreel.drawing import film
+
         film.check(target)
     else:
         with leases.held():
+            status = workers.run(options.given)
+            if status is not None:
+                return status
             _draw(options, target)
     not_later([options.plan, *options.latents], target)
     _show(_paths(options.plan))
+    return None
 
 
 def _draw(options: argparse.Namespace, target: Path) -> None:
@@ -244,10 +252,15 @@ def _declare_choose(subparsers: Commands) -> Parser:
 
 
 def _choose(options: argparse.Namespace) -> None:
-    from songreel.jobs import choosing
     from songreel.planning.choices import Request
 
-    choosing.run(Request.from_json(json.load(sys.stdin)), Paths(options.results))
+    assert isinstance(sys.stderr, io.TextIOWrapper)
+    sys.stderr.reconfigure(encoding="utf-8")  # for the plan, which reads it
+    request = Request.from_json(json.load(sys.stdin))
+    workers.foresee(len(request.lines))
+    from songreel.jobs import choosing
+
+    choosing.run(request, Paths(options.results))
 
 
 def _paths(plan: Path) -> Paths:

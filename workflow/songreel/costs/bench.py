@@ -83,7 +83,12 @@ def _case(name: str, bench: Bench, peak: Device) -> Document:
     raced = _race(settings, bench)
     rate = raced["iterations_per_second"]
     started = bench_start.seconds(case, bench)
-    parts = {**raced, **_drawing(settings, bench, rate), "start_up_seconds": started["all"]}
+    parts = {
+        **raced,
+        **_drawing(settings, bench, rate),
+        "start_up_seconds": started["all"],
+        "next_start_up_seconds": started["again"],
+    }
     return {
         "size": [settings.width, settings.height],
         "cutouts": settings.cutouts,
@@ -229,7 +234,8 @@ def film_seconds(preset: str, parts: Document, seconds: float, lines: int) -> fl
     frames = seconds * settings.frames_per_second
     optimising = iterations(settings, seconds, lines) / parts["iterations_per_second"]
     drawing = frames * (1 / parts["decoded_frames_per_second"] + 1 / parts["encoded_frames_per_second"])
-    starting = 2 * lines * parts["start_up_seconds"]  # two jobs a line
+    # Two jobs a line, run by one worker
+    starting = parts["start_up_seconds"] + (2 * lines - 1) * parts["next_start_up_seconds"]
     return float(optimising + drawing + starting)
 
 

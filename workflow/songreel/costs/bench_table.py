@@ -77,6 +77,7 @@ ROWS: Sequence[tuple[str, Callable[[Document], str]]] = (
     (f"drawing a line of {LINE_SECONDS} s, of optimising it", _percent("drawing_share_of_optimising")),
     ("start-up of a job, s", _number("start_up_seconds")),
     *((f"  {what}", _part("start_up_by_part", part, 1, "s")) for part, what in STARTS.items()),
+    ("start-up of a worker's next job, s", _number("next_start_up_seconds")),
     ("first keyframe's extra, s", _number("first_keyframe_extra_seconds")),
     ("a song of 209 s, h (reference or swift)", _film_hours("song")),
     ("a concert of 40 min, h (the same)", _film_hours("concert")),

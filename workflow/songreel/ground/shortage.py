@@ -30,7 +30,7 @@ def check_import() -> None:
     Only a process of its own can find that out; it is asked only where there is such a limit.
     """
     limit = limits.address_space()
-    if limit is None:
+    if limit is None or "torch" in sys.modules:
         return
     lowered = f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({max(limit - HEADROOM, 0)},) * 2)"
     trial = subprocess.run(

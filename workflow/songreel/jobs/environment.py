@@ -45,6 +45,15 @@ def threads_per_job(cores: int | None, lines: int) -> int:
     return max(1, (cores or 1) // max(lines, 1))
 
 
+def of_job(threads: int) -> dict[str, str]:
+    """What Snakemake sets for jobs of so many threads, by which libraries are set up when they are loaded."""
+    libraries = ("OMP", "GOTO", "OPENBLAS", "MKL", "NUMEXPR")
+    return {
+        **{f"{library}_NUM_THREADS": str(threads) for library in libraries},
+        "VECLIB_MAXIMUM_THREADS": str(threads),
+    }
+
+
 def _prepend(variable: str, folder: Path) -> None:
     inherited = os.environ.get(variable)
     os.environ[variable] = os.pathsep.join([str(folder), inherited] if inherited else [str(folder)])

@@ -15,6 +15,7 @@ from songreel import data
 from songreel.ground import files
 from songreel.ground.errors import UserError
 from songreel.ground.messages import say
+from songreel.jobs import leases, workers
 
 if TYPE_CHECKING:  # safetensors takes a while
     from songreel.models.weights import Weights
@@ -87,6 +88,28 @@ def bring_package(workflow: Any) -> None:
         _link(folder / "songreel", data.PACKAGE)
         os.environ["PYTHONPATH"] = str(folder)
         workflow.deployment_settings.conda_not_block_search_path_envvars = True
+
+
+def share_workers(workflow: Any) -> None:
+    """Let the jobs of a workflow that renders on this machine share workers; others must not look for any.
+
+    In an environment or a container of its own a job needs a Python of its own. Before the Snakefile is read
+    to its end this is a guess, for Snakemake does not say yet where it runs jobs.
+    """
+    deployed = workflow.deployment_settings.deployment_method
+    if workflow.is_main_process and _renders_here(workflow) and not deployed:
+        leases.tell_jobs()
+        workers.begin(workflow.resource_settings.cores or 1, len(leases.devices()))
+    else:
+        workers.forbid()
+        leases.forget()
+
+
+def _renders_here(workflow: Any) -> bool:
+    if workflow.executor_plugin:
+        return workflow.local_exec and not workflow.dryrun and not workflow.touch
+    given = workflow.resource_settings
+    return given.cores is not None and given.nodes is None and not workflow.output_settings.dryrun
 
 
 def _link(link: Path, target: Path) -> None:

@@ -26,7 +26,9 @@ from songreel.jobs import scheduler
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 JOBS = "SONGREEL_JOBS_PER_GPU"
+HELD = "SONGREEL_GPU_HELD"  # by the job that this process works for
 FAKE = "SONGREEL_FAKE_GPUS"  # so many that are not there, for tests
+MACHINE = "SONGREEL_GPUS"  # those of this machine, which the workflow has asked its driver for
 LEASES = "SONGREEL_LEASES"  # another folder, for containers that share devices and not /tmp
 FOLDER = "/tmp/songreel-gpus"  # not in TMPDIR, of which each user may have one
 PATIENCE_SECONDS = 0.2  # between two looks for a free device
@@ -37,6 +39,17 @@ DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 def devices() -> list[str]:
     """The GPUs that this process may use, in the words of CUDA_VISIBLE_DEVICES; none where there is none."""
     return list(_files())
+
+
+def tell_jobs() -> None:
+    """Let this process's jobs know the GPUs of their machine: to ask the driver may take a second."""
+    forget()
+    os.environ[MACHINE] = ",".join(_of_machine())
+
+
+def forget() -> None:
+    """Let each job ask the driver, since it may be on another machine."""
+    os.environ.pop(MACHINE, None)
 
 
 def _files() -> dict[str, str]:
@@ -61,6 +74,8 @@ def _of_machine() -> list[str]:
         return [str(number) for number in range(int(fake))]
     if not any(Path(driver).exists() for driver in DRIVERS):
         return []
+    if known := os.environ.get(MACHINE):
+        return known.split(",")
     return _named_by_driver() or ["0"]
 
 
@@ -90,6 +105,9 @@ def held() -> Iterator[None]:
 
     To be entered before torch is imported, which looks once. That this job waits is said.
     """
+    if HELD in os.environ:
+        yield
+        return
     choice = _files()
     if not choice or (scheduler.scheduled() and len(choice) == 1):
         yield

@@ -6,7 +6,7 @@ be optimised. A network's norms are then a tile's own, so large tiles are neares
 
 from __future__ import annotations
 
-import functools
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -23,12 +23,17 @@ SHARE = 0.8  # of the free memory; the rest is for its gaps
 @torch.no_grad()
 def decode(vqgan: VQGAN, latents: Tensor) -> Tensor:
     """Pictures [b, 3, h*factor, w*factor] of latents [b, c, h, w]; see `VQGAN.decode`."""
-    side = _side(vqgan, *latents.shape[2:])
+    # Once for all pictures: with tiles of another size they would look different.
+    sides, (height, width) = _sides.setdefault(vqgan, {}), latents.shape[2:]
+    if (height, width) not in sides:
+        sides[height, width] = _side(vqgan, height, width)
+    side = sides[height, width]
     return tiles.tiled(vqgan.decode, latents, side, OVERLAP, vqgan.factor)
 
 
-# Once for all pictures: with tiles of another size they would look different.
-@functools.cache
+_sides: WeakKeyDictionary[VQGAN, dict[tuple[int, int], int]] = WeakKeyDictionary()  # by cells of a picture
+
+
 def _side(vqgan: VQGAN, height: int, width: int) -> int:
     """The cells along a side of the largest tile for which there is memory, of a picture of so many cells."""
     free = SHARE * devices.free_bytes(vqgan.codebook.device)

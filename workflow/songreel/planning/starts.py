@@ -115,7 +115,7 @@ def _say_again(line: str) -> None:
 
 def _environment() -> dict[str, str]:
     """With this package, wherever it lies, and no GPU: the same pictures are chosen everywhere."""
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONIOENCODING": "utf-8"}
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
     if not data.INSTALLED:
         known = os.environ.get("PYTHONPATH")
         environment["PYTHONPATH"] = os.pathsep.join([str(data.PACKAGE.parent), *([known] if known else [])])
