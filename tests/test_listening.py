@@ -151,6 +151,14 @@ def test_the_song_is_listened_to_once_for_all_plans(film: Film, messages: list[s
     assert messages == ["listening to the song, which is kept for the next time."]
 
 
+def test_nothing_is_promised_to_be_kept_where_there_is_no_results_folder(
+    film: Film, messages: list[str]
+) -> None:
+    (film.folder / "results").rmdir()
+    film.plan(LISTENING)
+    assert messages == ["listening to the song."]
+
+
 def test_what_was_heard_by_another_version_is_heard_again(
     film: Film, messages: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

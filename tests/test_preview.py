@@ -76,3 +76,11 @@ def test_a_preview_is_not_written_over_a_file_unasked(
     assert Path("mine.mp4").read_text() == "mine"
     again = [preview.make(config, Paths(tmp_path / "results"), None, False, print) for _ in range(2)]
     assert film.executable("") and again[0].is_file()
+
+
+def test_a_preview_of_nothing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = resolve({"screenplay": "song.csv"})
+    with pytest.raises(UserError, match=r"song\.csv: found no such file"):
+        preview.make(config, Paths(tmp_path / "results"), None, False, print)
+    assert list(tmp_path.iterdir()) == []

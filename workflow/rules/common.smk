@@ -23,7 +23,7 @@ from songreel.planning.config import resolve
 from songreel.ground.documents import ClipPlan, SegmentRecipe, Timeline
 from songreel.jobs.environment import hand_on, threads_per_job
 from songreel.ground.errors import UserError, sentence
-from songreel.ground.files import set_aside
+from songreel.ground.files import filled, set_aside
 from songreel.ground.paths import Paths
 from songreel.ground.messages import fail, say, say_first
 from songreel.ground.stops import stop_jobs_too
@@ -62,7 +62,10 @@ gpus = leases.devices()
 try:
     settings = resolve(config)
     paths = Paths(settings.results)
-    plan = planning.make(settings, paths) if workflow.is_main_process else None
+    plan = None
+    if workflow.is_main_process:
+        with filled(paths.root):  # where planning keeps what it has found out
+            plan = planning.make(settings, paths)
     song = plan.song if plan else owners.folder(settings.screenplay, paths)
     outdated, page_outdated = False, False
     if plan:

@@ -19,7 +19,7 @@ from songreel.drawing import ass, chart, film, grid, onpicture, sound
 from songreel.drawing.chart import Row
 from songreel.drawing.grid import Frame, Map
 from songreel.exports import out
-from songreel.ground.files import read_bytes, replacing
+from songreel.ground.files import filled, read_bytes, replacing
 from songreel.ground.lettering import ON_PICTURE
 from songreel.ground.motion import Motion, Move
 from songreel.ground.paths import Paths
@@ -53,8 +53,8 @@ class Scene:
 def make(config: Config, paths: Paths, output: Path | None, force: bool, report: Report) -> Path:
     """Write the preview of a film; returns its file. Raises UserError, OSError."""
     config = _quick(config)
-    paths.root.mkdir(parents=True, exist_ok=True)  # where what is heard is kept
-    made = plan.make(config, paths)
+    with filled(paths.root):  # where what is heard is kept
+        made = plan.make(config, paths)
     for note in made.notes:
         report(note)
     target = output or paths.export(made.song, "preview.mp4")

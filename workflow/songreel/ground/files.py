@@ -89,6 +89,20 @@ def replacing(target: Path, lasting: bool = True) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def filled(folder: Path) -> Iterator[None]:
+    """A folder that is there while the block runs, if it can be made, and goes again if it is empty then."""
+    made = not folder.exists()
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        if made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
 def settle(file: Path) -> None:
     """Have a file's content on the disk before its name says that it is whole. Raises OSError."""
     descriptor = os.open(file, os.O_RDONLY)

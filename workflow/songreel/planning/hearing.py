@@ -73,7 +73,7 @@ def of(audio: Audio | Sound, program: str, paths: Paths) -> Heard:
     kept = paths.heard(audio.sha256, audio.track)
     if heard := _kept(kept):
         return heard
-    say("listening to the song, which is kept for the next time.")
+    say("listening to the song" + (", which is kept for the next time." if paths.root.is_dir() else "."))
     pieces = sound.samples(Path(audio.path), audio.track, audio.late, spectrum.SAMPLE_RATE, program)
     heard = listened(spectrum.analysed(pieces))
     if paths.root.is_dir():  # a plan that is only looked at makes no folder
