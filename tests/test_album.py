@@ -307,10 +307,10 @@ def test_a_picture_that_comes_out_otherwise_is_chosen_anew(
     ranked = painted.ranked
     monkeypatch.setattr(painted, "ranked", lambda text, *more: ranked(f"{text}!", *more))
     with pytest.raises(UserError, match="cannot be made again as it was; run the same command again"):
-        starts.settle(made, made.segments, here.paths)
+        plan.settle_starts(made, made.segments, here.paths)
     again = here.plan(album="auto")
     assert [choice.name for choice in again.starts] == [f"{text}! no. 0" for text in (RED, SEA, GRASS)]
-    starts.settle(again, again.segments, here.paths)
+    plan.settle_starts(again, again.segments, here.paths)
 
 
 # Recipes
@@ -357,7 +357,7 @@ def test_a_damaged_picture_is_named_and_made_again(here: Here) -> None:
     (fault,) = damage.find(made, here.paths)
     assert fault.path == start
     start.unlink()
-    starts.settle(made, made.segments, here.paths)
+    plan.settle_starts(made, made.segments, here.paths)
     assert start.read_bytes() == whole
 
 

@@ -91,7 +91,7 @@ try:
                 f"{fault}; it is now {set_aside(fault.path).name}, and rendered again.",
             )
         missing = planning.missing_latents(plan, paths)
-        starts.settle(plan, missing, paths)
+        planning.settle_starts(plan, missing, paths)
         outdated = damage.is_outdated(plan, paths)
         page_outdated = live.ask(song, paths)
         if outdated or page_outdated or not paths.film(song).exists():

@@ -14,9 +14,8 @@ from math import ceil
 
 from songreel.drawing import bidi, fonts, wrapping
 from songreel.drawing.fonts import Font
-from songreel.drawing.onpicture import FRAME_MS
 from songreel.drawing.wrapping import Cluster, Word
-from songreel.ground.lettering import Lettering
+from songreel.ground.lettering import FRAME_MS, Lettering
 
 FADE_SECONDS = 0.25  # at both ends of a line, of which it takes a third at most
 # Parts of the picture's width and height.

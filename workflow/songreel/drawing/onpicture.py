@@ -20,9 +20,8 @@ from songreel import data
 from songreel.ground import files
 from songreel.ground.documents import ClipPlan
 from songreel.ground.errors import DamageError, UserError
+from songreel.ground.lettering import FRAME_MS
 from songreel.ground.paths import Paths
-
-FRAME_MS = 100  # of a frame, by a script's clock
 
 
 def of_clip(clip: ClipPlan, size: tuple[int, int], paths: Paths) -> bytes | None:

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 # Bumped when the same document gives other words on the picture; clips without any keep their ids.
 LETTERING = 1
 
+# Of a frame, by the clock of a script for libass, which counts frames
+FRAME_MS = 100
+
 # What config.yaml calls words on the picture.
 ON_PICTURE = ("burned", "karaoke")
 

@@ -6,7 +6,7 @@ it and how it is drawn. So whatever an edit leaves as it was has the name it had
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -26,7 +26,7 @@ from songreel.ground.enlarging import Enlarging
 from songreel.ground.errors import UserError
 from songreel.ground.files import write_if_changed, write_json_if_changed
 from songreel.ground.lettering import ON_PICTURE, Lettering
-from songreel.ground.messages import shorten
+from songreel.ground.messages import say, shorten
 from songreel.ground.paths import Paths, latents_file
 from songreel.planning import (
     audio,
@@ -170,6 +170,22 @@ def latents_of(clip: ClipPlan, needs: Mapping[str, int], paths: Paths) -> list[P
     A job on another machine knows no `needs`, but by then the files are there.
     """
     return [_latents_file(part.segment, need, needs, paths) for part, need in sources(clip)]
+
+
+def settle_starts(plan: Plan, segments: Iterable[str], paths: Paths) -> None:
+    """Have the pictures there that these segments start from. Raises UserError where that cannot be."""
+    gallery.keep(plan.pictures, paths)
+    wanted = {start for segment in segments if (start := plan.segments[segment].start)} - set(plan.pictures)
+    if not plan.album or all(paths.start(start).is_file() for start in wanted):
+        return
+    say("making the pictures again that lines start from.")
+    starts.run(plan.album, paths)
+    for start in sorted(wanted):
+        if not paths.start(start).is_file():  # another machine may round a picture of the starter's otherwise
+            raise UserError(
+                f"{paths.start(start)}: found that this picture cannot be made again as it was; run the same"
+                f" command again, which chooses anew."
+            )
 
 
 def latents_before(segment: str, recipe: SegmentRecipe, needs: Mapping[str, int], paths: Paths) -> list[Path]:

@@ -10,9 +10,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from songreel import data
 from songreel.ground.errors import UserError
@@ -20,11 +19,8 @@ from songreel.ground.files import read_json
 from songreel.ground.messages import say, shorten
 from songreel.ground.paths import Paths
 from songreel.models.weights import Weights
-from songreel.planning import choices, gallery
+from songreel.planning import choices
 from songreel.planning.choices import Choice, Request
-
-if TYPE_CHECKING:
-    from songreel.planning.plan import Plan
 
 SPEAKER = "songreel: "
 
@@ -42,25 +38,6 @@ def choose(request: Request, judges: Sequence[Weights], paths: Paths) -> list[Ch
         run(request, paths)
         rankings = choices.known(request, paths)
     return choices.assigned(request.lines, rankings)
-
-
-def settle(plan: Plan, segments: Iterable[str], paths: Paths) -> None:
-    """Have the pictures there that these segments of a plan start from.
-
-    Raises UserError as `choose` does.
-    """
-    gallery.keep(plan.pictures, paths)
-    wanted = {start for segment in segments if (start := plan.segments[segment].start)} - set(plan.pictures)
-    if not plan.album or all(paths.start(start).is_file() for start in wanted):
-        return
-    say("making the pictures again that lines start from.")
-    run(plan.album, paths)
-    for start in sorted(wanted):
-        if not paths.start(start).is_file():  # another machine may round a picture of the starter's otherwise
-            raise UserError(
-                f"{paths.start(start)}: found that this picture cannot be made again as it was; run the same"
-                f" command again, which chooses anew."
-            )
 
 
 def check_ready(judges: Sequence[Weights]) -> None:
