@@ -8,12 +8,15 @@ import re
 import subprocess
 import sys
 import sysconfig
+import threading
+import types
 from pathlib import Path
 
 import pytest
 
 from songreel import data
 from songreel.ground.paths import Paths
+from songreel.jobs import host
 from songreel.jobs.host import FLAGS
 from tests.conftest import TINY, Project, environment, new_project
 
@@ -196,3 +199,22 @@ def test_two_songs_of_a_host_with_one_folder_for_results_are_refused(tmp_path: P
     assert run.returncode == 1
     assert "found two songs with the results folder films" in run.stdout
     assert "Traceback" not in run.stdout
+
+
+def test_snakemake_waits_for_none_of_its_timers_at_its_end() -> None:
+    def wake() -> None:
+        """What a timer of Snakemake's calls."""
+
+    theirs, other = threading.Timer(60, wake), threading.Timer(60, wake)
+    wake_of_snakemake = types.FunctionType(wake.__code__, {"__name__": "snakemake.scheduling.job_scheduler"})
+    theirs.function = wake_of_snakemake
+    try:
+        theirs.start()
+        other.start()
+        host.end_timers()
+        theirs.join(timeout=30)
+        assert not theirs.is_alive()
+        assert other.is_alive()
+    finally:
+        theirs.cancel()
+        other.cancel()

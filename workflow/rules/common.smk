@@ -154,7 +154,12 @@ onstart:
         live.begin(song, paths, ffmpeg.executable(settings.ffmpeg))
 
 
+onsuccess:
+    host.end_timers()
+
+
 onerror:
+    host.end_timers()
     if plan:
         live.show(song, paths)
 

@@ -7,6 +7,7 @@ finds its work done. But Snakemake would run such jobs, and after a `kill -9` as
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,6 +111,16 @@ def _renders_here(workflow: Any) -> bool:
         return workflow.local_exec and not workflow.dryrun and not workflow.touch
     given = workflow.resource_settings
     return given.cores is not None and given.nodes is None and not workflow.output_settings.dryrun
+
+
+def end_timers() -> None:
+    """Let Snakemake end at once when all is done.
+
+    After each job it sets a timer of a second, to look whether more jobs may start, and ends with the last.
+    """
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer) and thread.function.__module__.startswith("snakemake."):
+            thread.cancel()
 
 
 def _link(link: Path, target: Path) -> None:
