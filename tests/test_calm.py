@@ -197,9 +197,12 @@ def test_the_more_a_keyframe_is_held_the_nearer_it_stays_to_the_one_before() -> 
 def test_a_chain_that_is_held_goes_on_from_a_keyframe_as_if_never_stopped() -> None:
     strategy = QUICK.but(stability=5.0, learning_rates=(0.3, 0.1, 0.25))
     whole = keyframes(strategy, 4)
-    rest = keyframes(strategy, 2, first=2, latent=whole[1].latent)
+    kept = torch.from_numpy(np.ascontiguousarray(whole[1].latent.numpy()))  # as a file gives it back
+    assert kept.stride() != whole[1].latent.stride()
+    rest = keyframes(strategy, 2, first=2, latent=kept)
     for expected, found in zip(whole[2:], rest, strict=True):
         assert torch.equal(found.latent, expected.latent) and found.loss == expected.loss
+        assert found.latent.stride() == expected.latent.stride()  # sums are added up in its order
 
 
 def test_a_graph_replays_what_changes_from_keyframe_to_keyframe(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,6 +109,9 @@ def chain(
     callback is called after every iteration. It is kept to its `start`, as the strategy says, and where its
     picture moves, the start moves along.
     """
+    # As `VQGAN.embed` lays out what a chain begins with; what was on disk is laid out otherwise, and in which
+    # order a sum is added up depends on that.
+    latent = latent[None].contiguous(memory_format=torch.channels_last)[0]
     longest = strategy.iterations + (strategy.lead_in if first == 0 else 0)
     held = start if motion and start and start.moves and (strategy.hold or start.mask is not None) else None
     iteration = Iteration(vqgan, pulls, strategy, latent, longest + graphs.REHEARSALS, start)
