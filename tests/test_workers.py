@@ -179,12 +179,11 @@ def test_a_prepared_worker_does_the_job_that_it_was_prepared_for(
     for name, value in crew.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(crew.project.folder)
-    workers.foresee(lines=1)
+    workers.foresee(lines=2, new=2)
     assert happens(lambda: len(crew.idle()) == 1, SOON)
-    workers.prepare(jobs=1, threads=2)
+    workers.prepare(jobs=1, threads=1)
     (prepared,) = crew.idle()
-    threads = dict.fromkeys(of_job(2), "2")
-    assert crew.done(1, **threads, CUDA_VISIBLE_DEVICES="") == prepared
+    assert crew.done(1, **of_job(1), CUDA_VISIBLE_DEVICES="") == prepared
 
 
 def test_each_device_has_workers_of_its_own(crew: Crew, tmp_path: Path) -> None:

@@ -252,15 +252,17 @@ def _declare_choose(subparsers: Commands) -> Parser:
 
 
 def _choose(options: argparse.Namespace) -> None:
-    from songreel.planning.choices import Request
+    from songreel.planning import choices
 
     assert isinstance(sys.stderr, io.TextIOWrapper)
     sys.stderr.reconfigure(encoding="utf-8")  # for the plan, which reads it
-    request = Request.from_json(json.load(sys.stdin))
-    workers.foresee(len(request.lines))
+    request = choices.Request.from_json(json.load(sys.stdin))
+    paths = Paths(options.results)
+    ranked = choices.known(request, paths)
+    workers.foresee(len(request.lines), sum(text not in ranked for text in request.texts))
     from songreel.jobs import choosing
 
-    choosing.run(request, Paths(options.results))
+    choosing.run(request, paths)
 
 
 def _paths(plan: Path) -> Paths:

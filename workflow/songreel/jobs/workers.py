@@ -134,13 +134,13 @@ def run(arguments: Sequence[str]) -> int | None:
     return int(said.removeprefix(BEGUN))
 
 
-def foresee(lines: int) -> None:
-    """Prepare for a film of so many lines while it is still being planned."""
+def foresee(lines: int, new: int) -> None:
+    """Prepare for a film of so many lines, so many of them new, while it is planned on one of the cores."""
     folder = _folder()
     if folder:
         cores, gpus = json.loads((folder / OPEN).read_text())
         threads = 1 if gpus else environment.threads_per_job(cores, lines)
-        prepare(min(lines, cores // threads, FORESEEN * gpus or cores), threads)
+        prepare(min(new, (cores - 1) // threads, FORESEEN * gpus or cores), threads)
 
 
 def prepare(jobs: int, threads: int) -> None:
