@@ -84,15 +84,20 @@ def has_ended(path: Path) -> bool:
     if facts is None or facts.get("machine") != machine():
         return False
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        return not is_locked(path)
     except OSError:
         return False
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process of this machine has a file locked. Raises OSError when that cannot be opened."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
-        return False
-    else:
         return True
+    else:
+        return False
     finally:
         os.close(descriptor)
 

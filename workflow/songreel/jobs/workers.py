@@ -29,7 +29,7 @@ from pathlib import Path
 from songreel.ground import stops
 from songreel.ground.errors import UserError
 from songreel.ground.messages import DISPLAYED
-from songreel.jobs import environment, leases
+from songreel.jobs import environment, heartbeat, leases
 from songreel.jobs.progress import FILM
 
 POOL = "SONGREEL_WORKERS"  # in the environment of jobs: the folder of the workflow's workers
@@ -99,16 +99,9 @@ def remove(folder: Path) -> None:
 def has_ended(folder: Path) -> bool:
     """Whether the workflow whose folder this is has ended."""
     try:
-        descriptor = os.open(folder / OPEN, os.O_RDONLY)
+        return not heartbeat.is_locked(folder / OPEN)
     except OSError:
         return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
-    return True
 
 
 def run(arguments: Sequence[str]) -> int | None:
