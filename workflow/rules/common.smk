@@ -149,7 +149,9 @@ onstart:
     except OSError as error:
         stop(sentence(error))
     stop_jobs_too()
-    host.share_workers(workflow)
+    # Only now does Snakemake say where it runs jobs.
+    if host.renders_here(workflow) != workers.are_shared():
+        host.share_workers(workflow)
     if plan:
         live.begin(song, paths, ffmpeg.executable(settings.ffmpeg))
 

@@ -98,7 +98,7 @@ def share_workers(workflow: Any) -> None:
     to its end this is a guess, for Snakemake does not say yet where it runs jobs.
     """
     deployed = workflow.deployment_settings.deployment_method
-    if workflow.is_main_process and _renders_here(workflow) and not deployed:
+    if workflow.is_main_process and renders_here(workflow) and not deployed:
         leases.tell_jobs()
         workers.begin(workflow.resource_settings.cores or 1, len(leases.devices()))
     else:
@@ -106,7 +106,8 @@ def share_workers(workflow: Any) -> None:
         leases.forget()
 
 
-def _renders_here(workflow: Any) -> bool:
+def renders_here(workflow: Any) -> bool:
+    """Whether Snakemake runs jobs on this machine, as far as it says; see `share_workers`."""
     if workflow.executor_plugin:
         return workflow.local_exec and not workflow.dryrun and not workflow.touch
     given = workflow.resource_settings

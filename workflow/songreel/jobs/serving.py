@@ -163,13 +163,8 @@ def _status(run: Run, arguments: Sequence[str]) -> int:
 
 def _heed(job: socket.socket, done: threading.Event) -> None:
     """Stop when the job is stopped, and die when it is killed."""
-    while not done.is_set():
-        try:
-            said = job.recv(len(workers.STOP))
-        except OSError:
-            said = b""
-        if done.is_set():
-            return
-        if not said:
-            os._exit(1)
-        os.kill(os.getpid(), signal.SIGTERM)
+    with contextlib.suppress(OSError):
+        while job.recv(len(workers.STOP)) and not done.is_set():
+            os.kill(os.getpid(), signal.SIGTERM)
+    if not done.is_set():
+        os._exit(1)

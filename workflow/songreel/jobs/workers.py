@@ -54,11 +54,12 @@ LONGEST_PARENT = 46  # letters, with a folder's and a socket's name behind them:
 def begin(cores: int, gpus: int) -> None:
     """Let this process's jobs share workers until it ends, unless the user wants none."""
     forbid()
+    if POOL in os.environ:
+        return
     with contextlib.suppress(OSError):  # a disk that is full: they do without
-        if POOL not in os.environ:
-            folder = _new_folder()
-            (folder / OPEN).write_text(json.dumps([cores, gpus]))
-            os.environ[POOL] = str(folder)
+        folder = _new_folder()
+        (folder / OPEN).write_text(json.dumps([cores, gpus]))
+        os.environ[POOL] = str(folder)
 
 
 def forbid() -> None:
