@@ -88,7 +88,7 @@ class Call:
 
     def workers(self) -> list[psutil.Process]:
         """The processes that do its jobs' work, those included that are idle."""
-        return [process for process in self.members() if _words(process)[1:3] == ["-m", "songreel.worker"]]
+        return [process for process in self.members() if words_of(process)[1:3] == ["-m", "songreel.worker"]]
 
     def jobs(self) -> Iterator[Job]:
         """The jobs that run, whether snakemake still does or not."""
@@ -137,12 +137,13 @@ def happens(condition: Callable[[], bool], seconds: float) -> bool:
 
 def _command(process: psutil.Process) -> list[str]:
     """The words after `python -m songreel`; none when it is another program."""
-    words = _words(process)
+    words = words_of(process)
     return words[3:] if words[1:3] == ["-m", "songreel"] else []
 
 
-def _words(process: psutil.Process) -> list[str]:
-    with contextlib.suppress(psutil.NoSuchProcess):
+def words_of(process: psutil.Process) -> list[str]:
+    """A process's command line; nothing when it has ended."""
+    with contextlib.suppress(psutil.Error):
         return list(process.cmdline())
     return []
 

@@ -217,7 +217,7 @@ def smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     monkeypatch.setattr(leases, "DRIVERS", (str(tmp_path),))
-    for variable in (leases.VISIBLE, leases.FAKE, scheduler.JOB):
+    for variable in (leases.VISIBLE, leases.FAKE, leases.MACHINE, scheduler.JOB):
         monkeypatch.delenv(variable, raising=False)
     return program
 
